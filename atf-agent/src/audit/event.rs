@@ -1,0 +1,226 @@
+//! Everything that the log can say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::{
+    AgentName, CgroupId, DecisionId, Digest, Reason, RunId, Step, ToolName, Untrusted,
+};
+
+/// One thing that happened, as its reporter tells it. The recorder adds number, time, reporter and
+/// chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// A process of ATF started.
+    Started {
+        /// Its version and what it loaded: policy revision, key ids.
+        facts: Vec<(String, String)>,
+    },
+    /// The authority admitted a run.
+    RunRegistered {
+        /// The run.
+        run: RunId,
+        /// Its cgroup.
+        cgroup: CgroupId,
+        /// Its uid.
+        uid: u32,
+        /// Its agent.
+        agent: AgentName,
+        /// The person for whom it acts.
+        user: Untrusted,
+        /// Its task.
+        task: Untrusted,
+        /// The digest of its system prompt.
+        prompt: Digest,
+    },
+    /// The authority signed a token.
+    TokenMinted {
+        /// The run.
+        run: RunId,
+        /// The agent.
+        agent: AgentName,
+        /// The digest of the compact token.
+        token: Digest,
+        /// The key's id (RFC 7638 thumbprint).
+        key: String,
+        /// Expiry, seconds since the epoch.
+        expires_unix_s: u64,
+    },
+    /// A run's processes are gone.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// How: `exit 0`, `signal 9`, `registry lost it`.
+        how: Untrusted,
+        /// What the kernel programs counted for it: vector name, allowed, denied, in the ring,
+        /// suppressed, dropped. Vectors that saw nothing are left out.
+        kernel: Vec<(String, [u64; 5])>,
+    },
+    /// The gate decided a call. On the disk before the act when it allows.
+    Decided {
+        /// The call.
+        call: Box<Call>,
+        /// Allowed or refused.
+        verdict: Verdict,
+    },
+    /// What became of an allowed call.
+    Settled {
+        /// The decision that allowed it.
+        decision: DecisionId,
+        /// The run.
+        run: RunId,
+        /// The tool.
+        tool: ToolName,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A run was sealed.
+    Sealed {
+        /// The run.
+        run: RunId,
+        /// Its cgroup.
+        cgroup: CgroupId,
+        /// The decision that did it; absent when it was no call.
+        decision: Option<DecisionId>,
+        /// Boot clock, nanoseconds, of the decision.
+        decided_boot_ns: u64,
+        /// Boot clock, nanoseconds, when the kernel's map had the entry.
+        written_boot_ns: u64,
+        /// Why.
+        why: String,
+    },
+    /// An operator lifted a seal.
+    Released {
+        /// The run.
+        run: RunId,
+        /// Who, by the kernel's word.
+        uid: u32,
+    },
+    /// A kernel program denied an operation of a run.
+    KernelDenied {
+        /// The run's cgroup, 0 when under no run.
+        cgroup: CgroupId,
+        /// Boot clock, nanoseconds.
+        boot_ns: u64,
+        /// Name of the vector.
+        vector: String,
+        /// Name of the denial.
+        denial: String,
+        /// The process and its effective uid.
+        pid: u32,
+        /// Its effective uid.
+        uid: u32,
+        /// Its command name.
+        comm: Untrusted,
+        /// Socket family.
+        family: u32,
+        /// Socket type or port.
+        detail: u32,
+        /// Denials suppressed since the last event of this run and vector.
+        suppressed: u64,
+    },
+    /// Something that should not be: a stolen token, callers that disagree, a cage that is not
+    /// proven, a log that was torn.
+    Finding {
+        /// Short stable name: `token.other_run`, `caller.disagree`, `cage.mismatch`, `log.torn`.
+        name: String,
+        /// The run that it concerns.
+        run: Option<RunId>,
+        /// What was found.
+        detail: Untrusted,
+    },
+}
+
+/// The call that a decision is about. What the gate had not learnt yet when it said no is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The run, by the kernel's word.
+    pub run: RunId,
+    /// Its cgroup.
+    pub cgroup: CgroupId,
+    /// The JSON-RPC method.
+    pub method: Option<Untrusted>,
+    /// The agent, from the token.
+    pub agent: Option<AgentName>,
+    /// The person, from the token.
+    pub user: Option<Untrusted>,
+    /// The task, from the token.
+    pub task: Option<Untrusted>,
+    /// The digest of the compact token.
+    pub token: Option<Digest>,
+    /// The tool.
+    pub tool: Option<Untrusted>,
+    /// The digest of the tool's approved pin.
+    pub pin: Option<Digest>,
+    /// The digest of the arguments, byte for byte.
+    pub arguments: Option<Digest>,
+    /// The prompt digest that the call claims.
+    pub prompt: Option<Digest>,
+    /// The revision of the policy that judged.
+    pub policy: Option<Digest>,
+    /// The digest of the permit's body.
+    pub permit: Option<Digest>,
+    /// Nanoseconds from the first byte judged to the decision.
+    pub gate_ns: u64,
+}
+
+/// What the gate decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Verdict {
+    /// Yes.
+    Allowed,
+    /// No.
+    Refused {
+        /// The step that said no.
+        step: Step,
+        /// The stable reason.
+        reason: Reason,
+        /// What was found.
+        detail: Untrusted,
+    },
+}
+
+/// What became of an allowed call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// The tool answered.
+    Answered {
+        /// The digest of the result.
+        result: Digest,
+        /// Its length in bytes.
+        bytes: u64,
+        /// Whether the tool itself called it an error.
+        is_error: bool,
+    },
+    /// The executor did nothing.
+    NotDone {
+        /// Why.
+        why: Untrusted,
+    },
+    /// It may have been done. Never refunded.
+    Unknown {
+        /// Why it is not known.
+        why: Untrusted,
+    },
+}
+
+/// A process of ATF, as the recorder knows it by its uid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Process {
+    /// `atf enforcer`, or root on its behalf.
+    Enforcer,
+    /// `atf authority`.
+    Authority,
+    /// `atf gateway`.
+    Gateway,
+    /// `atf recorder`.
+    Recorder,
+    /// `atf executor`.
+    Executor,
+}

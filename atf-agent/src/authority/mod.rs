@@ -1,0 +1,5 @@
+//! authority
+
+mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,22 @@
+//! The words of ATF, one meaning each: run, caller, call, step, refusal. Plain values; nothing here
+//! does I/O, decides, or knows a library of a higher floor.
+
+mod digest;
+mod names;
+mod refusal;
+mod untrusted;
+
+pub use digest::{Digest, DigestError};
+pub use names::{AgentName, CgroupId, DecisionId, NameError, RunId, ToolName};
+pub use refusal::{Reason, Refusal, Step};
+pub use untrusted::Untrusted;
+
+/// Who the kernel says is on a connection. There is no "nobody" variant: a connection without a
+/// proven caller is closed before it becomes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The run whose listening socket was reached.
+    pub run: RunId,
+    /// The cgroup that the kernel attests for the process that connected.
+    pub cgroup: CgroupId,
+}

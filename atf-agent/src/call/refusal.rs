@@ -1,0 +1,121 @@
+//! A step's no: little to the caller, everything to the log.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Untrusted;
+
+/// The steps of the line, in the order in which a call meets them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Strict reading of the JSON-RPC message.
+    Receive,
+    /// The caller, proven by the kernel, and the token.
+    Authenticate,
+    /// The tool's pinned schema.
+    Schema,
+    /// The SQL in the arguments.
+    Sql,
+    /// The Rego policy.
+    Policy,
+    /// The caps.
+    Reserve,
+    /// The record before the act.
+    Record,
+    /// The executor.
+    Execute,
+    /// The result on its way back.
+    Filter,
+}
+
+/// Why a step says no. The codes are stable: callers, policies and alerts may depend on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// The message is not JSON-RPC as ATF reads it, or names a method that is not known.
+    #[serde(rename = "message.invalid")]
+    MessageInvalid,
+    /// No token, or one whose form, signature, issuer, audience or time is wrong.
+    #[serde(rename = "token.invalid")]
+    TokenInvalid,
+    /// A good token of another run than the one that the kernel attests.
+    #[serde(rename = "token.other_run")]
+    TokenOtherRun,
+    /// The token does not name the tool.
+    #[serde(rename = "token.tool_not_named")]
+    ToolNotNamed,
+    /// No approved pin for the tool.
+    #[serde(rename = "tool.not_pinned")]
+    ToolNotPinned,
+    /// The arguments do not satisfy the tool's pinned schema.
+    #[serde(rename = "schema.arguments")]
+    SchemaArguments,
+    /// The SQL is not of the allowed statements, tables, columns, functions or size.
+    #[serde(rename = "sql.refused")]
+    SqlRefused,
+    /// The prompt digest of the call is missing or is not the token's.
+    #[serde(rename = "policy.prompt_digest")]
+    PromptDigest,
+    /// The policy denies, is undefined, or failed.
+    #[serde(rename = "policy.denied")]
+    PolicyDenied,
+    /// A cap would be passed.
+    #[serde(rename = "cap.exceeded")]
+    CapExceeded,
+    /// The run is sealed.
+    #[serde(rename = "run.sealed")]
+    RunSealed,
+    /// A part of ATF that the call needs did not answer: recorder, executor.
+    #[serde(rename = "atf.unavailable")]
+    Unavailable,
+    /// The executor refused or failed the permit.
+    #[serde(rename = "execute.failed")]
+    ExecuteFailed,
+    /// The result passes a limit and was withheld.
+    #[serde(rename = "result.withheld")]
+    ResultWithheld,
+}
+
+/// One step's no.
+#[must_use = "a refusal has to reach the caller and the log"]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The step that says no.
+    pub step: Step,
+    /// The stable reason, all that a caller learns by default.
+    pub reason: Reason,
+    /// What was found, for the log alone. It may quote the caller.
+    pub detail: Untrusted,
+}
+
+impl Refusal {
+    /// A refusal; `detail` is for the log alone.
+    pub fn new(step: Step, reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            step,
+            reason,
+            detail: Untrusted::new(detail),
+        }
+    }
+}
+
+/// The serialized spelling of a unit variant: one source for the wire, the log and the screen.
+fn spelling(value: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => f.write_str(&text),
+        _ => Err(fmt::Error),
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        spelling(self, f)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        spelling(self, f)
+    }
+}

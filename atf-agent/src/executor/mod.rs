@@ -1,0 +1,5 @@
+//! executor
+
+mod settings;
+
+pub use settings::Settings;

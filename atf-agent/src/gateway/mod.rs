@@ -1,0 +1,5 @@
+//! gateway
+
+mod settings;
+
+pub use settings::Settings;

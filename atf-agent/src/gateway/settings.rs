@@ -1,0 +1,35 @@
+//! Settings of the gateway.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of what a run may send and what it gets back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Longest request body in bytes.
+    pub body_bytes_max: usize,
+    /// Longest result in bytes that is passed on.
+    pub result_bytes_max: usize,
+    /// Connections that one run may have open.
+    pub connections_per_run_max: usize,
+    /// Calls that one run may have under way.
+    pub calls_per_run_max: usize,
+    /// Milliseconds that the executor has for one call.
+    pub execute_timeout_ms: u64,
+    /// Whether a call waits until the record of its decision is on the disk. `false` needs the
+    /// executor's `require_durable = false` too.
+    pub audit_durable: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1 << 20,
+            result_bytes_max: 1 << 20,
+            connections_per_run_max: 64,
+            calls_per_run_max: 16,
+            execute_timeout_ms: 30_000,
+            audit_durable: true,
+        }
+    }
+}

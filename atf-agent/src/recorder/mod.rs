@@ -1,0 +1,5 @@
+//! recorder
+
+mod settings;
+
+pub use settings::Settings;

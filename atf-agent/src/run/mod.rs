@@ -1,0 +1,5 @@
+//! run
+
+mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,296 @@
+//! Every message between ATF's processes. Unknown fields and variants are refused, so that two
+//! versions that do not know each other's words stop instead of guessing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::audit::Event;
+use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, ToolName, Untrusted};
+
+/// A run as the authority registered it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEntry {
+    /// The run.
+    pub run: RunId,
+    /// Its cgroup.
+    pub cgroup: CgroupId,
+    /// Its uid, of no other live run.
+    pub uid: u32,
+    /// The agent of which it is a run.
+    pub agent: AgentName,
+    /// The person for whom it acts.
+    pub user: Untrusted,
+    /// The task that it was started for.
+    pub task: Untrusted,
+    /// The digest of its system prompt.
+    pub prompt: Digest,
+    /// Absolute end, in milliseconds of the boot clock (`CLOCK_BOOTTIME`).
+    pub end_boot_ms: u64,
+    /// True when an operator or a latch holds it sealed.
+    pub sealed: bool,
+}
+
+/// What the authority is asked. Root may ask all but `Subscribe`; the gateway's uid may ask
+/// `Subscribe` alone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AuthorityRequest {
+    /// Admit a run whose cgroup exists. Answered when the kernel and the gateway know it.
+    Register {
+        /// Chosen by the launcher.
+        run: RunId,
+        /// The run's cgroup.
+        cgroup: CgroupId,
+        /// Must have a manifest.
+        agent: AgentName,
+        /// The person for whom the run acts.
+        user: Untrusted,
+        /// The task.
+        task: Untrusted,
+        /// The system prompt's digest; must be the manifest's when the manifest names one.
+        prompt: Digest,
+        /// Wanted lifetime in seconds; the authority's own limit holds when it is shorter.
+        lifetime_s: Option<u32>,
+    },
+    /// A fresh token for a live run.
+    Renew {
+        /// The run.
+        run: RunId,
+    },
+    /// The run's processes are gone: forget it.
+    End {
+        /// The run.
+        run: RunId,
+        /// How it ended, for the record: `exit 0`, `signal 9`.
+        how: Untrusted,
+    },
+    /// Lift a seal.
+    Release {
+        /// The run.
+        run: RunId,
+    },
+    /// The live runs.
+    Runs,
+    /// From the gateway: send me the live runs, and from then on each change. The connection then
+    /// carries [`Registry`] one way and [`RegistryAck`] the other.
+    Subscribe,
+}
+
+/// What the authority answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AuthorityReply {
+    /// The run is admitted.
+    Registered {
+        /// The uid that the run must have.
+        uid: u32,
+        /// The first token.
+        token: Token,
+    },
+    /// A fresh token.
+    Renewed {
+        /// The token.
+        token: Token,
+    },
+    /// Done; nothing to say.
+    Done,
+    /// The live runs.
+    Runs {
+        /// In the order of their registration.
+        runs: Vec<RunEntry>,
+    },
+    /// No, and why. `why` may quote the asker.
+    Refused {
+        /// What was found, what was expected, what to do.
+        why: Untrusted,
+    },
+}
+
+/// A signed token and when to have the next one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The JWT in compact form.
+    pub jwt: String,
+    /// Seconds until it should be renewed; zero when the run's absolute end allows no renewal.
+    pub renew_in_s: u64,
+}
+
+/// From the authority to its one subscriber, the gateway.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Registry {
+    /// All live runs; always first.
+    Snapshot {
+        /// The runs.
+        runs: Vec<RunEntry>,
+    },
+    /// Listen for this run.
+    Open {
+        /// The run.
+        entry: RunEntry,
+    },
+    /// Stop listening for this run and forget its DENY entry.
+    Close {
+        /// The run.
+        run: RunId,
+    },
+    /// Remove the run's DENY entry: an operator lifted its seal.
+    Release {
+        /// The run.
+        run: RunId,
+    },
+}
+
+/// The gateway's answer to each [`Registry`] message, in order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ack", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RegistryAck {
+    /// Done.
+    Done,
+    /// Not done, and why.
+    Failed {
+        /// What stood in the way.
+        why: Untrusted,
+    },
+}
+
+/// What the recorder is asked. Any of ATF's processes may ask.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RecorderRequest {
+    /// Append one record. Answered when it is durable, or, with `durable` false, when it is queued.
+    Append {
+        /// What happened. Boxed: an event is large beside the other variants.
+        event: Box<Event>,
+        /// Wait for the disk.
+        durable: bool,
+    },
+}
+
+/// What the recorder answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RecorderReply {
+    /// It is in the log.
+    Recorded {
+        /// Proof for the executor.
+        receipt: Receipt,
+    },
+    /// It is not, and why: the disk is full, the log is broken.
+    Refused {
+        /// What stood in the way.
+        why: Untrusted,
+    },
+}
+
+/// The recorder's proof that a record is in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The record's number, from zero, without gaps.
+    pub seq: u64,
+    /// The record's fingerprint.
+    pub fingerprint: Digest,
+    /// The digest of the permit that the record names; absent when it names none.
+    pub permit: Option<Digest>,
+    /// True when the record was on the disk before the receipt was signed, false when it was only
+    /// queued. Signed too, so that the one cannot pass for the other.
+    pub durable: bool,
+    /// Ed25519 signature (RFC 8032) by the log key over [`Receipt::signed_bytes`], in hexadecimal.
+    pub signature: String,
+}
+
+impl Receipt {
+    /// The bytes that the log key signs: a domain word, the number, the fingerprint, the permit.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        let permit = self.permit.map(|p| p.to_string()).unwrap_or_default();
+        format!(
+            "atf-receipt-v1\n{}\n{}\n{permit}\n",
+            self.seq, self.fingerprint
+        )
+        .into_bytes()
+    }
+}
+
+/// A permit as it travels: the exact signed bytes, and the signature.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedPermit {
+    /// The JSON of a [`PermitBody`], byte for byte as signed.
+    pub body: String,
+    /// Ed25519 signature by the gateway's permit key over `body`, in hexadecimal.
+    pub signature: String,
+}
+
+/// What a permit says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PermitBody {
+    /// The decision that made it; single-use.
+    pub decision: DecisionId,
+    /// The run that may act.
+    pub run: RunId,
+    /// The run's cgroup, by which the executor asks the kernel whether it is sealed.
+    pub cgroup: CgroupId,
+    /// The digest of the compact token that was judged.
+    pub token: Digest,
+    /// The tool that may be called.
+    pub tool: ToolName,
+    /// The digest of the tool's approved pin.
+    pub pin: Digest,
+    /// The digest of the arguments, byte for byte as judged.
+    pub arguments: Digest,
+    /// The revision of the policy that allowed it.
+    pub policy: Digest,
+    /// The executor's boot nonce: a permit does not outlive the executor that it was made for.
+    pub nonce: Digest,
+    /// Seconds since the epoch after which it is void.
+    pub expires_unix_s: u64,
+}
+
+/// What the executor is asked. Only the gateway's uid may ask.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ExecutorRequest {
+    /// The boot nonce, please.
+    Hello,
+    /// Act.
+    Execute {
+        /// What allows it.
+        permit: SignedPermit,
+        /// The arguments, byte for byte as judged.
+        arguments: Box<RawValue>,
+        /// The run's token, for the executor's own check. It goes no further.
+        token: String,
+        /// That the permit is in the log.
+        receipt: Receipt,
+    },
+}
+
+/// What the executor answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ExecutorReply {
+    /// Changes with each start of the executor.
+    Hello {
+        /// The nonce that permits must carry.
+        nonce: Digest,
+    },
+    /// The tool answered: an MCP `CallToolResult` object.
+    Result {
+        /// The object, as JSON.
+        result: Box<RawValue>,
+    },
+    /// Nothing was done, and why.
+    Refused {
+        /// For the log alone.
+        why: Untrusted,
+    },
+    /// Something may have been done, and why it is not known.
+    Unknown {
+        /// For the log alone.
+        why: Untrusted,
+    },
+}

@@ -1,0 +1,18 @@
+//! How ATF's processes talk: length-framed, versioned JSON messages over unix sockets whose peers
+//! the kernel names. What the messages mean is the business of the processes.
+
+mod blocking;
+mod frame;
+mod ids;
+mod messages;
+mod peer;
+mod pipelined;
+mod places;
+
+pub use blocking::{Connection, Server, serve};
+pub use frame::{FRAME_BYTES_MAX, FrameError, VERSION};
+pub use ids::Ids;
+pub use messages::*;
+pub use peer::Peer;
+pub use pipelined::Pipelined;
+pub use places::Places;

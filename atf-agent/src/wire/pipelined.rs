@@ -1,0 +1,110 @@
+//! The side on the path of a call: many requests under way on one connection, matched by number.
+
+use std::collections::HashMap;
+use std::io;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::{mpsc, oneshot};
+
+use super::frame::{self, FrameError, HEADER_BYTES};
+
+/// Requests that may wait for the socket; more than that and the asker waits.
+const QUEUE_MAX: usize = 1_024;
+
+/// The waiting askers by number; `None` once the connection has failed.
+type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Vec<u8>>>>>>;
+
+/// A connection that many tasks share. When it fails, every waiting and every later request fails;
+/// the owner then opens a new one.
+#[derive(Clone)]
+pub struct Pipelined<Ask, Answer> {
+    frames: mpsc::Sender<Vec<u8>>,
+    waiting: Waiting,
+    number: Arc<AtomicU64>,
+    speaks: PhantomData<fn(Ask) -> Answer>,
+}
+
+impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
+    /// Connects to the socket at `path`. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn open(path: &Path) -> io::Result<Self> {
+        let (mut read, mut write) = UnixStream::connect(path).await?.into_split();
+        let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+        let (frames, mut queue) = mpsc::channel::<Vec<u8>>(QUEUE_MAX);
+        tokio::spawn(async move {
+            while let Some(frame) = queue.recv().await {
+                if write.write_all(&frame).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let answered = Arc::clone(&waiting);
+        tokio::spawn(async move {
+            while let Ok((number, body)) = read_frame(&mut read).await {
+                let asker = lock(&answered).as_mut().and_then(|all| all.remove(&number));
+                if let Some(asker) = asker {
+                    // The asker may have given up; its answer is of no use to anybody else.
+                    let _given_up = asker.send(body);
+                }
+            }
+            // Dropping the senders wakes every asker with an error.
+            lock(&answered).take();
+        });
+        Ok(Self {
+            frames,
+            waiting,
+            number: Arc::default(),
+            speaks: PhantomData,
+        })
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// When the connection failed, before or meanwhile. Whether the request arrived is not known.
+    pub async fn ask(&self, message: &Ask) -> Result<Answer, FrameError> {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let frame = frame::encode(number, message)?;
+        let (asker, answer) = oneshot::channel();
+        match lock(&self.waiting).as_mut() {
+            Some(all) => all.insert(number, asker),
+            None => return Err(closed()),
+        };
+        self.frames.send(frame).await.map_err(|_| closed())?;
+        let body = answer.await.map_err(|_| closed())?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// True once the connection has failed.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.waiting).is_none()
+    }
+}
+
+async fn read_frame(from: &mut OwnedReadHalf) -> Result<(u64, Vec<u8>), FrameError> {
+    let mut header = [0; HEADER_BYTES];
+    from.read_exact(&mut header).await?;
+    let (length, number) = frame::decode_header(header)?;
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).await?;
+    Ok((number, body))
+}
+
+fn closed() -> FrameError {
+    FrameError::Io(io::ErrorKind::BrokenPipe.into())
+}
+
+/// The map is whole even when a holder of the lock panicked: it only inserts and removes.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,13 @@
+//! What the kernel programs and the daemons share: the records in the maps, their limits, the
+//! vectors, and the verdict as a pure function. `core` alone; no kernel shims, ever.
+
+#![no_std]
+
+pub mod event;
+pub mod limits;
+pub mod records;
+pub mod vector;
+pub mod verdict;
+
+/// Version of every record in this crate. Pinned maps of another version are not reused.
+pub const ABI_VERSION: u32 = 1;

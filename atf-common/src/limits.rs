@@ -1,0 +1,21 @@
+//! Map capacities, each with its reason.
+
+/// Most runs registered at once. 5,000 are promised; three times that leaves room for runs that
+/// ended and are not yet removed. A full map denies.
+pub const RUNS_MAX: u32 = 16_384;
+
+/// Bytes of the event ring: 64-byte events, so about 58,000 of them while the recorder is away.
+pub const EVENTS_BYTES: u32 = 4 << 20;
+
+/// Denials of one vector that one run may put into the ring back to back.
+pub const EVENT_BURST: u32 = 16;
+
+/// After the burst, one event per this many nanoseconds and vector; the rest is counted as
+/// suppressed.
+pub const EVENT_INTERVAL_NS: u64 = 10_000_000;
+
+/// Milliseconds for which one renewal of the lease holds: eight renewals may be lost.
+pub const LEASE_TTL_MS: u64 = 2_000;
+
+/// Milliseconds between two renewals of the lease by the gateway's accept loop.
+pub const LEASE_RENEW_MS: u64 = 250;

@@ -1,0 +1,126 @@
+//! The values of the maps. `repr(C)`, fixed-size integers, named padding; no bool, no enum. Each
+//! map has one writer, named here; the pins' group permissions hold everybody else to it.
+
+/// Value of `RUNS`, by cgroup id. Written by the authority alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Run {
+    /// Absolute end of the run, milliseconds of the boot clock.
+    pub end_boot_ms: u64,
+    /// End of the current token, milliseconds of the boot clock.
+    pub token_boot_ms: u64,
+    /// Cookie of the run's own network namespace when its loopback bridge is on, else 0.
+    pub netns_cookie: u64,
+}
+
+/// Value of `STATES`, by cgroup id. The authority makes and removes the entry; in between the
+/// kernel programs alone write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct State {
+    /// Boot clock, nanoseconds, when a program first saw the run's DENY entry; 0 while it has not.
+    pub latched_boot_ns: u64,
+    /// What the programs counted, by the vector's number.
+    pub vectors: [VectorState; crate::vector::VECTORS],
+}
+
+/// What the programs count for one run and one vector. `events + suppressed + dropped = denied`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct VectorState {
+    /// Operations let through.
+    pub allowed: u64,
+    /// Operations denied.
+    pub denied: u64,
+    /// Denials that are in the event ring.
+    pub events: u64,
+    /// Denials that the limiter kept out of the ring.
+    pub suppressed: u64,
+    /// Denials that a full ring lost.
+    pub dropped: u64,
+    /// The limiter's memory: boot clock, nanoseconds, of the last event.
+    pub last_event_boot_ns: u64,
+}
+
+/// Value of `DENY`, by cgroup id. Written by the gateway alone. An entry seals the run, whatever
+/// the value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Deny {
+    /// Boot clock, nanoseconds, of the decision that sealed the run.
+    pub decided_boot_ns: u64,
+}
+
+/// The only value of `LEASE`. Written by the gateway alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Lease {
+    /// Boot clock, milliseconds, until which the gateway vouches that it is awake.
+    pub until_boot_ms: u64,
+}
+
+/// Value of `MARKS`, of a listening socket. Written by the gateway alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Mark {
+    /// The cgroup id of the only run that may connect to the socket.
+    pub run: u64,
+}
+
+/// Value of `STAMPS`, of the socket that `accept` returns, and of `OWNERS`, of a socket that a run
+/// made. Written by the kernel programs alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Stamp {
+    /// The cgroup id of the run that connected, or that made the socket.
+    pub run: u64,
+    /// The process (`tgid`), for the log.
+    pub pid: u32,
+    /// Its effective uid.
+    pub uid: u32,
+}
+
+/// The only value of `CONFIG`. Written once by the enforcer, then frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Config {
+    /// The cgroup id of the agents' cgroup.
+    pub agents: u64,
+    /// Its level under the real root of the hierarchy; a run's id is the ancestor at `level + 1`.
+    pub level: u32,
+    /// [`crate::ABI_VERSION`].
+    pub abi: u32,
+}
+
+const _: () = {
+    assert!(size_of::<Run>() == 24);
+    assert!(size_of::<VectorState>() == 48);
+    assert!(size_of::<State>() == 8 + 48 * crate::vector::VECTORS);
+    assert!(size_of::<Deny>() == 8);
+    assert!(size_of::<Lease>() == 8);
+    assert!(size_of::<Mark>() == 8);
+    assert!(size_of::<Stamp>() == 16);
+    assert!(size_of::<Config>() == 16);
+};
+
+#[cfg(feature = "user")]
+#[allow(
+    unsafe_code,
+    reason = "the Pod lines are one of the places where unsafe may live"
+)]
+mod pod {
+    // SAFETY (all): `repr(C)`, integers only, and no padding, as the size assertions show.
+    unsafe impl aya::Pod for super::Run {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::State {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Deny {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Lease {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Mark {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Stamp {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Config {}
+}
