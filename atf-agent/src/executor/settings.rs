@@ -22,6 +22,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             ledger: "ledger.db".into(),
+            require_durable: true,
             rows_max: 1_000,
             query_timeout_ms: 5_000,
         }
