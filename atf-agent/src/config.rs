@@ -83,3 +83,50 @@ impl Config {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../packaging/atf.toml");
+
+    #[test]
+    fn the_shipped_example_equals_the_defaults() {
+        let shipped: Config = toml::from_str(SHIPPED).unwrap();
+        assert_eq!(shipped, Config::default());
+    }
+
+    #[test]
+    fn the_shipped_example_spells_out_every_key() {
+        let shipped: toml::Table = SHIPPED.parse().unwrap();
+        let every = toml::Table::try_from(Config::default()).unwrap();
+        for (room, keys) in &every {
+            for key in keys.as_table().unwrap().keys() {
+                assert!(shipped[room].get(key).is_some(), "packaging/atf.toml lacks {room}.{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for (text, fine) in [
+            ("", true),
+            ("[gateway]\nbody_bytes_max = 1024", true),
+            ("[gateway]\nbody_byte_max = 1024", false),
+            ("[gatway]", false),
+            ("[gateway]\nbody_bytes_max = \"1024\"", false),
+            ("[gateway]\nbody_bytes_max = -1", false),
+            ("[cage]\nposture = \"FULL\"", true),
+            ("[cage]\nposture = \"whatever\"", false),
+        ] {
+            assert_eq!(toml::from_str::<Config>(text).is_ok(), fine, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_default_file_may_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Config::read(Some(&dir.path().join("none.toml"))).unwrap_err();
+        assert!(error.to_string().contains("none.toml"), "{error}");
+    }
+}
