@@ -1,1 +1,3 @@
-//! state
+//! What a process remembers across calls and restarts. Nothing here decides.
+
+pub mod files;
