@@ -1,6 +1,20 @@
 //! What is remembered: the events, their shape in the log (OCSF 1.9), the chain that binds each
 //! record to the one before, and the proof that a log is whole. No socket; the recorder has those.
 
+mod chain;
 mod event;
+mod head;
+mod ocsf;
+#[cfg(test)]
+pub(crate) mod samples;
+mod segments;
+mod show;
+mod verify;
 
+pub use chain::{Chain, Last, Link, LinkError};
 pub use event::{Call, Event, Outcome, Process, Verdict};
+pub use head::{HEAD_FILE, Head, HeadError};
+pub use ocsf::Stamp;
+pub use segments::{LINE_BYTES_MAX, Segment, segments};
+pub use show::{Filter, Row, ShowError, Shown, show};
+pub use verify::{Broken, Fault, Signed, Tail, VerifyError, Whole, verify, verify_tail};

@@ -1,5 +1,101 @@
-//! recorder
+//! The recorder: takes records from all of ATF's processes, makes them durable in one chain, and
+//! proves it with receipts. It judges nothing, and it alone holds the log key.
 
+mod disk;
+mod heads;
+mod kernel_events;
+mod reporters;
 mod settings;
+mod start;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+
+use crate::audit::VerifyError;
+use crate::identity::IdentityError;
+use crate::state::files::FileError;
+use crate::wire::{self, Ids, Places};
 
 pub use settings::Settings;
+
+/// Records that may wait for the writer; more than that and the reporter waits.
+const QUEUE_RECORDS_MAX: usize = 4_096;
+
+/// Why the recorder does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// The log is not whole: somebody has to look before anything is added to it.
+    #[error(
+        "the log does not verify, so nothing is added to it: {0}; keep a copy, then move the log away to begin a new one"
+    )]
+    Log(#[from] VerifyError),
+    /// A key or the head.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The log key is not one.
+    #[error("the log key {path} is of no use: {error}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: IdentityError,
+    },
+    /// A directory, the socket or a segment.
+    #[error("cannot {what} {path}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Serves for ever. `kernel_events` is asked again and again; each time it waits up to about a second
+/// and gives the denials that the kernel programs reported meanwhile.
+///
+/// # Errors
+/// When the log is not whole at its end, or the recorder cannot listen.
+pub fn serve(
+    places: &Places,
+    ids: &Ids,
+    settings: &Settings,
+    kernel_events: Option<
+        impl FnMut() -> io::Result<Vec<atf_common::event::Event>> + Send + 'static,
+    >,
+) -> Result<(), RecorderError> {
+    let log = start::open(places, settings)?;
+    let (jobs, queue) = sync_channel(QUEUE_RECORDS_MAX);
+    for job in log.first_jobs() {
+        // The queue is empty and longer than the few records of a start.
+        let _queued = jobs.try_send(job);
+    }
+    std::thread::spawn(move || writer::run(log, &queue));
+    if let Some(source) = kernel_events {
+        let jobs = jobs.clone();
+        std::thread::spawn(move || kernel_events::forward(source, &jobs));
+    }
+    let path = places.recorder_socket();
+    let failed = |what| {
+        let path = path.clone();
+        move |error| RecorderError::Io { what, path, error }
+    };
+    let listener = wire::listen(&path).map_err(failed("listen at"))?;
+    let (admitted, known) = (ids.clone(), ids.clone());
+    wire::serve(
+        &listener,
+        move |peer| reporters::reporter(&admitted, peer.uid).is_some(),
+        move |server| {
+            if let Some(reporter) = reporters::reporter(&known, server.peer.uid) {
+                reporters::attend(server, reporter, &jobs);
+            }
+        },
+    )
+    .map_err(failed("accept at"))
+}

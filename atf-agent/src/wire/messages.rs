@@ -203,12 +203,15 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The bytes that the log key signs: a domain word, the number, the fingerprint, the permit.
+    /// The bytes that the log key signs: a domain word, the number, the fingerprint, the permit,
+    /// and whether it was on the disk.
     pub fn signed_bytes(&self) -> Vec<u8> {
         let permit = self.permit.map(|p| p.to_string()).unwrap_or_default();
         format!(
-            "atf-receipt-v1\n{}\n{}\n{permit}\n",
-            self.seq, self.fingerprint
+            "atf-receipt-v1\n{}\n{}\n{permit}\n{}\n",
+            self.seq,
+            self.fingerprint,
+            if self.durable { "durable" } else { "queued" }
         )
         .into_bytes()
     }

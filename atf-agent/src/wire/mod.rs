@@ -4,6 +4,7 @@
 mod blocking;
 mod frame;
 mod ids;
+mod listen;
 mod messages;
 mod peer;
 mod pipelined;
@@ -12,6 +13,7 @@ mod places;
 pub use blocking::{Connection, Server, serve};
 pub use frame::{FRAME_BYTES_MAX, FrameError, VERSION};
 pub use ids::Ids;
+pub use listen::listen;
 pub use messages::*;
 pub use peer::Peer;
 pub use pipelined::Pipelined;

@@ -1,0 +1,192 @@
+//! Which OCSF class an event is, and the attributes that the class wants.
+//!
+//! | event | class | why |
+//! |---|---|---|
+//! | started | 6002 Application Lifecycle | a process of ATF is an application |
+//! | run registered, ended | 1007 Process Activity | a run is a tree of processes |
+//! | token minted | 3003 Authorize Session | a token assigns privileges to a session |
+//! | decided, settled | 6003 API Activity | a tool call is a call of an API |
+//! | kernel denied | 4001 Network Activity, Refuse | every vector is an operation on a socket; a finding would open a case for each refused packet |
+//! | sealed, released, finding | 2004 Detection Finding | somebody has to look |
+
+use serde_json::{Value, json};
+
+use super::fields::{
+    ALLOWED, BLOCKED, Class, FAILURE, ISOLATED, OTHER, RESOLVED, SUCCESS, Severity, action,
+    ai_agent, class, finding, merge,
+};
+use super::value;
+use crate::audit::event::{Call, Event, Outcome, Verdict};
+use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, ToolName, Untrusted};
+
+pub(super) fn of(event: &Event) -> Class {
+    match event {
+        Event::Started { .. } => started(),
+        Event::RunRegistered {
+            run,
+            uid,
+            agent,
+            user,
+            prompt,
+            ..
+        } => registered(*run, *uid, agent, user, prompt),
+        Event::TokenMinted {
+            run,
+            agent,
+            expires_unix_s,
+            ..
+        } => minted(*run, agent, *expires_unix_s),
+        Event::RunEnded { run, how, .. } => ended(*run, how),
+        Event::Decided { call, verdict } => decided(call, verdict),
+        Event::Settled {
+            decision,
+            run,
+            tool,
+            outcome,
+        } => settled(*decision, *run, tool, outcome),
+        Event::Sealed { run, why, .. } => sealed(*run, why),
+        Event::Released { run, uid } => released(*run, *uid),
+        Event::KernelDenied {
+            cgroup,
+            vector,
+            denial,
+            pid,
+            uid,
+            comm,
+            ..
+        } => {
+            let process = json!({"pid": pid, "name": comm, "user": {"uid": uid.to_string()}});
+            kernel_denied(*cgroup, vector, denial, &process)
+        }
+        Event::Finding { name, run, detail } => found(name, *run, detail),
+    }
+}
+
+fn started() -> Class {
+    let fields = json!({
+        "status_id": SUCCESS,
+        "app": {"name": "ATF", "vendor_name": "ATF", "version": env!("CARGO_PKG_VERSION")},
+    });
+    class(6002, 3, Severity::Informational, fields)
+}
+
+fn registered(run: RunId, uid: u32, agent: &AgentName, user: &Untrusted, prompt: &Digest) -> Class {
+    let fields = json!({
+        "status_id": SUCCESS,
+        "actor": {"user": {"name": user}},
+        "process": {"uid": run, "user": {"uid": uid.to_string()}},
+        "ai_agent": ai_agent(Some(agent), run, Some(prompt)),
+    });
+    class(1007, 1, Severity::Informational, fields)
+}
+
+fn ended(run: RunId, how: &Untrusted) -> Class {
+    let fields = json!({
+        "status_id": SUCCESS,
+        "status_detail": how,
+        "actor": {"process": {"uid": run}},
+        "process": {"uid": run},
+        "ai_agent": ai_agent(None, run, None),
+    });
+    class(1007, 2, Severity::Informational, fields)
+}
+
+fn minted(run: RunId, agent: &AgentName, expires_unix_s: u64) -> Class {
+    let fields = json!({
+        "status_id": SUCCESS,
+        "user": {"uid": format!("agent:{agent}"), "type_id": 4},
+        "privileges": ["tools of the agent's manifest"],
+        "session": {
+            "uid": run,
+            "expiration_time": expires_unix_s.saturating_mul(1_000),
+        },
+        "ai_agent": ai_agent(Some(agent), run, None),
+    });
+    class(3003, 1, Severity::Informational, fields)
+}
+
+fn settled(decision: DecisionId, run: RunId, tool: &ToolName, outcome: &Outcome) -> Class {
+    let (status, severity) = match outcome {
+        Outcome::Answered { .. } => (SUCCESS, Severity::Informational),
+        Outcome::NotDone { .. } => (FAILURE, Severity::Low),
+        Outcome::Unknown { .. } => (FAILURE, Severity::Medium),
+    };
+    let fields = json!({
+        "activity_name": "Settle",
+        "status_id": status,
+        "actor": {"process": {"uid": run}},
+        "api": {"operation": tool, "request": {"uid": decision}},
+        "src_endpoint": {"uid": run, "name": "run"},
+        "ai_agent": ai_agent(None, run, None),
+    });
+    class(6003, OTHER, severity, fields)
+}
+
+fn sealed(run: RunId, why: &str) -> Class {
+    let mut fields = finding(&format!("seal:{run}"), "run sealed", &value(&why));
+    merge(&mut fields, action(ISOLATED));
+    fields["ai_agent"] = ai_agent(None, run, None);
+    class(2004, 1, Severity::High, fields)
+}
+
+fn released(run: RunId, uid: u32) -> Class {
+    let why = value(&format!("released by uid {uid}"));
+    let mut fields = finding(&format!("seal:{run}"), "run sealed", &why);
+    fields["status_id"] = json!(RESOLVED);
+    fields["ai_agent"] = ai_agent(None, run, None);
+    class(2004, 2, Severity::Medium, fields)
+}
+
+fn kernel_denied(cgroup: CgroupId, vector: &str, denial: &str, process: &Value) -> Class {
+    let mut fields = json!({
+        "status_id": FAILURE,
+        "status_code": denial,
+        "src_endpoint": {"uid": format!("cgroup:{cgroup}")},
+        "app_name": vector,
+        "actor": {"process": process},
+    });
+    merge(&mut fields, action(BLOCKED));
+    class(4001, 5, Severity::Low, fields)
+}
+
+fn found(name: &str, run: Option<RunId>, detail: &Untrusted) -> Class {
+    let mut fields = finding(name, name, &value(detail));
+    if let Some(run) = run {
+        fields["ai_agent"] = ai_agent(None, run, None);
+    }
+    class(2004, 1, Severity::High, fields)
+}
+
+fn decided(call: &Call, verdict: &Verdict) -> Class {
+    let mut fields = json!({
+        "activity_name": "Decide",
+        "actor": {"process": {"uid": call.run}},
+        "api": {
+            "operation": value(&call.tool.as_ref().or(call.method.as_ref())),
+            "request": {"uid": call.decision},
+        },
+        "src_endpoint": {"uid": call.run, "name": "run"},
+        "ai_agent": ai_agent(call.agent.as_ref(), call.run, call.prompt.as_ref()),
+    });
+    if fields["api"]["operation"].is_null() {
+        fields["api"]["operation"] = json!("unread");
+    }
+    if let Some(user) = &call.user {
+        fields["actor"]["user"] = json!({"name": user});
+    }
+    let severity = match verdict {
+        Verdict::Allowed => {
+            fields["status_id"] = json!(SUCCESS);
+            merge(&mut fields, action(ALLOWED));
+            Severity::Informational
+        }
+        Verdict::Refused { reason, detail, .. } => {
+            fields["status_id"] = json!(FAILURE);
+            fields["status_code"] = value(reason);
+            fields["status_detail"] = value(detail);
+            merge(&mut fields, action(BLOCKED));
+            Severity::Medium
+        }
+    };
+    class(6003, OTHER, severity, fields)
+}

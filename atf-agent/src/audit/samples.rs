@@ -1,0 +1,134 @@
+//! One of each event, for tests.
+
+use super::event::{Call, Event, Outcome, Verdict};
+use crate::call::{CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted};
+
+/// A call of `run` about which everything is known.
+pub(crate) fn call(run: RunId) -> Call {
+    Call {
+        decision: DecisionId::random(),
+        run,
+        cgroup: CgroupId(42),
+        method: Some("tools/call".into()),
+        agent: Some("clerk".parse().unwrap()),
+        user: Some("alice".into()),
+        task: Some("T-1".into()),
+        token: Some(Digest::of(b"token")),
+        tool: Some("ledger.query".into()),
+        pin: Some(Digest::of(b"pin")),
+        arguments: Some(Digest::of(b"{}")),
+        prompt: Some(Digest::of(b"prompt")),
+        policy: Some(Digest::of(b"policy")),
+        permit: Some(Digest::of(b"permit")),
+        gate_ns: 120_000,
+    }
+}
+
+/// One of each event, and of each verdict and outcome, of one run.
+pub(crate) fn all() -> Vec<Event> {
+    let run = RunId::random();
+    let mut all = admitted(run);
+    all.extend(called(run));
+    all.extend(alarmed(run));
+    all.push(Event::RunEnded {
+        run,
+        how: "exit 0".into(),
+        kernel: vec![("connect4".into(), [0, 1, 1, 0, 0])],
+    });
+    all
+}
+
+fn called(run: RunId) -> Vec<Event> {
+    let decision = DecisionId::random();
+    let settled = |outcome| Event::Settled {
+        decision,
+        run,
+        tool: "ledger.query".parse().unwrap(),
+        outcome,
+    };
+    vec![
+        Event::Decided {
+            call: Box::new(call(run)),
+            verdict: Verdict::Allowed,
+        },
+        Event::Decided {
+            call: Box::new(Call {
+                method: None,
+                tool: None,
+                user: None,
+                agent: None,
+                prompt: None,
+                ..call(run)
+            }),
+            verdict: Verdict::Refused {
+                step: Step::Receive,
+                reason: Reason::MessageInvalid,
+                detail: Untrusted::new("\u{1b}[2J \"quoted\" \u{202e}é漢😀\n"),
+            },
+        },
+        settled(Outcome::Answered {
+            result: Digest::of(b"result"),
+            bytes: 6,
+            is_error: false,
+        }),
+        settled(Outcome::NotDone {
+            why: "sealed".into(),
+        }),
+        settled(Outcome::Unknown { why: "gone".into() }),
+    ]
+}
+
+fn admitted(run: RunId) -> Vec<Event> {
+    vec![
+        Event::Started {
+            facts: vec![("policy".into(), "abc".into())],
+        },
+        Event::RunRegistered {
+            run,
+            cgroup: CgroupId(42),
+            uid: 1_900_100_000,
+            agent: "clerk".parse().unwrap(),
+            user: "alice".into(),
+            task: "T-1".into(),
+            prompt: Digest::of(b"prompt"),
+        },
+        Event::TokenMinted {
+            run,
+            agent: "clerk".parse().unwrap(),
+            token: Digest::of(b"token"),
+            key: "kid".into(),
+            expires_unix_s: 1_700_000_300,
+        },
+    ]
+}
+
+fn alarmed(run: RunId) -> Vec<Event> {
+    vec![
+        Event::Sealed {
+            run,
+            cgroup: CgroupId(42),
+            decision: Some(DecisionId::random()),
+            decided_boot_ns: u64::MAX,
+            written_boot_ns: 1 << 53,
+            why: "three refusals".into(),
+        },
+        Event::Released { run, uid: 0 },
+        Event::KernelDenied {
+            cgroup: CgroupId(42),
+            boot_ns: 1,
+            vector: "connect4".into(),
+            denial: "forbidden".into(),
+            pid: 7,
+            uid: 1_900_100_000,
+            comm: "curl".into(),
+            family: 2,
+            detail: 1,
+            suppressed: 0,
+        },
+        Event::Finding {
+            name: "token.other_run".into(),
+            run: Some(run),
+            detail: "a token of another run".into(),
+        },
+    ]
+}

@@ -1,0 +1,60 @@
+//! The signed head on its way to the disk, on a thread of its own: no receipt waits for it. It is
+//! never ahead of the log, and a little behind at most.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::audit::{HEAD_FILE, Head};
+use crate::state::files;
+
+/// Pause between two heads: a cut of the log is certain to be found when it is older than this, and
+/// the disk is left to the log.
+const HEAD_EVERY: Duration = Duration::from_millis(20);
+
+/// The newest head that is not yet on the disk.
+pub(super) struct Heads(Arc<(Mutex<Option<Head>>, Condvar)>);
+
+impl Heads {
+    /// Starts the thread that keeps the head of the log in `dir`.
+    pub(super) fn start(dir: PathBuf) -> Self {
+        let newest: Arc<(Mutex<Option<Head>>, Condvar)> = Arc::default();
+        let taken = Arc::clone(&newest);
+        std::thread::spawn(move || {
+            // The writer is the only other holder: when it has gone, so has the log.
+            while Arc::strong_count(&taken) > 1 {
+                let (slot, changed) = &*taken;
+                let held = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                let (mut held, _) = changed
+                    .wait_timeout_while(held, Duration::from_secs(1), |head| head.is_none())
+                    .unwrap_or_else(PoisonError::into_inner);
+                let Some(head) = held.take() else {
+                    continue;
+                };
+                drop(held);
+                keep(&dir, &head);
+                std::thread::sleep(HEAD_EVERY);
+            }
+        });
+        Self(newest)
+    }
+
+    /// Hands over a newer head.
+    pub(super) fn put(&self, head: Head) {
+        let (slot, changed) = &*self.0;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        changed.notify_one();
+    }
+}
+
+fn keep(dir: &std::path::Path, head: &Head) {
+    let written = serde_json::to_vec(head)
+        .map_err(|error| error.to_string())
+        .and_then(|json| {
+            files::publish(&dir.join(HEAD_FILE), &json).map_err(|error| error.to_string())
+        });
+    if let Err(error) = written {
+        // The log goes on: the old head stands, and covers less of it.
+        tracing::error!(error, "the head of the log cannot be kept");
+    }
+}

@@ -1,0 +1,105 @@
+//! The kernel's denials on their way into the log. A full ring is counted by the kernel programs; a
+//! full queue here makes the ring wait.
+
+use std::io;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use atf_common::event::Event as Denied;
+use atf_common::vector::Vector;
+use atf_common::verdict::Denial;
+
+use super::writer::{Answer, Job};
+use crate::audit::{Event, Process};
+use crate::call::{CgroupId, Untrusted};
+
+/// Pause before a source that failed is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Forwards for ever what `source` gives. A failure is recorded once, until the source works again.
+pub(super) fn forward(mut source: impl FnMut() -> io::Result<Vec<Denied>>, jobs: &SyncSender<Job>) {
+    let mut failing = false;
+    loop {
+        let events = match source() {
+            Ok(denied) => {
+                failing = false;
+                denied.iter().map(event).collect()
+            }
+            Err(error) => {
+                std::thread::sleep(RETRY);
+                if std::mem::replace(&mut failing, true) {
+                    continue;
+                }
+                tracing::error!(%error, "the kernel's events cannot be read");
+                vec![Event::Finding {
+                    name: "events.unreadable".to_owned(),
+                    run: None,
+                    detail: error.to_string().into(),
+                }]
+            }
+        };
+        for event in events {
+            let job = Job::new(event, Process::Recorder, false, Answer::nobody());
+            if jobs.send(job).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The event of one kernel record. Numbers that this release does not know are kept as numbers.
+fn event(denied: &Denied) -> Event {
+    let name = |known: Option<&str>, number: u32| {
+        known.map_or_else(|| format!("unknown_{number}"), str::to_owned)
+    };
+    let comm = denied.comm.split(|b| *b == 0).next().unwrap_or_default();
+    Event::KernelDenied {
+        cgroup: CgroupId(denied.run),
+        boot_ns: denied.boot_ns,
+        vector: name(
+            Vector::from_number(denied.vector).map(Vector::name),
+            denied.vector,
+        ),
+        denial: name(
+            Denial::from_number(denied.denial).map(Denial::name),
+            denied.denial,
+        ),
+        pid: denied.pid,
+        uid: denied.uid,
+        comm: Untrusted::new(String::from_utf8_lossy(comm)),
+        family: denied.family,
+        detail: denied.detail,
+        suppressed: denied.suppressed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_record_keeps_its_names_and_its_unknown_numbers() {
+        let mut denied = Denied {
+            vector: Vector::Connect4 as u32,
+            denial: Denial::Sealed as u32,
+            run: 7,
+            ..Denied::default()
+        };
+        denied.comm[..4].copy_from_slice(b"curl");
+        for (vector, name) in [(Vector::Connect4 as u32, "connect4"), (99, "unknown_99")] {
+            denied.vector = vector;
+            let Event::KernelDenied {
+                vector,
+                denial,
+                comm,
+                ..
+            } = event(&denied)
+            else {
+                panic!("another event");
+            };
+            assert_eq!(vector, name);
+            assert_eq!(denial, "sealed");
+            assert_eq!(comm.raw(), "curl");
+        }
+    }
+}

@@ -1,0 +1,403 @@
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use super::writer::{Answer, Job, Log};
+use super::*;
+use crate::audit::{Event, Fault, Process, Segment, Verdict, samples, segments, verify};
+use crate::call::{Digest, RunId};
+use crate::identity::VerifyingKey;
+use crate::state::files;
+use crate::wire::{Connection, Receipt, RecorderReply, RecorderRequest};
+
+type Recorder = Connection<RecorderRequest, RecorderReply>;
+
+/// The directory for a recorder in a process of its own.
+const CHILD_DIR: &str = "ATF_TEST_RECORDER_DIR";
+
+fn places(dir: &Path) -> Places {
+    Places {
+        run_dir: dir.join("run"),
+        state_dir: dir.join("state"),
+        ..Places::default()
+    }
+}
+
+fn ids() -> Ids {
+    Ids {
+        // The tests are the gateway, whoever runs them but root.
+        gateway: rustix::process::geteuid().as_raw(),
+        ..Ids::default()
+    }
+}
+
+fn no_kernel() -> Option<fn() -> io::Result<Vec<atf_common::event::Event>>> {
+    None
+}
+
+/// A recorder on a thread of this process; it lives as long as the process.
+fn start(dir: &Path, settings: Settings) -> Places {
+    let places = places(dir);
+    let served = places.clone();
+    std::thread::spawn(move || serve(&served, &ids(), &settings, no_kernel()).unwrap());
+    places
+}
+
+fn connect(places: &Places) -> Recorder {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match Recorder::open(&places.recorder_socket(), Duration::from_secs(20)) {
+            Ok(connection) => return connection,
+            Err(error) if Instant::now() > until => panic!("no recorder: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+fn ask(recorder: &mut Recorder, event: Event, durable: bool) -> Result<Receipt, String> {
+    let event = Box::new(event);
+    match recorder.ask(&RecorderRequest::Append { event, durable }) {
+        Ok(RecorderReply::Recorded { receipt }) => Ok(receipt),
+        Ok(RecorderReply::Refused { why }) => Err(why.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn finding(detail: &str) -> Event {
+    Event::Finding {
+        name: "test".into(),
+        run: None,
+        detail: detail.into(),
+    }
+}
+
+fn log_key(places: &Places) -> VerifyingKey {
+    let text = std::fs::read_to_string(places.log_key()).unwrap();
+    VerifyingKey::from_hex(&text).unwrap()
+}
+
+#[track_caller]
+fn assert_whole(places: &Places) -> u64 {
+    let key = log_key(places);
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        // The head follows the records by some milliseconds.
+        match verify(&places.log_dir(), Some(&|b, s| key.verify(b, s).is_ok())) {
+            Ok(whole) => return whole.records,
+            Err(error) if Instant::now() > until => panic!("{error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+#[test]
+fn concurrent_reporters_get_consecutive_numbers_and_good_receipts() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        segment_bytes_max: 20_000,
+        ..Settings::default()
+    };
+    let places = start(dir.path(), settings);
+    drop(connect(&places));
+    let each = 25;
+    let receipts: Vec<Receipt> = std::thread::scope(|scope| {
+        let reporters: Vec<_> = (0..8)
+            .map(|n| {
+                let places = &places;
+                scope.spawn(move || {
+                    let mut recorder = connect(places);
+                    (0..each)
+                        .map(|i| ask(&mut recorder, finding(&format!("{n}.{i}")), i % 2 == 0))
+                        .collect::<Result<Vec<_>, _>>()
+                        .unwrap()
+                })
+            })
+            .collect();
+        reporters
+            .into_iter()
+            .flat_map(|r| r.join().unwrap())
+            .collect()
+    });
+    let key = log_key(&places);
+    for receipt in &receipts {
+        assert!(
+            key.verify(&receipt.signed_bytes(), &receipt.signature)
+                .is_ok()
+        );
+        let lie = Receipt {
+            durable: !receipt.durable,
+            ..receipt.clone()
+        };
+        assert!(key.verify(&lie.signed_bytes(), &lie.signature).is_err());
+    }
+    // Record 0 is the start of the recorder itself.
+    let numbers: BTreeSet<u64> = receipts.iter().map(|r| r.seq).collect();
+    assert_eq!(numbers, (1..=8 * each).collect());
+    assert_eq!(assert_whole(&places), 8 * each + 1);
+    assert!(
+        segments(&places.log_dir()).unwrap().len() > 3,
+        "segments rotate"
+    );
+}
+
+#[test]
+fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
+    let decided = |verdict| Event::Decided {
+        call: Box::new(samples::call(RunId::random())),
+        verdict,
+    };
+    let refused = Verdict::Refused {
+        step: crate::call::Step::Policy,
+        reason: crate::call::Reason::PolicyDenied,
+        detail: "no".into(),
+    };
+    for (event, reporter, permit) in [
+        (
+            decided(Verdict::Allowed),
+            Process::Gateway,
+            Some(Digest::of(b"permit")),
+        ),
+        (decided(refused), Process::Gateway, None),
+        (decided(Verdict::Allowed), Process::Authority, None),
+        (finding("x"), Process::Gateway, None),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
+        let (answers, outbox) = std::sync::mpsc::channel();
+        log.commit(vec![Job::new(
+            event.clone(),
+            reporter,
+            true,
+            Answer::to(1, answers),
+        )]);
+        let (_, RecorderReply::Recorded { receipt }) = outbox.recv().unwrap() else {
+            panic!("refused");
+        };
+        assert_eq!(receipt.permit, permit, "{event:?} of {reporter:?}");
+    }
+}
+
+/// Not a test by itself: the recorder of the tests that kill it.
+#[test]
+#[ignore = "started by other tests as a process of its own"]
+fn as_a_process_of_its_own() {
+    let Ok(dir) = std::env::var(CHILD_DIR) else {
+        return;
+    };
+    let failed = serve(
+        &places(Path::new(&dir)),
+        &ids(),
+        &Settings::default(),
+        no_kernel(),
+    );
+    eprintln!("{}", failed.unwrap_err());
+    std::process::exit(3);
+}
+
+/// A recorder in a process of its own, started through `sh -c "PREFIX exec ..."`.
+fn spawn(dir: &Path, prefix: &str) -> Child {
+    let this = std::env::current_exe().unwrap();
+    Command::new("sh")
+        .arg("-c")
+        .arg(format!("{prefix} exec \"$0\" \"$@\""))
+        .arg(this)
+        .args(["--exact", "recorder::tests::as_a_process_of_its_own"])
+        .args(["--ignored", "--nocapture", "--quiet"])
+        .env(CHILD_DIR, dir)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn no_receipted_record_is_lost_when_the_recorder_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = places(dir.path());
+    let mut receipts: Vec<Receipt> = Vec::new();
+    for round in 0..3 {
+        let mut child = spawn(dir.path(), "");
+        let got = std::thread::scope(|scope| {
+            let reporters: Vec<_> = (0..4)
+                .map(|n| {
+                    let places = &places;
+                    scope.spawn(move || {
+                        let mut recorder = connect(places);
+                        let mut got = Vec::new();
+                        // Until it is killed.
+                        while let Ok(r) = ask(&mut recorder, finding("x"), n % 2 == 0) {
+                            got.push(r);
+                        }
+                        got
+                    })
+                })
+                .collect();
+            drop(connect(&places));
+            std::thread::sleep(Duration::from_millis(300 + 70 * round));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            reporters
+                .into_iter()
+                .flat_map(|r| r.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        assert!(!got.is_empty());
+        receipts.extend(got);
+    }
+    let last = places.clone();
+    std::thread::spawn(move || serve(&last, &ids(), &Settings::default(), no_kernel()));
+    drop(connect(&places));
+    let records = assert_whole(&places);
+    let log: String = segments(&places.log_dir())
+        .unwrap()
+        .iter()
+        .map(|s| std::fs::read_to_string(&s.path).unwrap())
+        .collect();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len() as u64, records);
+    for receipt in &receipts {
+        let line = lines[usize::try_from(receipt.seq).unwrap()];
+        assert!(
+            line.contains(&receipt.fingerprint.to_string()),
+            "{}",
+            receipt.seq
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_leaves_nothing_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = places(dir.path());
+    // 16 blocks of 512 bytes: room for a handful of records, then the write is cut short.
+    let mut child = spawn(dir.path(), "trap '' XFSZ; ulimit -f 16;");
+    let mut recorder = connect(&places);
+    let mut seqs = Vec::new();
+    let why = loop {
+        match ask(&mut recorder, finding(&"x".repeat(100)), true) {
+            Ok(receipt) => seqs.push(receipt.seq),
+            Err(why) => break why,
+        }
+        assert!(seqs.len() < 100, "the limit holds");
+    };
+    assert!(why.contains("cannot be written"), "{why}");
+    assert!(!seqs.is_empty(), "the control: some were written");
+    let records = assert_whole(&places);
+    assert_eq!(records, seqs.len() as u64 + 1);
+    // Still there, still refusing, and the number was not used up.
+    assert!(ask(&mut recorder, finding(&"x".repeat(100)), true).is_err());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut again = spawn(dir.path(), "");
+    let receipt = ask(&mut connect(&places), finding("room again"), true).unwrap();
+    assert_eq!(receipt.seq, records + 1, "after the record of the start");
+    assert_whole(&places);
+    again.kill().unwrap();
+    again.wait().unwrap();
+}
+
+fn fails(_: &File) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(5))
+}
+
+fn fails_once(file: &File) -> io::Result<()> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static FAILED: AtomicBool = AtomicBool::new(false);
+    if FAILED.swap(true, Ordering::Relaxed) {
+        return file.sync_data();
+    }
+    fails(file)
+}
+
+#[test]
+fn a_disk_that_fails_to_sync_costs_a_segment_and_no_record() {
+    for (sync, ok) in [(fails_once as fn(&File) -> _, true), (fails, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let places = places(dir.path());
+        let mut log = start::open(&places, &Settings::default()).unwrap();
+        let ask = |log: &mut Log, durable| {
+            let (answers, outbox) = std::sync::mpsc::channel();
+            let answer = Answer::to(1, answers);
+            log.commit(vec![Job::new(
+                finding("x"),
+                Process::Gateway,
+                durable,
+                answer,
+            )]);
+            matches!(outbox.recv().unwrap().1, RecorderReply::Recorded { .. })
+        };
+        assert!(ask(&mut log, true), "the control");
+        let second = start::open(&places, &Settings::default()).map(|_| ());
+        assert!(second.is_err(), "one log has one recorder");
+        assert!(ask(&mut log, false));
+        log.disk = log.disk.with_sync(sync);
+        assert_eq!(ask(&mut log, true), ok);
+        assert_eq!(ask(&mut log, true), ok, "a dead disk stays dead");
+        if ok {
+            assert_eq!(assert_whole(&places), 4);
+            assert_eq!(segments(&places.log_dir()).unwrap().len(), 2);
+        }
+    }
+}
+
+#[test]
+fn a_torn_line_is_cut_off_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = places(dir.path());
+    let mut child = spawn(dir.path(), "");
+    ask(&mut connect(&places), finding("one"), true).unwrap();
+    assert_whole(&places);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let segment = Segment::at(&places.log_dir(), 0).path;
+    let mut text = std::fs::read(&segment).unwrap();
+    text.extend(b"{\"half");
+    std::fs::write(&segment, &text).unwrap();
+
+    let mut child = spawn(dir.path(), "");
+    ask(&mut connect(&places), finding("two"), true).unwrap();
+    assert_eq!(assert_whole(&places), 5);
+    let log = std::fs::read_to_string(&segment).unwrap();
+    assert!(log.contains("log.torn") && log.contains("6 bytes after the last whole record"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_log_that_is_not_whole_is_not_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = places(dir.path());
+    let mut child = spawn(dir.path(), "");
+    let mut recorder = connect(&places);
+    for n in 0..3 {
+        ask(&mut recorder, finding(&n.to_string()), true).unwrap();
+    }
+    assert_whole(&places);
+    std::thread::sleep(Duration::from_millis(200));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let segment = Segment::at(&places.log_dir(), 0).path;
+    let good = std::fs::read(&segment).unwrap();
+    let open = || start::open(&places, &Settings::default()).map(|_| ());
+    let cut = good[..good.len() - 1]
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .unwrap()
+        + 1;
+    let mut flipped = good.clone();
+    flipped[cut + 40] ^= 1;
+    for (bad, what) in [(flipped, "flipped"), (good[..cut].to_vec(), "cut")] {
+        std::fs::write(&segment, bad).unwrap();
+        assert!(matches!(open(), Err(RecorderError::Log(_))), "{what}");
+    }
+    let fault = Fault::Cut { head: 3 };
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains(&fault.to_string()), "{error}");
+    std::fs::write(&segment, good).unwrap();
+    assert!(open().is_ok(), "the control");
+    std::fs::write(places.state("recorder").join("log.key"), b"no key").unwrap();
+    assert!(matches!(open(), Err(RecorderError::Key { .. })));
+    files::keep_secret(&places.state("recorder").join("log.key"), b"").unwrap();
+    assert!(matches!(open(), Err(RecorderError::Key { .. })));
+}
