@@ -1,6 +1,6 @@
 //! What the log says, as rows for people and scripts. It proves nothing; `verify` does.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ use crate::call::{RunId, Untrusted};
 pub struct Filter {
     /// Only those of this run.
     pub run: Option<RunId>,
-    /// Only decisions with this verdict: `allowed` or `refused`.
-    pub verdict: Option<String>,
+    /// Only refusals, seals, kernel denials and findings.
+    pub denied: bool,
     /// Only the last so many that pass the others.
     pub last: Option<usize>,
 }
@@ -37,6 +37,9 @@ pub struct Row {
     pub run: Option<Untrusted>,
     /// The rest of it: names and values.
     pub fields: Vec<(Untrusted, Untrusted)>,
+    /// The whole record, as it is in the log.
+    #[serde(skip)]
+    pub record: Value,
 }
 
 /// What was shown, and how many lines were no records.
@@ -67,15 +70,23 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, ShowError> {
     };
     let mut rows = VecDeque::new();
     let mut unread = 0;
+    // The kernel knows a run by its cgroup alone; the registration says which run that is.
+    let mut runs = HashMap::new();
     for segment in segments(dir).map_err(|e| error(dir, e))? {
         let file = File::open(&segment.path).map_err(|e| error(&segment.path, e))?;
         for line in BufReader::new(file).split(b'\n') {
             let line = line.map_err(|e| error(&segment.path, e))?;
-            let Some((row, verdict)) = row(&line) else {
+            let Some(mut row) = row(&line) else {
                 unread += 1;
                 continue;
             };
-            if !passes(&row, verdict.as_deref(), filter) {
+            let cgroup = row.record["atf"]["event"]["cgroup"].as_u64();
+            match (&row.run, cgroup) {
+                (Some(run), Some(cgroup)) => drop(runs.insert(cgroup, run.clone())),
+                (None, Some(cgroup)) => row.run = runs.get(&cgroup).cloned(),
+                (_, None) => {}
+            }
+            if !passes(&row, filter) {
                 continue;
             }
             rows.push_back(row);
@@ -90,17 +101,21 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, ShowError> {
     })
 }
 
-fn passes(row: &Row, verdict: Option<&str>, filter: &Filter) -> bool {
+fn passes(row: &Row, filter: &Filter) -> bool {
     let run = filter.run.map(|run| run.to_string());
     run.is_none_or(|run| row.run.as_ref().is_some_and(|found| found.raw() == run))
-        && filter
-            .verdict
-            .as_deref()
-            .is_none_or(|wanted| verdict == Some(wanted))
+        && (!filter.denied || is_denial(row))
 }
 
-/// The row of one line, and its verdict when it is a decision.
-fn row(line: &[u8]) -> Option<(Row, Option<String>)> {
+fn is_denial(row: &Row) -> bool {
+    match row.event.raw() {
+        "decided" => row.record["atf"]["event"]["verdict"]["verdict"] == "refused",
+        event => matches!(event, "sealed" | "kernel_denied" | "finding"),
+    }
+}
+
+/// The row of one line.
+fn row(line: &[u8]) -> Option<Row> {
     let record: Value = serde_json::from_slice(line).ok()?;
     let atf = &record["atf"];
     let event = atf["event"].as_object()?;
@@ -114,16 +129,15 @@ fn row(line: &[u8]) -> Option<(Row, Option<String>)> {
     };
     let kind = take(&mut fields, "event")?;
     let run = take(&mut fields, "run").or_else(|| take(&mut fields, "call.run"));
-    let verdict = event.get("verdict").map(|verdict| &verdict["verdict"]);
-    let row = Row {
+    Some(Row {
         seq: atf["seq"].as_u64()?,
         time_unix_ms: record["time"].as_u64()?,
         reporter: atf["reporter"].as_str()?.into(),
         event: kind,
         run,
         fields,
-    };
-    Some((row, verdict.and_then(Value::as_str).map(str::to_owned)))
+        record,
+    })
 }
 
 /// `name` and what is in it as `name.inner` and text; absent values are left out.
@@ -148,7 +162,7 @@ mod tests {
     use crate::audit::{Chain, Event, Process, Segment, samples};
 
     #[test]
-    fn rows_are_filtered_by_run_verdict_and_number() {
+    fn rows_are_filtered_by_run_denial_and_number() {
         let dir = tempfile::tempdir().unwrap();
         let mut chain = Chain::new("chain".into(), "host".into(), None);
         let other = RunId::random();
@@ -180,17 +194,10 @@ mod tests {
             ),
             (
                 Filter {
-                    verdict: Some("refused".into()),
+                    denied: true,
                     ..Filter::default()
                 },
-                1,
-            ),
-            (
-                Filter {
-                    verdict: Some("allowed".into()),
-                    ..Filter::default()
-                },
-                1,
+                4,
             ),
             (
                 Filter {
@@ -203,7 +210,7 @@ mod tests {
             assert_eq!(shown(filter.clone()).rows.len(), count, "{filter:?}");
         }
         let refused = shown(Filter {
-            verdict: Some("refused".into()),
+            denied: true,
             ..Filter::default()
         });
         let printed = refused.rows[0]
