@@ -1,0 +1,125 @@
+//! What a tool's pinned schema says about its SQL argument: its `x-atf-sql` object.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// Which database will read the statement. Fixed by the operator, never guessed (R1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// PostgreSQL, with `standard_conforming_strings` on (its default).
+    Postgres,
+    /// MySQL and MariaDB.
+    Mysql,
+    /// SQLite.
+    Sqlite,
+    /// Not known: only what all three read alike.
+    Generic,
+}
+
+/// The one reader of a pass; [`Dialect::Generic`] makes three passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    Postgres,
+    Mysql,
+    Sqlite,
+}
+
+/// What a statement may name and how much it may ask for. What is not named is refused.
+///
+/// Names are written as the database stores them: lower case in PostgreSQL unless they were created
+/// in quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlProfile {
+    /// The database that reads the statement.
+    pub dialect: Dialect,
+    /// The tables, each with its readable columns.
+    pub tables: BTreeMap<String, Vec<String>>,
+    /// The functions, by their plain name.
+    #[serde(default)]
+    pub functions: BTreeSet<String>,
+    /// Whether the outermost query must have a LIMIT.
+    #[serde(default = "yes")]
+    pub limit_required: bool,
+    /// Greatest LIMIT, in rows.
+    #[serde(default = "limit_max")]
+    pub limit_max: u64,
+    /// Greatest OFFSET, in rows: skipped rows cost as much as returned ones.
+    #[serde(default = "offset_max")]
+    pub offset_max: u64,
+    /// Joins in the whole statement, those by comma included.
+    #[serde(default = "joins_max")]
+    pub joins_max: u32,
+    /// Of these, joins without a condition: each multiplies the rows.
+    #[serde(default = "cross_joins_max")]
+    pub cross_joins_max: u32,
+    /// Queries within queries, counting the outermost as one.
+    #[serde(default = "query_depth_max")]
+    pub query_depth_max: u32,
+    /// SELECTs in the whole statement: set operation branches, sub-queries, CTEs.
+    #[serde(default = "selects_max")]
+    pub selects_max: u32,
+    /// Entries of one list: IN, select list, function arguments.
+    #[serde(default = "list_max")]
+    pub list_max: usize,
+}
+
+impl SqlProfile {
+    /// A profile that lists nothing, for the generic dialect, with the default caps.
+    pub fn empty() -> Self {
+        Self {
+            dialect: Dialect::Generic,
+            tables: BTreeMap::new(),
+            functions: BTreeSet::new(),
+            limit_required: yes(),
+            limit_max: limit_max(),
+            offset_max: offset_max(),
+            joins_max: joins_max(),
+            cross_joins_max: cross_joins_max(),
+            query_depth_max: query_depth_max(),
+            selects_max: selects_max(),
+            list_max: list_max(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A page of rows that a model can still read.
+fn limit_max() -> u64 {
+    1_000
+}
+
+/// A hundred pages of the greatest LIMIT.
+fn offset_max() -> u64 {
+    100_000
+}
+
+/// Reports join four to six relations; beyond that planners slow down.
+fn joins_max() -> u32 {
+    8
+}
+
+/// One to pair two relations by a WHERE, one for a lookup of a single row.
+fn cross_joins_max() -> u32 {
+    2
+}
+
+/// A CTE with a derived table with a correlated sub-query, and one to spare.
+fn query_depth_max() -> u32 {
+    5
+}
+
+/// Sixteen branches or sub-queries; honest statements of the measured sets have at most five.
+fn selects_max() -> u32 {
+    16
+}
+
+/// Values that a model copies from an earlier page.
+fn list_max() -> usize {
+    500
+}

@@ -1,0 +1,169 @@
+//! R5 for SELECT: every field by name, so that a new clause of the parser has to be judged.
+
+use sqlparser::ast::{Distinct, Expr, GroupByExpr, OrderBy, Select, SelectFlavor, SelectItem};
+
+use super::names;
+use super::profile::Engine;
+use super::query::{Outputs, absent, refused};
+use super::refusal::{Rule, SqlRefusal};
+use super::scope::Scope;
+use super::walk::{Ctes, Here, Walk};
+
+impl<'p> Walk<'p> {
+    /// Judges one SELECT and its ORDER BY, which shares its scope.
+    pub(super) fn select(
+        &mut self,
+        select: &Select,
+        order_by: Option<&OrderBy>,
+        outer: Option<&Scope<'_, 'p>>,
+        ctes: &Ctes<'_>,
+    ) -> Result<Outputs, SqlRefusal> {
+        let Select {
+            select_token: _,
+            optimizer_hints,
+            distinct,
+            select_modifiers,
+            top,
+            top_before_distinct: _,
+            projection,
+            exclude,
+            into,
+            from,
+            lateral_views,
+            prewhere,
+            selection,
+            connect_by,
+            group_by,
+            cluster_by,
+            distribute_by,
+            sort_by,
+            having,
+            named_window,
+            qualify,
+            window_before_qualify: _,
+            value_table_mode,
+            flavor,
+        } = select;
+        absent("an optimizer hint", optimizer_hints.is_empty())?;
+        absent("a SELECT modifier", select_modifiers.is_none())?;
+        absent("TOP", top.is_none())?;
+        absent("EXCLUDE", exclude.is_none())?;
+        absent("INTO", into.is_none())?;
+        absent("LATERAL VIEW", lateral_views.is_empty())?;
+        absent("PREWHERE", prewhere.is_none())?;
+        absent("CONNECT BY", connect_by.is_empty())?;
+        absent("CLUSTER BY", cluster_by.is_empty())?;
+        absent("DISTRIBUTE BY", distribute_by.is_empty())?;
+        absent("SORT BY", sort_by.is_empty())?;
+        absent("QUALIFY", qualify.is_none())?;
+        absent("SELECT AS", value_table_mode.is_none())?;
+        match flavor {
+            SelectFlavor::Standard => {}
+            SelectFlavor::FromFirst | SelectFlavor::FromFirstNoSelect => {
+                return Err(refused("FROM before SELECT"));
+            }
+        }
+        self.count_select()?;
+        let from = self.from(from, outer, ctes)?;
+        let scope = Scope {
+            relations: &from.relations,
+            visible: 0..from.relations.len(),
+            merged: &from.merged,
+            outer,
+        };
+        let here = Here {
+            scope: &scope,
+            ctes,
+        };
+        self.conditions(&from, outer, ctes)?;
+        let outputs = self.projection(projection, here)?;
+        self.distinct(distinct.as_ref(), here)?;
+        for condition in selection.iter().chain(having) {
+            self.expr(condition, here)?;
+        }
+        self.group_by(group_by, here)?;
+        for window in named_window {
+            self.named_window(window, here)?;
+        }
+        if let Some(order_by) = order_by {
+            self.order_by(order_by, &outputs, here)?;
+        }
+        Ok(outputs)
+    }
+
+    fn projection(
+        &mut self,
+        items: &[SelectItem],
+        here: Here<'_, 'p>,
+    ) -> Result<Outputs, SqlRefusal> {
+        absent("an empty select list", !items.is_empty())?;
+        self.cap_list(items.len())?;
+        let mut outputs = Vec::with_capacity(items.len());
+        for item in items {
+            outputs.push(match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    self.expr(expr, here)?;
+                    self.own_name(expr)
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    self.expr(expr, here)?;
+                    names::is_plain_alias(alias)?;
+                    self.see(alias);
+                    Some(names::key(alias, self.engine))
+                }
+                SelectItem::ExprWithAliases {
+                    expr: _,
+                    aliases: _,
+                } => return Err(refused("a list of aliases")),
+                SelectItem::QualifiedWildcard(_, _) | SelectItem::Wildcard(_) => {
+                    return Err(wildcard());
+                }
+            });
+        }
+        Ok(outputs)
+    }
+
+    /// The name that every engine gives to an output column without alias. What is named wrongly
+    /// here could be looked up elsewhere by the engine, so only sure cases have one.
+    fn own_name(&self, expr: &Expr) -> Option<String> {
+        if let Expr::Identifier(ident) = expr {
+            return Some(names::key(ident, self.engine));
+        }
+        if let Expr::CompoundIdentifier(parts) = expr {
+            return parts.last().map(|ident| names::key(ident, self.engine));
+        }
+        if let (Expr::Function(function), Engine::Postgres) = (expr, self.engine) {
+            let ident = names::one_part(&function.name).ok()?;
+            return Some(names::key(ident, self.engine));
+        }
+        None
+    }
+
+    fn distinct(
+        &mut self,
+        distinct: Option<&Distinct>,
+        here: Here<'_, 'p>,
+    ) -> Result<(), SqlRefusal> {
+        match distinct {
+            None | Some(Distinct::All | Distinct::Distinct) => Ok(()),
+            Some(Distinct::On(exprs)) => self.exprs(exprs, here),
+        }
+    }
+
+    /// GROUP BY: names are columns, never aliases, because engines prefer a column and it may be one
+    /// that is not listed.
+    fn group_by(&mut self, group_by: &GroupByExpr, here: Here<'_, 'p>) -> Result<(), SqlRefusal> {
+        match group_by {
+            GroupByExpr::All(_) => Err(refused("GROUP BY ALL")),
+            GroupByExpr::Expressions(exprs, modifiers) => {
+                absent("a GROUP BY modifier", modifiers.is_empty())?;
+                self.exprs(exprs, here)
+            }
+        }
+    }
+}
+
+/// R8: a wildcard names columns that the profile may not list.
+pub(super) fn wildcard() -> SqlRefusal {
+    SqlRefusal::new(Rule::R8, None, "a wildcard", "columns by name, count(*)")
+}
