@@ -102,6 +102,9 @@ pub struct Config {
     pub level: u32,
     /// [`crate::ABI_VERSION`].
     pub abi: u32,
+    /// Which programs were attached, one bit each, so that a missing one cannot pass for a kernel
+    /// that never had it.
+    pub programs: u64,
 }
 
 const _: () = {
@@ -113,7 +116,7 @@ const _: () = {
     assert!(size_of::<Lease>() == 8);
     assert!(size_of::<Mark>() == 8);
     assert!(size_of::<Stamp>() == 16);
-    assert!(size_of::<Config>() == 16);
+    assert!(size_of::<Config>() == 24);
 };
 
 #[cfg(feature = "user")]
@@ -122,7 +125,7 @@ const _: () = {
     reason = "the Pod lines are one of the places where unsafe may live"
 )]
 mod pod {
-    // SAFETY (all): `repr(C)`, integers only, and no padding, as the size assertions show.
+    // SAFETY: `repr(C)`, integers only, and no padding, as the size assertions show.
     unsafe impl aya::Pod for super::Run {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::State {}

@@ -8,9 +8,7 @@ use atf_common::limits::{EVENT_BURST, EVENT_INTERVAL_NS};
 use atf_common::records::VectorState;
 use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
-use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
-};
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 
 use crate::maps::{EVENTS, LOST, STATES};
 use crate::run::now_boot_ns;
@@ -105,7 +103,11 @@ unsafe fn limiter_admits(counters: *mut VectorState, now_boot_ns: u64) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
         let whole = (&raw const (*counters).whole_boot_ns).read_volatile();
-        let whole = if whole > now_boot_ns { whole } else { now_boot_ns };
+        let whole = if whole > now_boot_ns {
+            whole
+        } else {
+            now_boot_ns
+        };
         if whole - now_boot_ns > SPREAD_NS {
             return false;
         }

@@ -109,5 +109,9 @@ fn is_denied(run: u64) -> bool {
 #[inline(always)]
 fn released_boot_ns(run: u64) -> u64 {
     // SAFETY: one word, copied at once.
-    unsafe { RELEASES.get(run).map_or(0, |release| release.released_boot_ns) }
+    unsafe {
+        RELEASES
+            .get(run)
+            .map_or(0, |release| release.released_boot_ns)
+    }
 }
