@@ -1,5 +1,29 @@
-//! run
+//! The launcher: makes a run's cage, puts the command into it, keeps it alive, and takes everything
+//! down again. It judges nothing: the authority admits, the kernel holds, the gateway decides.
 
+mod admission;
+mod cgroup;
+mod checked;
+mod directory;
+mod error;
+mod filter;
+mod inside;
+mod keeper;
+mod launch;
+mod local;
+mod privileges;
+mod request;
 mod settings;
+mod start;
+mod stdio;
+mod supervisor;
+mod terminal;
+mod view;
 
+#[cfg(test)]
+mod tests;
+
+pub use error::RunError;
+pub use launch::launch;
+pub use request::{Ended, Hooks, Request};
 pub use settings::Settings;

@@ -1,0 +1,116 @@
+//! The launcher's side of the authority: admit a run, renew its token, forget it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::call::{CgroupId, Digest, RunId, Untrusted};
+use crate::wire::{AuthorityReply, AuthorityRequest, Connection, Token};
+
+use super::error::RunError;
+use super::request::Request;
+
+/// Longest wait for an admission: the authority answers when the kernel and the gateway know the run.
+const REGISTER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Longest wait for a token; the keeper does nothing else meanwhile.
+const RENEW_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How long an end is repeated while the authority is away. After that the cgroup goes without it,
+/// and its id never comes back, so that nothing stays admitted.
+const END_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Pause between two tries to tell the end.
+const END_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the authority is.
+pub(super) struct Authority {
+    /// Its socket.
+    pub(super) socket: PathBuf,
+}
+
+impl Authority {
+    /// Registers the run; the answer is its uid and its first token.
+    pub(super) fn register(
+        &self,
+        run: RunId,
+        cgroup: CgroupId,
+        prompt: Digest,
+        request: &Request,
+    ) -> Result<(u32, Token), RunError> {
+        let ask = AuthorityRequest::Register {
+            run,
+            cgroup,
+            agent: request.agent.clone(),
+            user: request.user.clone(),
+            task: request.task.clone(),
+            prompt,
+            lifetime_s: request.lifetime_s,
+        };
+        let mut connection = self.open(REGISTER_WAIT_MAX)?;
+        match connection.ask(&ask) {
+            Ok(AuthorityReply::Registered { uid, token }) => Ok((uid, token)),
+            Ok(other) => Err(self.unexpected(other)),
+            Err(error) => {
+                // It was asked, so it may have admitted; a run that is not known is no problem to it.
+                let how = Untrusted::from("not started");
+                let _unknown = self.ask(&AuthorityRequest::End { run, how }, RENEW_WAIT_MAX);
+                Err(self.gone(error.to_string()))
+            }
+        }
+    }
+
+    /// A fresh token.
+    pub(super) fn renew(&self, run: RunId) -> Result<Token, RunError> {
+        match self.ask(&AuthorityRequest::Renew { run }, RENEW_WAIT_MAX)? {
+            AuthorityReply::Renewed { token } => Ok(token),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Tells that the run has ended, again and again for a while when the authority is away.
+    pub(super) fn end(&self, run: RunId, how: &str) -> Result<(), RunError> {
+        let ask = AuthorityRequest::End {
+            run,
+            how: Untrusted::from(how.to_owned()),
+        };
+        let deadline = Instant::now() + END_WAIT_MAX;
+        loop {
+            match self.ask(&ask, RENEW_WAIT_MAX) {
+                Ok(AuthorityReply::Done) => return Ok(()),
+                Ok(other) => return Err(self.unexpected(other)),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => std::thread::sleep(END_PAUSE),
+            }
+        }
+    }
+
+    fn ask(&self, ask: &AuthorityRequest, wait: Duration) -> Result<AuthorityReply, RunError> {
+        self.open(wait)?
+            .ask(ask)
+            .map_err(|error| self.gone(error.to_string()))
+    }
+
+    fn open(
+        &self,
+        wait: Duration,
+    ) -> Result<Connection<AuthorityRequest, AuthorityReply>, RunError> {
+        Connection::open(&self.socket, wait).map_err(|error| self.gone(error.to_string()))
+    }
+
+    fn gone(&self, why: String) -> RunError {
+        RunError::NoAuthority {
+            path: self.socket.clone(),
+            why,
+        }
+    }
+
+    fn unexpected(&self, reply: AuthorityReply) -> RunError {
+        match reply {
+            AuthorityReply::Refused { why } => RunError::Refused { why },
+            AuthorityReply::Registered { .. }
+            | AuthorityReply::Renewed { .. }
+            | AuthorityReply::Done
+            | AuthorityReply::Runs { .. } => self.gone("it answered another question".to_owned()),
+        }
+    }
+}

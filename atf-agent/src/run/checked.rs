@@ -1,0 +1,50 @@
+//! What can be refused before anything is made for a run.
+
+use seccompiler::BpfProgram;
+
+use crate::call::Digest;
+use crate::wire::Places;
+
+use super::error::{Doing, RunError};
+use super::filter;
+use super::request::Request;
+use super::settings::Settings;
+use super::stdio::Terminals;
+use super::view::Shown;
+
+/// A request and a host that a run can be made of.
+pub(super) struct Checked {
+    pub(super) prompt: Digest,
+    pub(super) shown: Vec<Shown>,
+    pub(super) terminals: Terminals,
+    pub(super) filters: Vec<BpfProgram>,
+}
+
+impl Checked {
+    pub(super) fn new(
+        places: &Places,
+        settings: &Settings,
+        request: &Request,
+    ) -> Result<Self, RunError> {
+        let uid = rustix::process::geteuid();
+        if !uid.is_root() {
+            let found = uid.as_raw();
+            return Err(RunError::NotRoot { found });
+        }
+        let threads = std::fs::read_dir("/proc/self/task").doing("count this process's threads")?;
+        let found = threads.count();
+        if found != 1 {
+            return Err(RunError::Threads { found });
+        }
+        if request.command.is_empty() {
+            return Err(RunError::NoCommand);
+        }
+        let paths = settings.read_only.iter().chain(&request.read_only);
+        Ok(Self {
+            prompt: request.prompt()?,
+            shown: Shown::open(paths, places)?,
+            terminals: Terminals::find()?,
+            filters: filter::compile()?,
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! A run's directory under the runtime directory: the gateway's part, which the run sees, and the
+//! identity, which holds its token.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+
+use crate::call::RunId;
+use crate::wire::{Ids, Places};
+
+use super::error::{Doing, RunError};
+
+/// The token's file inside the identity directory.
+const TOKEN: &str = "token";
+
+/// Where a new token is written before it takes its place.
+const TOKEN_NEXT: &str = "token.next";
+
+/// The directory of one run, as the host sees it.
+pub(super) struct Directory {
+    path: PathBuf,
+    identity: PathBuf,
+    gateway: PathBuf,
+}
+
+impl Directory {
+    /// Makes the directory of `run`. What a failure leaves is removed.
+    pub(super) fn make(places: &Places, ids: &Ids, run: RunId) -> Result<Self, RunError> {
+        let made = Self {
+            path: places.run(run),
+            identity: places.run_identity(run),
+            gateway: places.run_gateway(run),
+        };
+        let all = || -> io::Result<()> {
+            let runs = places.run_dir.join("runs");
+            if !runs.is_dir() {
+                owned_dir(&runs, 0o710, 0, ids.group)?;
+            }
+            // The group may enter, no more: the gateway reaches its own part, and only root renames.
+            owned_dir(&made.path, 0o710, 0, ids.group)?;
+            owned_dir(&made.gateway, 0o755, ids.gateway, ids.gateway)?;
+            owned_dir(&made.identity, 0o755, 0, 0)
+        };
+        all()
+            .doing(format!("make the run's directory {}", made.path.display()))
+            .inspect_err(|_| {
+                let _problem = made.take_down();
+            })?;
+        Ok(made)
+    }
+
+    /// The part that the gateway owns and the run sees, by itself: whatever happens to the name.
+    pub(super) fn gateway(&self) -> Result<OwnedFd, RunError> {
+        open_directory(&self.gateway)
+    }
+
+    /// The part that holds the token.
+    pub(super) fn identity(&self) -> Result<OwnedFd, RunError> {
+        open_directory(&self.identity)
+    }
+
+    /// The directory itself; the run's view is built on top of it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts `jwt` in the place of the token, at once: a reader finds the old one or the new one.
+    pub(super) fn write_token(&self, jwt: &str, uid: u32) -> io::Result<()> {
+        let next = self.identity.join(TOKEN_NEXT);
+        match fs::remove_file(&next) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o440)
+            .open(&next)?;
+        // Written before the run's group gets it, so that half a token is never readable.
+        file.write_all(jwt.as_bytes())?;
+        fchown(&file, Some(0), Some(uid))?;
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::RGRP)?;
+        fs::rename(&next, self.identity.join(TOKEN))
+    }
+
+    /// Removes it and what is in it; an empty answer is success.
+    pub(super) fn take_down(&self) -> Option<String> {
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Some(format!("cannot remove {}: {error}", self.path.display()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Makes a directory whose mode does not depend on the umask.
+fn owned_dir(path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(path)?;
+    let directory = open(path)?;
+    rustix::fs::chownat(
+        &directory,
+        "",
+        Some(Uid::from_raw(uid)),
+        Some(Gid::from_raw(gid)),
+        rustix::fs::AtFlags::EMPTY_PATH,
+    )?;
+    // An O_PATH descriptor has no fchmod; root owns the parent, so the name is still this directory.
+    rustix::fs::chmodat(
+        CWD,
+        path,
+        Mode::from_raw_mode(mode),
+        rustix::fs::AtFlags::empty(),
+    )?;
+    Ok(())
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, RunError> {
+    open(path).doing(format!("open {}", path.display()))
+}
+
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+    Ok(directory)
+}

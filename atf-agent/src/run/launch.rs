@@ -1,0 +1,170 @@
+//! The life of a run, in order: check, make, admit, prove, start, keep, take down.
+
+use crate::call::RunId;
+use crate::sys::signals::Signals;
+use crate::wire::{Ids, Places};
+use rustix::process::Signal;
+
+use super::admission::Authority;
+use super::cgroup::Cgroup;
+use super::checked::Checked;
+use super::directory::Directory;
+use super::error::{Doing, RunError};
+use super::inside::Orders;
+use super::keeper::{End, Keeper};
+use super::privileges::Limits;
+use super::request::{Ended, Hooks, Request};
+use super::settings::Settings;
+use super::start::{Ends, start};
+use super::supervisor::PASSED_ON;
+use super::terminal::{self, Terminal};
+use super::view::Plan;
+
+/// Makes a run, keeps it until its command ends, and takes it down. The process must be root's and
+/// single-threaded; its descriptors 0 to 2 become the command's.
+///
+/// # Errors
+/// When the run cannot start or be kept. Nothing of it is left then, or what is left is logged.
+pub fn launch<Prove>(
+    places: &Places,
+    ids: &Ids,
+    settings: &Settings,
+    request: &Request,
+    hooks: &Hooks<Prove>,
+) -> Result<Ended, RunError>
+where
+    Prove: Fn() -> Result<(), String>,
+{
+    let checked = Checked::new(places, settings, request)?;
+    let [term, int, hup, quit] = PASSED_ON;
+    let signals = Signals::block(&[term, int, hup, quit, Signal::WINCH])
+        .doing("block the keeper's signals")?;
+    let run = RunId::random();
+    let mut made = Made {
+        run,
+        cgroup: Cgroup::make(&hooks.agents_dir, run, settings)?,
+        directory: None,
+        is_admitted: false,
+        authority: Authority {
+            socket: places.authority_socket(),
+        },
+    };
+    for limit in &made.cgroup.not_limited {
+        tracing::warn!(%run, limit, "this host does not limit the run");
+    }
+    let wanted = Wanted {
+        places,
+        ids,
+        settings,
+        request,
+        hooks,
+    };
+    let outcome = made.live(&wanted, checked, &signals);
+    let how = match &outcome {
+        Ok((end, _)) => end.to_string(),
+        Err(_) => "not started".to_owned(),
+    };
+    let left_behind = made.take_down(&how);
+    for left in &left_behind {
+        tracing::error!(%run, left, "the run is not wholly taken down");
+    }
+    let (end, uid) = outcome?;
+    tracing::info!(%run, how, "run ended");
+    Ok(Ended {
+        run,
+        uid,
+        status: end.status(),
+        not_limited: made.cgroup.not_limited,
+        left_behind,
+    })
+}
+
+struct Wanted<'a, Prove> {
+    places: &'a Places,
+    ids: &'a Ids,
+    settings: &'a Settings,
+    request: &'a Request,
+    hooks: &'a Hooks<Prove>,
+}
+
+/// What has been made for a run, and is taken down whatever happens.
+struct Made {
+    run: RunId,
+    cgroup: Cgroup,
+    directory: Option<Directory>,
+    is_admitted: bool,
+    authority: Authority,
+}
+
+impl Made {
+    /// From the run's directory to the end of its first process.
+    fn live<Prove: Fn() -> Result<(), String>>(
+        &mut self,
+        wanted: &Wanted<'_, Prove>,
+        checked: Checked,
+        signals: &Signals,
+    ) -> Result<(End, u32), RunError> {
+        let made = Directory::make(wanted.places, wanted.ids, self.run)?;
+        let directory = self.directory.insert(made);
+        let (uid, token) =
+            self.authority
+                .register(self.run, self.cgroup.id, checked.prompt, wanted.request)?;
+        self.is_admitted = true;
+        if uid == 0 || !wanted.ids.is_pool(uid) {
+            return Err(RunError::NotPool { found: uid });
+        }
+        directory
+            .write_token(&token.jwt, uid)
+            .doing("write the run's token")?;
+        let (terminal, inner) = Terminal::open(checked.terminals, uid)?.unzip();
+        let (ends, pipes) = Ends::pair()?;
+        let orders = Orders {
+            run: self.run,
+            uid,
+            prompt: checked.prompt,
+            plan: Plan {
+                shown: checked.shown,
+                gateway: directory.gateway()?,
+                identity: directory.identity()?,
+                base: directory.path().to_owned(),
+                scratch_bytes: wanted.settings.scratch_bytes_max,
+                uid,
+                terminal: inner.is_some(),
+            },
+            limits: Limits::from(wanted.settings),
+            filters: checked.filters,
+            terminal_name: inner.as_ref().and_then(|_| terminal::name()),
+            terminal: inner.map(|inner| (inner, checked.terminals)),
+            pipes,
+            command: wanted.request.command.clone(),
+            workdir: wanted.request.workdir.clone(),
+        };
+        let child = start(&self.cgroup, orders, ends, &wanted.hooks.prove)?;
+        tracing::info!(run = %self.run, uid, pid = child.pid.as_raw_nonzero(), "run started");
+        let keeper = Keeper {
+            run: self.run,
+            uid,
+            child: &child,
+            signals,
+            authority: &self.authority,
+            directory,
+            terminal,
+        };
+        Ok((keeper.keep(&token)?, uid))
+    }
+
+    /// Kills what lives, tells the authority, removes the rest. Each step is tried whatever became of
+    /// the one before; what it could not do is told.
+    fn take_down(&self, how: &str) -> Vec<String> {
+        let mut problems = Vec::new();
+        problems.extend(self.cgroup.kill());
+        if self.is_admitted
+            && let Err(error) = self.authority.end(self.run, how)
+        {
+            problems.push(format!("cannot tell the authority: {error}"));
+        }
+        problems.extend(self.cgroup.remove());
+        problems.extend(self.directory.as_ref().and_then(Directory::take_down));
+        problems
+    }
+}

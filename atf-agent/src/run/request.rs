@@ -1,0 +1,78 @@
+//! What the launcher is asked for, and what it answers.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use crate::call::{AgentName, Digest, RunId, Untrusted};
+
+use super::RunError;
+
+/// Longest system prompt in bytes: a megabyte of text is ten times the context of today's models.
+const PROMPT_BYTES_MAX: u64 = 1 << 20;
+
+/// One run, as `atf run` was told.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The agent; the authority must have its manifest.
+    pub agent: AgentName,
+    /// The person for whom the run acts.
+    pub user: Untrusted,
+    /// The task.
+    pub task: Untrusted,
+    /// The file that holds the system prompt. Only its digest goes further.
+    pub prompt_file: PathBuf,
+    /// Wanted lifetime in seconds; the authority's own limit holds when it is shorter.
+    pub lifetime_s: Option<u32>,
+    /// More host paths that the run sees read-only, beside those of the settings.
+    pub read_only: Vec<PathBuf>,
+    /// The command and its arguments; looked up in the run's `PATH` unless it has a slash.
+    pub command: Vec<OsString>,
+    /// Where the command starts, as the run sees it; its home when `None`.
+    pub workdir: Option<PathBuf>,
+}
+
+/// What the launcher needs of the cage, handed in so that it can be tested without one.
+pub struct Hooks<Prove> {
+    /// The agents' cgroup: absolute path of its directory.
+    pub agents_dir: PathBuf,
+    /// Proves that the cage stands, or says what is wrong. Called right before every start.
+    pub prove: Prove,
+}
+
+/// A run that has ended, and of which nothing is left but what is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The run.
+    pub run: RunId,
+    /// The uid that it had.
+    pub uid: u32,
+    /// The command's exit status as a shell tells it: 128 and the signal when a signal ended it.
+    pub status: u8,
+    /// Limits that this host could not set, and why.
+    pub not_limited: Vec<String>,
+    /// What could not be taken down, and why.
+    pub left_behind: Vec<String>,
+}
+
+impl Request {
+    /// The digest of the prompt file.
+    pub(super) fn prompt(&self) -> Result<Digest, RunError> {
+        let fail = |error: io::Error| RunError::Prompt {
+            path: self.prompt_file.clone(),
+            why: error.to_string(),
+        };
+        let mut text = Vec::new();
+        File::open(&self.prompt_file)
+            .and_then(|file| file.take(PROMPT_BYTES_MAX + 1).read_to_end(&mut text))
+            .map_err(fail)?;
+        if text.len() as u64 > PROMPT_BYTES_MAX {
+            return Err(RunError::Prompt {
+                path: self.prompt_file.clone(),
+                why: format!("it is longer than {PROMPT_BYTES_MAX} bytes"),
+            });
+        }
+        Ok(Digest::of(&text))
+    }
+}

@@ -1,0 +1,69 @@
+//! From nothing to a started command: clone into the cgroup, prove the cage, say go, hear that the
+//! command has been executed.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+use crate::sys::clone::{Child, clone_into_cgroup};
+
+use super::cgroup::Cgroup;
+use super::error::{Doing, RunError};
+use super::inside::{GO, Orders, PipesInside, enter};
+use super::keeper::wait_for_start;
+
+/// The keeper's ends of the pipes to the run's first process.
+pub(super) struct Ends {
+    go: OwnedFd,
+    errors: OwnedFd,
+}
+
+impl Ends {
+    /// Both pipes; the run's ends come second.
+    pub(super) fn pair() -> Result<(Self, PipesInside), RunError> {
+        let make = || pipe_with(PipeFlags::CLOEXEC).doing("make a pipe");
+        let (go_inside, go) = make()?;
+        let (errors, errors_inside) = make()?;
+        let keepers_go = go.as_raw_fd();
+        let inside = PipesInside {
+            go: go_inside,
+            errors: errors_inside,
+            keepers_go,
+        };
+        Ok((Self { go, errors }, inside))
+    }
+}
+
+/// Starts the command in `cgroup`. When that fails, its processes are killed and waited for.
+pub(super) fn start(
+    cgroup: &Cgroup,
+    orders: Orders,
+    ends: Ends,
+    prove: impl Fn() -> Result<(), String>,
+) -> Result<Child, RunError> {
+    let child = clone_into_cgroup(cgroup.as_fd(), || enter(&orders))
+        .doing("start the run's first process")?;
+    // The run's ends are the child's alone from here on, so that their closing is seen.
+    drop(orders);
+    // The child has done nothing yet: whatever is proven now holds when it starts.
+    let started = prove()
+        .map_err(|why| RunError::Unproven { why })
+        .and_then(|()| {
+            let mut go = File::from(ends.go);
+            go.write_all(GO)
+                .doing("tell the run's first process to go")?;
+            // `go` stays open until the command has started: the child looks for its end.
+            wait_for_start(ends.errors)
+        });
+    if let Err(error) = started {
+        // It may have ended by itself.
+        let _gone = pidfd_send_signal(&child.pidfd, Signal::KILL);
+        waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)
+            .doing("wait for the run's first process")?;
+        return Err(error);
+    }
+    Ok(child)
+}

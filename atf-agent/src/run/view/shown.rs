@@ -1,0 +1,172 @@
+//! The host paths that a run sees, read-only: which may be shown, and how they are placed.
+
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlink};
+
+use crate::run::RunError;
+use crate::run::inside::Stopped;
+use crate::run::local;
+use crate::wire::Places;
+
+use super::root::{NO_DEVICES, READ_ONLY, Root, Source};
+
+/// What the run has of its own; a host path in, at or above these would take their place.
+const OWN: [&str; 4] = ["/proc", "/sys", "/dev", "/run/atf"];
+
+/// The same, but a host path below is fine: it is shown inside the scratch.
+const OWN_SCRATCH: [&str; 2] = ["/tmp", super::HOME];
+
+/// Most bytes of a symbolic link; PATH_MAX.
+const LINK_BYTES: usize = 4_096;
+
+/// One host path, opened.
+pub(in crate::run) struct Shown {
+    path: String,
+    what: What,
+}
+
+enum What {
+    /// A file or directory.
+    Tree(OwnedFd),
+    /// A symbolic link, shown as the link that it is: `/bin` is `usr/bin` inside, too.
+    Link(PathBuf),
+}
+
+impl Shown {
+    /// Opens `paths`. Those that do not exist are skipped: hosts differ in whether they have a
+    /// `/lib64`. Parents come before what is below them.
+    pub(in crate::run) fn open<'a>(
+        paths: impl Iterator<Item = &'a PathBuf>,
+        places: &Places,
+    ) -> Result<Vec<Self>, RunError> {
+        let mut paths: Vec<&PathBuf> = paths.collect();
+        paths.sort();
+        paths.dedup();
+        let mut shown = Vec::new();
+        for path in paths {
+            let refuse = |why: String| RunError::ReadOnly {
+                path: path.clone(),
+                why,
+            };
+            let name = allowed(path, places).map_err(refuse)?;
+            if let Some(what) = open(path).map_err(refuse)? {
+                shown.push(Self { path: name, what });
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Puts it where it is on the host.
+    pub(super) fn place(&self, root: &Root) -> Result<(), Stopped> {
+        match &self.what {
+            What::Tree(held) => {
+                root.bind(Source::Held(held), &self.path, READ_ONLY.union(NO_DEVICES))
+            }
+            What::Link(target) => root.link(&self.path, target),
+        }
+    }
+}
+
+/// The path as text, when a run may see it.
+fn allowed(path: &Path, places: &Places) -> Result<String, String> {
+    let plain = path
+        .components()
+        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let Some(text) = path.to_str().filter(|_| plain && path.is_absolute()) else {
+        return Err("expected an absolute path of UTF-8 without `..`".to_owned());
+    };
+    let overlaps = |other: &Path| path.starts_with(other) || other.starts_with(path);
+    for own in OWN {
+        if overlaps(Path::new(own)) {
+            return Err(format!("{own} of the run is its own"));
+        }
+    }
+    for own in OWN_SCRATCH {
+        if Path::new(own).starts_with(path) {
+            return Err(format!("{own} of the run is its own"));
+        }
+    }
+    // What holds ATF's sockets and keys would be reached by another name.
+    for secret in [&places.run_dir, &places.state_dir, &places.pin_dir] {
+        if overlaps(secret) {
+            return Err(format!("{} is ATF's own", secret.display()));
+        }
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Opens it without following its last component; `None` when there is nothing.
+fn open(path: &Path) -> Result<Option<What>, String> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = match openat(CWD, path, flags, Mode::empty()) {
+        Ok(held) => held,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let status = fstat(&held).map_err(|error| error.to_string())?;
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::Directory | FileType::RegularFile => {}
+        FileType::Symlink => {
+            let target = readlink(path, Vec::with_capacity(LINK_BYTES))
+                .map_err(|error| error.to_string())?;
+            let target = target.to_str().map_err(|error| error.to_string())?;
+            return Ok(Some(What::Link(PathBuf::from(target))));
+        }
+        other => {
+            return Err(format!(
+                "expected a directory or a regular file, found {other:?}"
+            ));
+        }
+    }
+    match local::objection(&held) {
+        Ok(None) => Ok(Some(What::Tree(held))),
+        Ok(Some(why)) => Err(why),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, may_be_shown: bool) {
+        let found = allowed(Path::new(path), &Places::default());
+        assert_eq!(found.is_ok(), may_be_shown, "{path}: {found:?}");
+    }
+
+    #[test]
+    fn a_run_sees_neither_what_is_its_own_nor_what_is_atfs() {
+        for shown in [
+            "/usr",
+            "/bin",
+            "/etc/ssl",
+            "/tmp/tool",
+            "/opt/x",
+            "/home/agent/x",
+        ] {
+            check(shown, true);
+        }
+        for own in [
+            "/", "/proc", "/proc/1", "/sys/fs", "/dev/shm", "/run", "/run/atf",
+        ] {
+            check(own, false);
+        }
+        for own in ["/tmp", "/home", "/home/agent"] {
+            check(own, false);
+        }
+        for secret in [
+            "/var",
+            "/var/lib/atf",
+            "/var/lib/atf/authority",
+            "/run/atf/runs",
+        ] {
+            check(secret, false);
+        }
+        for odd in ["usr", "", "/usr/../run/atf", "./usr"] {
+            check(odd, false);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! New processes: into a cgroup and namespaces of their own, or a plain copy.
+#![allow(
+    unsafe_code,
+    reason = "clone3 and fork return twice; std has no such call"
+)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rustix::process::Pid;
+
+/// What a child exits with when its code panicked.
+const EXIT_PANIC: i32 = 101;
+
+/// include/uapi/linux/sched.h; libc's constant of this name is too narrow for it.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// A child process. The pidfd names it for ever, the pid until it is waited for.
+#[derive(Debug)]
+pub struct Child {
+    /// In the caller's pid namespace.
+    pub pid: Pid,
+    /// Closed on exec.
+    pub pidfd: OwnedFd,
+}
+
+/// Starts `child` in `cgroup`, as the first process of its own pid, mount, network, IPC and UTS
+/// namespaces. It is in the cgroup from its first instruction, so it never has a socket of another.
+/// The child leaves through [`exit_now`]; when `child` returns, it exits with that status.
+///
+/// The cgroup namespace is not among them: clone3 would root it at the caller's cgroup
+/// (`copy_cgroup_ns` in kernel/cgroup/namespace.c); see
+/// [`own_cgroup_namespace`](super::privileges::own_cgroup_namespace).
+///
+/// # Errors
+/// When the kernel refuses, for example without `CAP_SYS_ADMIN`.
+pub fn clone_into_cgroup(cgroup: BorrowedFd<'_>, child: impl FnOnce() -> i32) -> io::Result<Child> {
+    let namespaces = libc::CLONE_NEWPID
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS;
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: all of clone_args is integers, for which zero is a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = u64::from(namespaces.cast_unsigned())
+        | libc::CLONE_PIDFD.cast_unsigned() as u64
+        | CLONE_INTO_CGROUP;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.cgroup = cgroup.as_raw_fd() as u64;
+    // SAFETY: `args` is a live clone_args of the stated size. Without CLONE_VM and without a stack
+    // the child has a copy of this process's memory and stack, as after fork(2); callers are
+    // single-threaded (the launcher checks it), so no lock is held by a thread that is gone.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw const args,
+            size_of::<libc::clone_args>(),
+        )
+    };
+    match pid {
+        0 => run_and_exit(child),
+        pid if pid > 0 => Ok(Child {
+            pid: known_pid(pid)?,
+            // SAFETY: the kernel stored a new descriptor there, which nobody else owns.
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Starts `child` in a copy of this process, fork(2). glibc leaves the allocator usable in it; other
+/// locks that other threads held stay locked, so `child` should keep to system calls when there are
+/// other threads.
+///
+/// # Errors
+/// When the kernel refuses, for example at a process limit.
+pub fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: no arguments; what the child may do is stated above.
+    match unsafe { libc::fork() } {
+        0 => run_and_exit(child),
+        pid if pid > 0 => known_pid(i64::from(pid)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends this process at once: no destructor, no `atexit`, no flush of a copied buffer.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit only ends the process.
+    unsafe { libc::_exit(status) }
+}
+
+fn run_and_exit(child: impl FnOnce() -> i32) -> ! {
+    // A panic must not unwind into a copy of the parent's frames.
+    let status: Result<i32, _> = catch_unwind(AssertUnwindSafe(child));
+    exit_now(status.unwrap_or(EXIT_PANIC))
+}
+
+fn known_pid(pid: i64) -> io::Result<Pid> {
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::other(format!("the kernel returned pid {pid}")))
+}

@@ -1,0 +1,35 @@
+//! The one call of the descriptor-based mount interface that rustix lacks.
+#![allow(unsafe_code, reason = "mount_setattr(2) has no safe wrapper")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Sets `attributes` (`MOUNT_ATTR_*`, see mount_setattr(2)) on the one mount that `mount` names,
+/// attached or not, and leaves the others of it as they are.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64) -> io::Result<()> {
+    let change = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: the path is a NUL-terminated empty string and `change` a live mount_attr of the stated
+    // size; the kernel only reads both.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const change,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
