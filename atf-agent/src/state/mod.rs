@@ -2,5 +2,7 @@
 
 mod caps;
 pub mod files;
+mod registry;
 
 pub use caps::{CapError, Caps, Reservation};
+pub use registry::{Ended, Registered, Registry, RegistryError};

@@ -86,6 +86,15 @@ impl Server {
         frame::write(&mut self.stream, number, message)
     }
 
+    /// Gives every later read and write `timeout`, for a peer that must not make this process wait.
+    ///
+    /// # Errors
+    /// When the kernel does not take it.
+    pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(timeout))?;
+        self.stream.set_write_timeout(Some(timeout))
+    }
+
     /// A second handle to the same connection, so that one thread can read while another writes.
     ///
     /// # Errors

@@ -1,0 +1,131 @@
+//! How a run ends, and how a seal is lifted. An end is never put off: the kernel forgets the run
+//! first, and what then fails is made up for by the sweep.
+
+use atf_common::records::State;
+use atf_common::vector::Vector;
+
+use super::Authority;
+use super::clock::{boot_ms, now_unix_s};
+use super::error::AuthorityError;
+use crate::audit::Event;
+use crate::call::{RunId, Untrusted};
+use crate::state::{Ended, Registered};
+use crate::wire::{AuthorityReply, Registry};
+
+/// Milliseconds after its absolute end for which a run's own launcher may still end it.
+const END_GRACE_MS: u64 = 30_000;
+
+impl Authority {
+    /// Forgets a run. One that has ended already is no error: the launcher may ask twice.
+    pub(super) fn end(
+        &mut self,
+        run: RunId,
+        how: Untrusted,
+    ) -> Result<AuthorityReply, AuthorityError> {
+        if let Some(live) = self.registry.get(run)? {
+            self.forget(&live, how)?;
+        }
+        Ok(AuthorityReply::Done)
+    }
+
+    /// Lifts a seal: the gateway's entry first, or the kernel would latch the run again.
+    pub(super) fn release(
+        &mut self,
+        run: RunId,
+        uid: u32,
+    ) -> Result<AuthorityReply, AuthorityError> {
+        let live = self.live(run)?;
+        // In the log before the act: a seal that nobody lifted stays.
+        self.log.record(vec![Event::Released { run, uid }])?;
+        self.subscriber.tell(&Registry::Release { run })?;
+        (self.kernel.unlatch)(live.cgroup).map_err(AuthorityError::Kernel)?;
+        Ok(AuthorityReply::Done)
+    }
+
+    /// Ends what is past its end or has lost its cgroup, and records the ends that are not in the
+    /// log.
+    pub(super) fn sweep(&mut self) {
+        let live = match self.registry.live() {
+            Ok(live) => live,
+            Err(error) => {
+                tracing::error!(%error, "the registry cannot be read");
+                return;
+            }
+        };
+        let now_boot_ms = boot_ms();
+        for run in live {
+            let how = if run.end_boot_ms.saturating_add(END_GRACE_MS) <= now_boot_ms {
+                "its absolute end has passed"
+            } else if self.kernel.has_cgroup(run.run, run.cgroup) {
+                continue;
+            } else {
+                "its cgroup is gone"
+            };
+            if let Err(error) = self.forget(&run, how.into()) {
+                tracing::error!(run = %run.run, %error, "a run cannot be ended");
+            }
+        }
+        self.record_ends();
+    }
+
+    /// Takes a run out of the kernel, the registry and the gateway, in this order.
+    pub(super) fn forget(
+        &mut self,
+        run: &Registered,
+        how: Untrusted,
+    ) -> Result<(), AuthorityError> {
+        let state = (self.kernel.state)(run.cgroup).map_err(AuthorityError::Kernel)?;
+        (self.kernel.remove)(run.cgroup).map_err(AuthorityError::Kernel)?;
+        let ended = Ended {
+            run: run.run,
+            how,
+            kernel: state.map(|state| counters(&state)).unwrap_or_default(),
+        };
+        self.registry.end(&ended, now_unix_s())?;
+        if let Err(error) = self.subscriber.tell(&Registry::Close { run: run.run }) {
+            // Its next snapshot says so too, and the kernel no longer lets anybody through.
+            tracing::warn!(run = %run.run, %error, "the gateway was not told of an end");
+        }
+        self.record_ends();
+        Ok(())
+    }
+
+    /// Puts the ends into the log that are not there. What fails is tried again by the next sweep.
+    pub(super) fn record_ends(&mut self) {
+        let ended = match self.registry.unrecorded() {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "the registry cannot be read");
+                return;
+            }
+        };
+        for Ended { run, how, kernel } in ended {
+            let recorded = self
+                .log
+                .record(vec![Event::RunEnded { run, how, kernel }])
+                .and_then(|()| Ok(self.registry.recorded(run, now_unix_s())?));
+            if let Err(error) = recorded {
+                tracing::warn!(%run, %error, "the end of a run is not in the log yet");
+                return;
+            }
+        }
+    }
+}
+
+/// What the programs counted, vectors that saw nothing left out.
+fn counters(state: &State) -> Vec<(String, [u64; 5])> {
+    Vector::ALL
+        .iter()
+        .filter_map(|vector| {
+            let seen = state.vectors.get(*vector as usize)?;
+            let counts = [
+                seen.allowed,
+                seen.denied,
+                seen.events,
+                seen.suppressed,
+                seen.dropped,
+            ];
+            (counts != [0; 5]).then(|| (vector.name().to_owned(), counts))
+        })
+        .collect()
+}

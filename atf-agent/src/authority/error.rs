@@ -1,0 +1,97 @@
+//! Why the authority says no, or does not run.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::kernel_side::KernelFault;
+use super::manifest::ManifestError;
+use crate::call::{CgroupId, Digest, RunId};
+use crate::identity::IdentityError;
+use crate::state::RegistryError;
+use crate::state::files::FileError;
+
+/// Why a request is refused, or the authority does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// Another uid asks than may.
+    #[error("uid {uid} may not ask this; runs are root's, and subscribing is the gateway's")]
+    NotAllowed {
+        /// Who asks.
+        uid: u32,
+    },
+    /// No manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Another prompt than the manifest's.
+    #[error("the system prompt has digest {found}, the agent's manifest wants {expected}")]
+    Prompt {
+        /// The manifest's.
+        expected: Digest,
+        /// The run's.
+        found: Digest,
+    },
+    /// The cgroup is not the run's.
+    #[error("there is no cgroup {run} with id {cgroup} under the agents' cgroup")]
+    Cgroup {
+        /// The run.
+        run: RunId,
+        /// The id.
+        cgroup: CgroupId,
+    },
+    /// No uid is free.
+    #[error("all {size} uids of the pool are in use; end runs or enlarge ids.pool_size")]
+    Pool {
+        /// How many there are.
+        size: u32,
+    },
+    /// No live run of this id.
+    #[error("run {run} is not live")]
+    NotLive {
+        /// The run.
+        run: RunId,
+    },
+    /// The run is at its absolute end.
+    #[error("run {run} has reached its end; no token is signed for it any more")]
+    AtEnd {
+        /// The run.
+        run: RunId,
+    },
+    /// The wall clock was set back.
+    #[error(
+        "the wall clock stands at {now_unix_s}, before the last token of {last_unix_s}; set it right"
+    )]
+    Clock {
+        /// The clock.
+        now_unix_s: u64,
+        /// The last token's `iat`.
+        last_unix_s: u64,
+    },
+    /// The kernel's map.
+    #[error("the kernel's map of runs: {0}")]
+    Kernel(KernelFault),
+    /// The gateway does not know of the change.
+    #[error("the gateway has not taken the change: {0}")]
+    Gateway(String),
+    /// The record is not in the log.
+    #[error("the record is not in the log: {0}")]
+    Log(String),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A key or a token.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A key file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The socket or a directory.
+    #[error("cannot {what} {path}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}

@@ -1,0 +1,178 @@
+//! An agent's manifest: what a run of it may at most do. `NAME.toml` in the agents' directory.
+
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::call::{AgentName, Digest, ToolName};
+
+/// Longest manifest in bytes: 64 tool names of 64 bytes and comments.
+const MANIFEST_BYTES_MAX: u64 = 64 << 10;
+
+/// Most tools of one manifest; a token carries them all.
+const TOOLS_MAX: usize = 64;
+
+/// What a manifest says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The tools that a run's token names.
+    pub tools: Vec<ToolName>,
+    /// The digest of the only system prompt that a run may have; absent when any may be.
+    #[serde(default)]
+    pub prompt_sha256: Option<Digest>,
+}
+
+/// Why there is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The file system says no.
+    #[error("cannot read the manifest {path}: {error}; each agent needs one")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Somebody else could have written it.
+    #[error(
+        "{path} must be root's and writable by root alone, found uid {uid} and mode {mode:04o}"
+    )]
+    Writable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Not the TOML that it should be.
+    #[error("the manifest {path} is not valid: {what}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        what: String,
+    },
+}
+
+impl Manifest {
+    /// Reads the manifest of `agent` in `dir`.
+    ///
+    /// # Errors
+    /// When it is missing, not root's alone, or has an unknown key or a value of the wrong kind.
+    pub fn read(dir: &Path, agent: &AgentName) -> Result<Self, ManifestError> {
+        let path = dir.join(format!("{agent}.toml"));
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| ManifestError::Io { path, error }
+        };
+        let directory = std::fs::metadata(dir).map_err(failed(dir))?;
+        only_roots(dir, &directory)?;
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits();
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.cast_signed())
+            .open(&path)
+            .map_err(failed(&path))?;
+        let meta = file.metadata().map_err(failed(&path))?;
+        only_roots(&path, &meta)?;
+        let invalid = |what: String| ManifestError::Invalid {
+            path: path.clone(),
+            what,
+        };
+        if !meta.is_file() || meta.len() > MANIFEST_BYTES_MAX {
+            return Err(invalid(format!(
+                "expected a file of at most {MANIFEST_BYTES_MAX} bytes"
+            )));
+        }
+        let mut text = String::new();
+        file.take(MANIFEST_BYTES_MAX)
+            .read_to_string(&mut text)
+            .map_err(failed(&path))?;
+        Self::parse(&text).map_err(invalid)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let manifest: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let tools = &manifest.tools;
+        if tools.len() > TOOLS_MAX {
+            return Err(format!("{} tools, at most {TOOLS_MAX}", tools.len()));
+        }
+        match (1..tools.len()).find(|&i| tools[..i].contains(&tools[i])) {
+            Some(twice) => Err(format!("the tool {} is named twice", tools[twice])),
+            None => Ok(manifest),
+        }
+    }
+}
+
+/// Root, or in a test whoever runs it, owns it, and nobody else may write it.
+fn only_roots(path: &Path, meta: &std::fs::Metadata) -> Result<(), ManifestError> {
+    let ours = meta.uid() == 0 || (cfg!(test) && meta.uid() == rustix::process::geteuid().as_raw());
+    if ours && meta.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(ManifestError::Writable {
+        path: path.to_owned(),
+        uid: meta.uid(),
+        mode: meta.mode() & 0o7777,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn only_a_plain_manifest_is_read() {
+        let good = "tools = [\"ledger.query\"]\n";
+        assert!(Manifest::parse(good).is_ok());
+        let prompt = format!("{good}prompt_sha256 = \"{}\"\n", Digest::of(b"p"));
+        assert_eq!(
+            Manifest::parse(&prompt).unwrap().prompt_sha256,
+            Some(Digest::of(b"p"))
+        );
+        for bad in [
+            "",
+            "tools = \"ledger.query\"",
+            "tools = [\"a b\"]",
+            "tools = [\"a\", \"a\"]",
+            "tools = []\nmodel = \"x\"",
+            "tools = []\nprompt_sha256 = \"ABC\"",
+            "tools = []\ntools = []",
+        ] {
+            assert!(Manifest::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_others_may_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent: AgentName = "clerk".parse().unwrap();
+        assert!(matches!(
+            Manifest::read(dir.path(), &agent),
+            Err(ManifestError::Io { .. })
+        ));
+        let path = dir.path().join("clerk.toml");
+        std::fs::write(&path, "tools = []").unwrap();
+        let chmod = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        chmod(&path, 0o644);
+        assert!(Manifest::read(dir.path(), &agent).is_ok(), "the control");
+        for (bad, mode, good) in [(&*path, 0o664, 0o644), (dir.path(), 0o777, 0o755)] {
+            chmod(bad, mode);
+            let read = Manifest::read(dir.path(), &agent);
+            assert!(
+                matches!(read, Err(ManifestError::Writable { .. })),
+                "{read:?}"
+            );
+            chmod(bad, good);
+        }
+        std::os::unix::fs::symlink(&path, dir.path().join("linked.toml")).unwrap();
+        assert!(Manifest::read(dir.path(), &"linked".parse().unwrap()).is_err());
+    }
+}

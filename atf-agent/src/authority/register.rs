@@ -1,0 +1,188 @@
+//! How a run comes to life: registry, kernel, gateway, log, and then the answer. What fails takes
+//! back what was done before it, in the opposite order.
+
+use atf_common::records::Run;
+
+use super::Authority;
+use super::clock::boot_ms;
+use super::error::AuthorityError;
+use super::manifest::Manifest;
+use super::tokens::{self, Minted};
+use crate::audit::Event;
+use crate::call::{AgentName, CgroupId, Digest, RunId, Untrusted};
+use crate::state::Registered;
+use crate::wire::{AuthorityReply, Registry, RunEntry};
+
+/// What the launcher asks for.
+pub(super) struct Wanted {
+    pub(super) run: RunId,
+    pub(super) cgroup: CgroupId,
+    pub(super) agent: AgentName,
+    pub(super) user: Untrusted,
+    pub(super) task: Untrusted,
+    pub(super) prompt: Digest,
+    pub(super) lifetime_s: Option<u32>,
+}
+
+impl Authority {
+    /// Admits a run.
+    pub(super) fn register(&mut self, wanted: Wanted) -> Result<AuthorityReply, AuthorityError> {
+        let run = self.check(wanted)?;
+        // Signed first: claims that cannot be signed undo nothing.
+        let last_iat = self.registry.last_iat_unix_s()?;
+        let minted = tokens::mint(&self.minter, &self.settings, &run, last_iat)?;
+        let run = Registered {
+            token_boot_ms: minted.token_boot_ms,
+            ..run
+        };
+        self.registry.add(&run)?;
+        match self.admit(&run, &minted) {
+            Ok(()) => Ok(AuthorityReply::Registered {
+                uid: run.uid,
+                token: minted.token,
+            }),
+            Err(error) => {
+                self.undo(&run, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// A fresh token for a live run.
+    pub(super) fn renew(&mut self, run: RunId) -> Result<AuthorityReply, AuthorityError> {
+        let live = self.live(run)?;
+        let manifest = Manifest::read(&self.places.agents_dir, &live.agent)?;
+        check_prompt(&manifest, live.prompt)?;
+        let live = Registered {
+            tools: tokens::still_allowed(&live.tools, &manifest.tools),
+            ..live
+        };
+        let last_iat = self.registry.last_iat_unix_s()?;
+        let minted = tokens::mint(&self.minter, &self.settings, &live, last_iat)?;
+        self.log.record(vec![minted.event])?;
+        self.registry
+            .renewed(run, minted.token_boot_ms, minted.iat_unix_s)?;
+        let renewed = Registered {
+            token_boot_ms: minted.token_boot_ms,
+            ..live
+        };
+        (self.kernel.extend)(renewed.cgroup, record(&renewed)).map_err(AuthorityError::Kernel)?;
+        Ok(AuthorityReply::Renewed {
+            token: minted.token,
+        })
+    }
+
+    /// The live run of this id.
+    pub(super) fn live(&self, run: RunId) -> Result<Registered, AuthorityError> {
+        let live = self.registry.get(run)?;
+        live.ok_or(AuthorityError::NotLive { run })
+    }
+
+    /// All live runs, as the gateway and the operator see them.
+    pub(super) fn entries(&self) -> Result<Vec<RunEntry>, AuthorityError> {
+        let live = self.registry.live()?;
+        live.iter().map(|run| self.entry(run)).collect()
+    }
+
+    fn entry(&self, run: &Registered) -> Result<RunEntry, AuthorityError> {
+        let state = (self.kernel.state)(run.cgroup).map_err(AuthorityError::Kernel)?;
+        Ok(RunEntry {
+            run: run.run,
+            cgroup: run.cgroup,
+            uid: run.uid,
+            agent: run.agent.clone(),
+            user: run.user.clone(),
+            task: run.task.clone(),
+            prompt: run.prompt,
+            end_boot_ms: run.end_boot_ms,
+            sealed: state.is_some_and(|state| state.latched_boot_ns != 0),
+        })
+    }
+
+    /// What the run would be, when all of it is as it should be. Nothing is changed.
+    fn check(&self, wanted: Wanted) -> Result<Registered, AuthorityError> {
+        let manifest = Manifest::read(&self.places.agents_dir, &wanted.agent)?;
+        check_prompt(&manifest, wanted.prompt)?;
+        if !self.kernel.has_cgroup(wanted.run, wanted.cgroup) {
+            return Err(AuthorityError::Cgroup {
+                run: wanted.run,
+                cgroup: wanted.cgroup,
+            });
+        }
+        let (first, size) = (self.ids.pool_first, self.ids.pool_size);
+        let uid = self.registry.free_uid(first, size)?;
+        let lifetime_s = wanted.lifetime_s.map_or(u64::MAX, u64::from);
+        let lifetime_s = lifetime_s.min(self.settings.run_max_s);
+        let end_boot_ms = boot_ms().saturating_add(lifetime_s.saturating_mul(1_000));
+        Ok(Registered {
+            run: wanted.run,
+            cgroup: wanted.cgroup,
+            uid: uid.ok_or(AuthorityError::Pool { size })?,
+            agent: wanted.agent,
+            user: wanted.user,
+            task: wanted.task,
+            prompt: wanted.prompt,
+            tools: manifest.tools,
+            boot: self.boot.clone(),
+            end_boot_ms,
+            token_boot_ms: end_boot_ms,
+        })
+    }
+
+    /// Makes the registered run live, everywhere.
+    fn admit(&mut self, run: &Registered, minted: &Minted) -> Result<(), AuthorityError> {
+        (self.kernel.admit)(run.cgroup, record(run)).map_err(AuthorityError::Kernel)?;
+        let entry = self.entry(run)?;
+        self.subscriber.tell(&Registry::Open { entry })?;
+        self.registry
+            .renewed(run.run, run.token_boot_ms, minted.iat_unix_s)?;
+        let registered = Event::RunRegistered {
+            run: run.run,
+            cgroup: run.cgroup,
+            uid: run.uid,
+            agent: run.agent.clone(),
+            user: run.user.clone(),
+            task: run.task.clone(),
+            prompt: run.prompt,
+        };
+        self.log.record(vec![registered, minted.event.clone()])
+    }
+
+    /// Takes back a run that was never answered for. Each part is tried: what stays behind denies,
+    /// and the next start sets it right from the registry.
+    fn undo(&mut self, run: &Registered, why: &AuthorityError) {
+        if let AuthorityError::Log(_) = why {
+            // Half of it may be in the log: then its end has to be there too, as soon as can be.
+            let how = "its registration is not in the log".into();
+            if let Err(error) = self.forget(run, how) {
+                tracing::error!(run = %run.run, %error, "a run cannot be taken back");
+            }
+            return;
+        }
+        if let Err(error) = self.subscriber.tell(&Registry::Close { run: run.run }) {
+            tracing::warn!(run = %run.run, %error, "the gateway could not take back the run");
+        }
+        if let Err(error) = (self.kernel.remove)(run.cgroup) {
+            tracing::error!(run = %run.run, %error, "the kernel keeps a run that was taken back");
+        }
+        if let Err(error) = self.registry.remove(run.run) {
+            tracing::error!(run = %run.run, %error, "the registry keeps a run that was taken back");
+        }
+    }
+}
+
+/// What the kernel has to know of a run.
+pub(super) fn record(run: &Registered) -> Run {
+    Run {
+        end_boot_ms: run.end_boot_ms,
+        token_boot_ms: run.token_boot_ms,
+        netns_cookie: 0,
+    }
+}
+
+fn check_prompt(manifest: &Manifest, found: Digest) -> Result<(), AuthorityError> {
+    match manifest.prompt_sha256 {
+        Some(expected) if expected != found => Err(AuthorityError::Prompt { expected, found }),
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,131 @@
+//! The connections: who may ask what, and the answer.
+
+use std::sync::Mutex;
+
+use super::error::AuthorityError;
+use super::{Authority, lock};
+use crate::call::Untrusted;
+use crate::wire::{AuthorityReply, AuthorityRequest, Ids, Registry, Server};
+
+/// Takes the requests of one connection until it ends or becomes the subscriber's.
+pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
+    loop {
+        let (number, request) = match server.next::<AuthorityRequest>() {
+            Ok(Some(next)) => next,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(server.peer.uid, server.peer.pid, %error, "a connection failed");
+                return;
+            }
+        };
+        let mut authority = lock(authority);
+        let uid = server.peer.uid;
+        let subscribes = matches!(request, AuthorityRequest::Subscribe);
+        if subscribes && may_ask(&authority.ids, uid, &request) {
+            if let Err(error) = authority.subscribe(server) {
+                tracing::error!(%error, "the gateway did not take the snapshot");
+            }
+            return;
+        }
+        let reply = authority.answer(uid, request).unwrap_or_else(|error| {
+            tracing::warn!(uid, %error, "refused");
+            AuthorityReply::Refused {
+                why: Untrusted::new(error.to_string()),
+            }
+        });
+        drop(authority);
+        if server.answer(number, &reply).is_err() {
+            return;
+        }
+    }
+}
+
+/// Root asks for everything about runs; the gateway's uid subscribes, and no more.
+fn may_ask(ids: &Ids, uid: u32, request: &AuthorityRequest) -> bool {
+    match request {
+        AuthorityRequest::Subscribe => uid == ids.gateway,
+        AuthorityRequest::Register { .. }
+        | AuthorityRequest::Renew { .. }
+        | AuthorityRequest::End { .. }
+        | AuthorityRequest::Release { .. }
+        | AuthorityRequest::Runs => uid == 0,
+    }
+}
+
+impl Authority {
+    /// The answer to one request of `uid`.
+    pub(super) fn answer(
+        &mut self,
+        uid: u32,
+        request: AuthorityRequest,
+    ) -> Result<AuthorityReply, AuthorityError> {
+        if !may_ask(&self.ids, uid, &request) {
+            return Err(AuthorityError::NotAllowed { uid });
+        }
+        match request {
+            AuthorityRequest::Register {
+                run,
+                cgroup,
+                agent,
+                user,
+                task,
+                prompt,
+                lifetime_s,
+            } => self.register(super::register::Wanted {
+                run,
+                cgroup,
+                agent,
+                user,
+                task,
+                prompt,
+                lifetime_s,
+            }),
+            AuthorityRequest::Renew { run } => self.renew(run),
+            AuthorityRequest::End { run, how } => self.end(run, how),
+            AuthorityRequest::Release { run } => self.release(run, uid),
+            AuthorityRequest::Runs => Ok(AuthorityReply::Runs {
+                runs: self.entries()?,
+            }),
+            // A connection becomes the subscriber's in `attend`; here nobody can.
+            AuthorityRequest::Subscribe => Err(AuthorityError::NotAllowed { uid }),
+        }
+    }
+
+    fn subscribe(&mut self, gateway: Server) -> Result<(), AuthorityError> {
+        let runs = self.entries()?;
+        self.subscriber
+            .replace(gateway, &Registry::Snapshot { runs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::RunId;
+
+    #[test]
+    fn runs_are_root_s_and_subscribing_is_the_gateway_s() {
+        let ids = Ids::default();
+        let run = RunId::random();
+        for (uid, runs, subscribe) in [
+            (0, true, false),
+            (ids.gateway, false, true),
+            (ids.authority, false, false),
+            (ids.recorder, false, false),
+            (ids.executor, false, false),
+            (ids.pool_first, false, false),
+        ] {
+            let how = "exit 0".into();
+            for request in [
+                AuthorityRequest::Renew { run },
+                AuthorityRequest::End { run, how },
+                AuthorityRequest::Release { run },
+                AuthorityRequest::Runs,
+            ] {
+                assert_eq!(may_ask(&ids, uid, &request), runs, "{uid} {request:?}");
+            }
+            let subscribes = may_ask(&ids, uid, &AuthorityRequest::Subscribe);
+            assert_eq!(subscribes, subscribe, "{uid}");
+        }
+    }
+}

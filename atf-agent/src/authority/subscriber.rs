@@ -1,0 +1,70 @@
+//! The gateway, which is told of every change and has to say that the change holds.
+
+use std::time::Duration;
+
+use super::error::AuthorityError;
+use crate::wire::{Registry, RegistryAck, Server};
+
+/// How long the gateway may take for one change: it makes a socket or removes one.
+const ACK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long it may take for the snapshot: thousands of sockets after a restart.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The one subscriber, when there is one.
+#[derive(Default)]
+pub(super) struct Subscriber {
+    gateway: Option<Server>,
+    number: u64,
+}
+
+impl Subscriber {
+    /// Takes `gateway` in place of the one before, once it has taken the snapshot.
+    pub(super) fn replace(
+        &mut self,
+        gateway: Server,
+        snapshot: &Registry,
+    ) -> Result<(), AuthorityError> {
+        if let Some(old) = self.gateway.take() {
+            old.hang_up();
+        }
+        self.gateway = Some(gateway);
+        self.tell_within(snapshot, SNAPSHOT_TIMEOUT)
+    }
+
+    /// Tells the gateway of a change and waits until it holds.
+    pub(super) fn tell(&mut self, change: &Registry) -> Result<(), AuthorityError> {
+        self.tell_within(change, ACK_TIMEOUT)
+    }
+
+    fn tell_within(&mut self, change: &Registry, timeout: Duration) -> Result<(), AuthorityError> {
+        let failed = |error: &dyn std::fmt::Display| AuthorityError::Gateway(error.to_string());
+        let Some(mut gateway) = self.gateway.take() else {
+            return Err(failed(&"it is not connected"));
+        };
+        self.number += 1;
+        let number = self.number;
+        let asked = gateway
+            .set_timeout(timeout)
+            .map_err(Into::into)
+            .and_then(|()| gateway.answer(number, change))
+            .and_then(|()| gateway.next::<RegistryAck>());
+        match asked {
+            Ok(Some((found, ack))) if found == number => {
+                self.gateway = Some(gateway);
+                match ack {
+                    RegistryAck::Done => Ok(()),
+                    RegistryAck::Failed { why } => Err(failed(&why)),
+                }
+            }
+            // It is out of step: it has to subscribe anew and gets a snapshot then.
+            other => {
+                gateway.hang_up();
+                Err(match other {
+                    Ok(_) => failed(&"it hung up or answered something else"),
+                    Err(error) => failed(&error),
+                })
+            }
+        }
+    }
+}

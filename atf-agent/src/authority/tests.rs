@@ -1,0 +1,486 @@
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use atf_common::records::{Run, State};
+
+use super::*;
+use crate::audit::Event;
+use crate::call::{CgroupId, Digest, RunId};
+use crate::identity::Verifier;
+use crate::wire::{
+    AuthorityReply, AuthorityRequest, Connection, Receipt, RecorderReply, RecorderRequest,
+    Registry as Change, RegistryAck, RunEntry, Token,
+};
+
+/// A map of runs as the kernel would keep it.
+type Map = Arc<Mutex<BTreeMap<u64, (Run, State)>>>;
+
+/// An authority in a directory of its own, with doubles of the kernel, the gateway and the recorder.
+struct World {
+    dir: tempfile::TempDir,
+    places: Places,
+    ids: Ids,
+    map: Map,
+    kernel_fails: Arc<AtomicBool>,
+    gateway_fails: Arc<AtomicBool>,
+    recorder_fails: Arc<AtomicBool>,
+    events: Arc<Mutex<Vec<Event>>>,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let places = Places {
+            run_dir: at("run"),
+            state_dir: at("state"),
+            agents_dir: at("agents"),
+            ..Places::default()
+        };
+        for path in ["agents", "cgroup", "run/recorder", "run/authority"] {
+            std::fs::create_dir_all(at(path)).unwrap();
+        }
+        let manifest = format!(
+            "tools = [\"ledger.query\"]\nprompt_sha256 = \"{}\"\n",
+            Digest::of(b"prompt")
+        );
+        std::fs::write(at("agents/clerk.toml"), manifest).unwrap();
+        let world = Self {
+            ids: Ids {
+                gateway: rustix::process::geteuid().as_raw(),
+                pool_size: 2,
+                ..Ids::default()
+            },
+            dir,
+            places,
+            map: Map::default(),
+            kernel_fails: Arc::default(),
+            gateway_fails: Arc::default(),
+            recorder_fails: Arc::default(),
+            events: Arc::default(),
+            told: Arc::default(),
+        };
+        world.recorder();
+        world
+    }
+
+    /// A recorder that keeps what it hears.
+    fn recorder(&self) {
+        let listener = UnixListener::bind(self.places.recorder_socket()).unwrap();
+        let (events, fails) = (Arc::clone(&self.events), Arc::clone(&self.recorder_fails));
+        std::thread::spawn(move || {
+            wire::serve(
+                &listener,
+                |_| true,
+                move |mut server| {
+                    while let Ok(Some((number, RecorderRequest::Append { event, durable }))) =
+                        server.next()
+                    {
+                        let reply = if fails.load(Ordering::SeqCst) {
+                            RecorderReply::Refused { why: "full".into() }
+                        } else {
+                            let mut events = events.lock().unwrap();
+                            events.push(*event);
+                            let receipt = Receipt {
+                                seq: events.len() as u64,
+                                fingerprint: Digest::of(b""),
+                                permit: None,
+                                durable,
+                                signature: String::new(),
+                            };
+                            RecorderReply::Recorded { receipt }
+                        };
+                        server.answer(number, &reply).unwrap();
+                    }
+                },
+            )
+        });
+    }
+
+    fn kernel(&self) -> KernelSide {
+        let (map, fails) = (&self.map, &self.kernel_fails);
+        let write = |new: bool| {
+            let (map, fails) = (Arc::clone(map), Arc::clone(fails));
+            Box::new(move |cgroup: CgroupId, run| {
+                let mut map = map.lock().unwrap();
+                if fails.load(Ordering::SeqCst) || map.contains_key(&cgroup.0) == new {
+                    return Err("the map says no".into());
+                }
+                let state = map.get(&cgroup.0).map(|at| at.1).unwrap_or_default();
+                map.insert(cgroup.0, (run, state));
+                Ok(())
+            })
+        };
+        let shared = || Arc::clone(map);
+        let (state, latched, removed, all) = (shared(), shared(), shared(), shared());
+        KernelSide {
+            admit: write(true),
+            extend: write(false),
+            state: Box::new(move |cgroup| Ok(state.lock().unwrap().get(&cgroup.0).map(|at| at.1))),
+            unlatch: Box::new(move |cgroup| {
+                let mut map = latched.lock().unwrap();
+                map.get_mut(&cgroup.0).ok_or("no run")?.1.latched_boot_ns = 0;
+                Ok(())
+            }),
+            remove: Box::new(move |cgroup| {
+                removed.lock().unwrap().remove(&cgroup.0);
+                Ok(())
+            }),
+            all: Box::new(move || Ok(all.lock().unwrap().keys().copied().map(CgroupId).collect())),
+            agents_dir: self.dir.path().join("cgroup"),
+        }
+    }
+
+    /// An authority that listens, and a gateway that has subscribed to it.
+    fn start(&self) -> Arc<Mutex<Authority>> {
+        let authority =
+            start::open(&self.places, &self.ids, &Settings::default(), self.kernel()).unwrap();
+        let authority = Arc::new(Mutex::new(authority));
+        let listener = wire::listen(&self.places.authority_socket()).unwrap();
+        let served = Arc::clone(&authority);
+        std::thread::spawn(move || {
+            wire::serve(&listener, |_| true, move |s| requests::attend(s, &served))
+        });
+        self.subscribe();
+        authority
+    }
+
+    /// A gateway that notes what it is told; returns when it has taken the snapshot.
+    fn subscribe(&self) {
+        let (told, fails) = (Arc::clone(&self.told), Arc::clone(&self.gateway_fails));
+        let path = self.places.authority_socket();
+        let (ready, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || gateway(&path, &told, &fails, &ready));
+        wait.recv().unwrap();
+    }
+
+    fn cgroup(&self, run: RunId) -> CgroupId {
+        let path = self.dir.path().join("cgroup").join(run.to_string());
+        std::fs::create_dir_all(&path).unwrap();
+        CgroupId(std::fs::metadata(path).unwrap().ino())
+    }
+
+    fn register(&self, run: RunId) -> AuthorityRequest {
+        AuthorityRequest::Register {
+            run,
+            cgroup: self.cgroup(run),
+            agent: "clerk".parse().unwrap(),
+            user: "alice".into(),
+            task: "T-1".into(),
+            prompt: Digest::of(b"prompt"),
+            lifetime_s: Some(60),
+        }
+    }
+
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        let events = std::mem::take(&mut *self.events.lock().unwrap());
+        let kind = |event| {
+            let json = serde_json::to_value(event).unwrap();
+            json["event"].as_str().unwrap().to_owned()
+        };
+        events.into_iter().map(kind).collect()
+    }
+}
+
+/// Frames by hand: a subscriber's connection carries changes one way and acks the other.
+fn gateway(
+    path: &Path,
+    told: &Mutex<Vec<String>>,
+    fails: &AtomicBool,
+    ready: &std::sync::mpsc::Sender<()>,
+) {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream
+        .write_all(&frame(1, &AuthorityRequest::Subscribe))
+        .unwrap();
+    let mut header = [0; 16];
+    while stream.read_exact(&mut header).is_ok() {
+        let number = u64::from_le_bytes(header[8..].try_into().unwrap());
+        let length = u32::from_le_bytes(header[4..8].try_into().unwrap());
+        let mut body = vec![0; length as usize];
+        stream.read_exact(&mut body).unwrap();
+        let change: Change = serde_json::from_slice(&body).unwrap();
+        let ack = if fails.load(Ordering::SeqCst) {
+            RegistryAck::Failed { why: "no".into() }
+        } else {
+            RegistryAck::Done
+        };
+        told.lock().unwrap().push(match &change {
+            Change::Snapshot { runs } => format!("snapshot {}", runs.len()),
+            Change::Open { .. } => "open".into(),
+            Change::Close { .. } => "close".into(),
+            Change::Release { .. } => "release".into(),
+        });
+        stream.write_all(&frame(number, &ack)).unwrap();
+        if matches!(change, Change::Snapshot { .. }) {
+            ready.send(()).unwrap();
+        }
+    }
+}
+
+fn frame(number: u64, message: &impl serde::Serialize) -> Vec<u8> {
+    let body = serde_json::to_vec(message).unwrap();
+    let length = u32::try_from(body.len()).unwrap();
+    let mut frame = vec![wire::VERSION, 0, 0, 0];
+    frame.extend(length.to_le_bytes());
+    frame.extend(number.to_le_bytes());
+    frame.extend(body);
+    frame
+}
+
+fn ask(authority: &Mutex<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {
+    lock(authority)
+        .answer(0, request)
+        .map_err(|e| e.to_string())
+}
+
+#[track_caller]
+fn registered(reply: Result<AuthorityReply, String>) -> (u32, Token) {
+    match reply {
+        Ok(AuthorityReply::Registered { uid, token }) => (uid, token),
+        other => panic!("expected a registered run, found {other:?}"),
+    }
+}
+
+fn runs(authority: &Mutex<Authority>) -> Vec<RunEntry> {
+    match ask(authority, AuthorityRequest::Runs) {
+        Ok(AuthorityReply::Runs { runs }) => runs,
+        other => panic!("expected the runs, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_run_is_registered_renewed_released_and_ended() {
+    let world = World::new();
+    let authority = world.start();
+    let run = RunId::random();
+    let (uid, token) = registered(ask(&authority, world.register(run)));
+    assert_eq!(uid, world.ids.pool_first);
+    assert_eq!(world.told(), ["snapshot 0", "open"]);
+    assert_eq!(world.kinds(), ["started", "run_registered", "token_minted"]);
+    let settings = Settings::default();
+    let jwks = std::fs::read_to_string(world.places.jwks()).unwrap();
+    let verifier = Verifier::from_jwks(&jwks, &settings.issuer, &settings.audience).unwrap();
+    let claims = verifier.verify(&token.jwt, clock::now_unix_s()).unwrap();
+    assert_eq!(claims.jti, run);
+    assert!(claims.names(&"ledger.query".parse().unwrap()));
+    // 60 s of life, one millisecond of which is gone: no renewal would be longer.
+    assert_eq!(token.renew_in_s, 0);
+
+    let cgroup = world.cgroup(run);
+    assert!(matches!(
+        ask(&authority, AuthorityRequest::Renew { run }),
+        Ok(AuthorityReply::Renewed { .. })
+    ));
+    world
+        .map
+        .lock()
+        .unwrap()
+        .get_mut(&cgroup.0)
+        .unwrap()
+        .1
+        .latched_boot_ns = 5;
+    assert!(runs(&authority)[0].sealed);
+    ask(&authority, AuthorityRequest::Release { run }).unwrap();
+    assert!(!runs(&authority)[0].sealed);
+    world
+        .map
+        .lock()
+        .unwrap()
+        .get_mut(&cgroup.0)
+        .unwrap()
+        .1
+        .vectors[1]
+        .denied = 3;
+    for _ in 0..2 {
+        let how = "exit 0".into();
+        ask(&authority, AuthorityRequest::End { run, how }).unwrap();
+    }
+    assert_eq!(world.told(), ["release", "close"]);
+    let Some(Event::RunEnded { kernel, .. }) = world.events.lock().unwrap().last().cloned() else {
+        panic!("the end is not in the log");
+    };
+    assert_eq!(kernel, [("connect4".to_owned(), [0, 3, 0, 0, 0])]);
+    assert_eq!(world.kinds(), ["token_minted", "released", "run_ended"]);
+    assert!(world.map.lock().unwrap().is_empty());
+    assert!(ask(&authority, AuthorityRequest::Renew { run }).is_err());
+}
+
+#[test]
+fn what_is_not_as_it_should_be_is_refused_and_leaves_nothing() {
+    let world = World::new();
+    let authority = world.start();
+    world.told();
+    let good = || world.register(RunId::random());
+    let change = |edit: &dyn Fn(&mut AuthorityRequest)| {
+        let mut request = good();
+        edit(&mut request);
+        request
+    };
+    for (why, request) in [
+        (
+            "manifest",
+            change(&|r| {
+                if let AuthorityRequest::Register { agent, .. } = r {
+                    *agent = "nobody".parse().unwrap();
+                }
+            }),
+        ),
+        (
+            "system prompt",
+            change(&|r| {
+                if let AuthorityRequest::Register { prompt, .. } = r {
+                    *prompt = Digest::of(b"other");
+                }
+            }),
+        ),
+        (
+            "no cgroup",
+            change(&|r| {
+                if let AuthorityRequest::Register { cgroup, .. } = r {
+                    cgroup.0 += 1;
+                }
+            }),
+        ),
+        (
+            "parent_user",
+            change(&|r| {
+                if let AuthorityRequest::Register { user, .. } = r {
+                    *user = "".into();
+                }
+            }),
+        ),
+        (
+            "no token",
+            change(&|r| {
+                if let AuthorityRequest::Register { lifetime_s, .. } = r {
+                    *lifetime_s = Some(0);
+                }
+            }),
+        ),
+    ] {
+        let refused = ask(&authority, request).unwrap_err();
+        assert!(refused.contains(why), "{why}: {refused}");
+    }
+    for (fails, why, told) in [
+        (&world.kernel_fails, "map", &["close"][..]),
+        (&world.gateway_fails, "gateway", &["open", "close"]),
+        (&world.recorder_fails, "log", &["open", "close"]),
+    ] {
+        fails.store(true, Ordering::SeqCst);
+        let refused = ask(&authority, good()).unwrap_err();
+        assert!(refused.contains(why), "{why}: {refused}");
+        fails.store(false, Ordering::SeqCst);
+        assert_eq!(world.told(), told, "{why}");
+        assert!(
+            runs(&authority).is_empty() && world.map.lock().unwrap().is_empty(),
+            "{why}"
+        );
+    }
+    assert!(lock(&authority).answer(1_000, good()).is_err());
+
+    let (first, _) = registered(ask(&authority, good()));
+    let (second, _) = registered(ask(&authority, good()));
+    assert_ne!(first, second);
+    let refused = ask(&authority, good()).unwrap_err();
+    assert!(refused.contains("2 uids of the pool"), "{refused}");
+}
+
+#[test]
+fn a_clock_that_was_set_back_signs_nothing() {
+    let world = World::new();
+    let authority = world.start();
+    let run = RunId::random();
+    registered(ask(&authority, world.register(run)));
+    let now = clock::now_unix_s();
+    lock(&authority)
+        .registry
+        .renewed(run, 1, now + 100)
+        .unwrap();
+    let refused = ask(&authority, AuthorityRequest::Renew { run }).unwrap_err();
+    assert!(refused.contains("clock"), "{refused}");
+}
+
+#[test]
+fn a_restart_brings_the_kernel_and_the_gateway_into_line() {
+    let world = World::new();
+    let authority = world.start();
+    let (kept, gone) = (RunId::random(), RunId::random());
+    let (uid, token) = registered(ask(&authority, world.register(kept)));
+    registered(ask(&authority, world.register(gone)));
+    let stray = CgroupId(7);
+    let kept_cgroup = world.cgroup(kept);
+    {
+        let mut map = world.map.lock().unwrap();
+        map.insert(stray.0, Default::default());
+        map.remove(&kept_cgroup.0);
+    }
+    std::fs::remove_dir(world.dir.path().join("cgroup").join(gone.to_string())).unwrap();
+    drop(authority);
+    world.told();
+    world.kinds();
+
+    let authority = world.start();
+    assert_eq!(world.told(), ["snapshot 1"]);
+    assert_eq!(world.kinds(), ["run_ended", "started"]);
+    let map = world.map.lock().unwrap().clone();
+    assert_eq!(map.keys().copied().collect::<Vec<_>>(), [kept_cgroup.0]);
+    let entries = runs(&authority);
+    assert_eq!(
+        (entries.len(), entries[0].run, entries[0].uid),
+        (1, kept, uid)
+    );
+    // The key is the same: the token from before still verifies.
+    let jwks = std::fs::read_to_string(world.places.jwks()).unwrap();
+    let settings = Settings::default();
+    let verifier = Verifier::from_jwks(&jwks, &settings.issuer, &settings.audience).unwrap();
+    assert!(verifier.verify(&token.jwt, clock::now_unix_s()).is_ok());
+    assert!(ask(&authority, AuthorityRequest::Renew { run: kept }).is_ok());
+}
+
+#[test]
+fn an_end_that_the_log_missed_is_made_up_for() {
+    let world = World::new();
+    let authority = world.start();
+    let run = RunId::random();
+    registered(ask(&authority, world.register(run)));
+    world.kinds();
+    world.recorder_fails.store(true, Ordering::SeqCst);
+    let how = "signal 9".into();
+    ask(&authority, AuthorityRequest::End { run, how }).unwrap();
+    assert!(
+        world.map.lock().unwrap().is_empty(),
+        "an end is never put off"
+    );
+    assert!(world.kinds().is_empty());
+    world.recorder_fails.store(false, Ordering::SeqCst);
+    lock(&authority).sweep();
+    lock(&authority).sweep();
+    assert_eq!(world.kinds(), ["run_ended"]);
+}
+
+#[test]
+fn a_new_subscriber_replaces_the_old_one() {
+    let world = World::new();
+    let authority = world.start();
+    registered(ask(&authority, world.register(RunId::random())));
+    world.subscribe();
+    registered(ask(&authority, world.register(RunId::random())));
+    let told = world.told();
+    assert_eq!(told, ["snapshot 0", "open", "snapshot 1", "open"]);
+    // The socket answers too, and with the asker's own rights.
+    let mut peer: Connection<AuthorityRequest, AuthorityReply> =
+        Connection::open(&world.places.authority_socket(), Duration::from_secs(5)).unwrap();
+    let reply = peer.ask(&AuthorityRequest::Runs).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(matches!(reply, AuthorityReply::Runs { .. }), is_root);
+}

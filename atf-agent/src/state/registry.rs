@@ -1,0 +1,487 @@
+//! The authority's registry of runs: an SQLite database of one writer, on the disk before a change is
+//! answered. Live runs have no end yet; ended ones stay until their end is in the log and some time
+//! has passed.
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+
+use crate::call::{AgentName, CgroupId, Digest, RunId, ToolName, Untrusted};
+
+/// Seconds for which an ended run stays in the registry; the log keeps it for ever.
+const ENDED_KEPT_S: u64 = 7 * 24 * 3_600;
+
+/// The version of the schema, in SQLite's `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE runs (
+        number          INTEGER PRIMARY KEY AUTOINCREMENT,
+        run             TEXT NOT NULL UNIQUE,
+        cgroup          INTEGER NOT NULL,
+        uid             INTEGER NOT NULL,
+        agent           TEXT NOT NULL,
+        user            TEXT NOT NULL,
+        task            TEXT NOT NULL,
+        prompt          TEXT NOT NULL,
+        tools           TEXT NOT NULL,
+        boot            TEXT NOT NULL,
+        end_boot_ms     INTEGER NOT NULL,
+        token_boot_ms   INTEGER NOT NULL,
+        ended_unix_s    INTEGER,
+        how             TEXT,
+        kernel          TEXT,
+        recorded        INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE UNIQUE INDEX live_uid ON runs (uid) WHERE ended_unix_s IS NULL;
+    CREATE UNIQUE INDEX live_cgroup ON runs (cgroup) WHERE ended_unix_s IS NULL;
+    CREATE TABLE minted (one INTEGER PRIMARY KEY CHECK (one = 1), iat_unix_s INTEGER NOT NULL) STRICT;
+    INSERT INTO minted VALUES (1, 0);
+    PRAGMA user_version = 1;
+";
+
+/// A live run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The run.
+    pub run: RunId,
+    /// Its cgroup.
+    pub cgroup: CgroupId,
+    /// Its uid.
+    pub uid: u32,
+    /// Its agent.
+    pub agent: AgentName,
+    /// The person for whom it acts.
+    pub user: Untrusted,
+    /// Its task.
+    pub task: Untrusted,
+    /// The digest of its system prompt.
+    pub prompt: Digest,
+    /// The tools that its tokens may name; a renewal never adds one.
+    pub tools: Vec<ToolName>,
+    /// The boot of the host in which it lives (`/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+    /// Absolute end, milliseconds of the boot clock.
+    pub end_boot_ms: u64,
+    /// End of the current token, milliseconds of the boot clock.
+    pub token_boot_ms: u64,
+}
+
+/// A run whose end is not in the log yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The run.
+    pub run: RunId,
+    /// How it ended.
+    pub how: Untrusted,
+    /// What the kernel programs counted: as in the record of the end.
+    pub kernel: Vec<(String, [u64; 5])>,
+}
+
+/// Why the registry cannot say or keep something.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// SQLite says no.
+    #[error("the registry failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file cannot be made.
+    #[error("cannot make the registry {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Of another release.
+    #[error(
+        "the registry has schema {found}, expected {SCHEMA_VERSION}; was it made by a later release?"
+    )]
+    Version {
+        /// What the file says.
+        found: i64,
+    },
+    /// Its id was used before, or a live run has its cgroup or uid.
+    #[error("run {run}, its cgroup or its uid is in the registry already")]
+    Taken {
+        /// The run.
+        run: RunId,
+    },
+    /// A row is not what was written.
+    #[error("the registry is damaged: {what} is {found:?}")]
+    Damaged {
+        /// The column.
+        what: &'static str,
+        /// What it holds.
+        found: String,
+    },
+}
+
+/// The registry.
+pub struct Registry(Connection);
+
+impl Registry {
+    /// Opens the registry at `path`, or makes it, readable by this process alone.
+    ///
+    /// # Errors
+    /// When it cannot be opened or is of another release.
+    pub fn open(path: &Path) -> Result<Self, RegistryError> {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| RegistryError::Io {
+                path: path.to_owned(),
+                error,
+            })?;
+        let db = Connection::open(path)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        match found {
+            0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?,
+            SCHEMA_VERSION => {}
+            found => return Err(RegistryError::Version { found }),
+        }
+        Ok(Self(db))
+    }
+
+    /// Adds a live run.
+    ///
+    /// # Errors
+    /// [`RegistryError::Taken`], or when the disk fails.
+    pub fn add(&self, entry: &Registered) -> Result<(), RegistryError> {
+        let tools: Vec<&str> = entry.tools.iter().map(ToolName::as_str).collect();
+        let added = self.0.execute(
+            "INSERT INTO runs (run, cgroup, uid, agent, user, task, prompt, tools, boot,
+                end_boot_ms, token_boot_ms) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+            params![
+                entry.run.to_string(),
+                entry.cgroup.0.cast_signed(),
+                entry.uid,
+                entry.agent.as_str(),
+                entry.user.raw(),
+                entry.task.raw(),
+                entry.prompt.to_string(),
+                tools.join(" "),
+                entry.boot,
+                entry.end_boot_ms.cast_signed(),
+                entry.token_boot_ms.cast_signed(),
+            ],
+        );
+        match added {
+            Ok(_) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(RegistryError::Taken { run: entry.run })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes back what [`Registry::add`] did.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove(&self, run: RunId) -> Result<(), RegistryError> {
+        self.0
+            .execute("DELETE FROM runs WHERE run = ?1", [run.to_string()])?;
+        Ok(())
+    }
+
+    /// All live runs in the order of their registration.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn live(&self) -> Result<Vec<Registered>, RegistryError> {
+        let mut rows = self
+            .0
+            .prepare_cached("SELECT * FROM runs WHERE ended_unix_s IS NULL ORDER BY number")?;
+        let mut rows = rows.query([])?;
+        let mut live = Vec::new();
+        while let Some(row) = rows.next()? {
+            live.push(registered(row)?);
+        }
+        Ok(live)
+    }
+
+    /// The live run of this id.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn get(&self, run: RunId) -> Result<Option<Registered>, RegistryError> {
+        let mut rows = self
+            .0
+            .prepare_cached("SELECT * FROM runs WHERE run = ?1 AND ended_unix_s IS NULL")?;
+        let mut rows = rows.query([run.to_string()])?;
+        rows.next()?.map(registered).transpose()
+    }
+
+    /// A uid of `pool_size` from `pool_first` that no live run has, the least recently given out:
+    /// what a run left behind should not meet the next one.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn free_uid(&self, pool_first: u32, pool_size: u32) -> Result<Option<u32>, RegistryError> {
+        let mut rows = self
+            .0
+            .prepare_cached("SELECT uid FROM runs WHERE ended_unix_s IS NULL")?;
+        let taken: BTreeSet<u32> = rows
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let newest: Option<u32> = self
+            .0
+            .query_row(
+                "SELECT uid FROM runs ORDER BY number DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let after = newest
+            .and_then(|uid| uid.checked_sub(pool_first))
+            .map_or(0, |offset| offset + 1);
+        Ok((0..pool_size)
+            .map(|step| pool_first + (after + step) % pool_size)
+            .find(|uid| !taken.contains(uid)))
+    }
+
+    /// Notes the renewed token of a run and when it was signed, at once.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn renewed(
+        &mut self,
+        run: RunId,
+        token_boot_ms: u64,
+        iat_unix_s: u64,
+    ) -> Result<(), RegistryError> {
+        let change = self.0.transaction()?;
+        change.execute(
+            "UPDATE runs SET token_boot_ms = ?2 WHERE run = ?1",
+            params![run.to_string(), token_boot_ms.cast_signed()],
+        )?;
+        change.execute(
+            "UPDATE minted SET iat_unix_s = max(iat_unix_s, ?1)",
+            [iat_unix_s.cast_signed()],
+        )?;
+        change.commit()?;
+        Ok(())
+    }
+
+    /// When the last token was signed, seconds since the epoch.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn last_iat_unix_s(&self) -> Result<u64, RegistryError> {
+        let iat: i64 = self
+            .0
+            .query_row("SELECT iat_unix_s FROM minted", [], |row| row.get(0))?;
+        Ok(iat.cast_unsigned())
+    }
+
+    /// Ends a live run. False when it is none.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn end(&self, ended: &Ended, now_unix_s: u64) -> Result<bool, RegistryError> {
+        let kernel = serde_json::to_string(&ended.kernel).unwrap_or_default();
+        let changed = self.0.execute(
+            "UPDATE runs SET ended_unix_s = ?2, how = ?3, kernel = ?4
+             WHERE run = ?1 AND ended_unix_s IS NULL",
+            params![
+                ended.run.to_string(),
+                now_unix_s.cast_signed(),
+                ended.how.raw(),
+                kernel
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// The ended runs whose end is not in the log.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn unrecorded(&self) -> Result<Vec<Ended>, RegistryError> {
+        let mut rows = self.0.prepare_cached(
+            "SELECT run, how, kernel FROM runs
+             WHERE ended_unix_s IS NOT NULL AND recorded = 0 ORDER BY number",
+        )?;
+        let mut rows = rows.query([])?;
+        let mut ended = Vec::new();
+        while let Some(row) = rows.next()? {
+            let kernel: String = row.get("kernel")?;
+            ended.push(Ended {
+                run: parsed(row, "run")?,
+                how: Untrusted::new(row.get::<_, String>("how")?),
+                kernel: serde_json::from_str(&kernel).map_err(|_| RegistryError::Damaged {
+                    what: "kernel",
+                    found: kernel,
+                })?,
+            });
+        }
+        Ok(ended)
+    }
+
+    /// Notes that the end of a run is in the log, and forgets what ended long ago.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn recorded(&self, run: RunId, now_unix_s: u64) -> Result<(), RegistryError> {
+        self.0.execute(
+            "UPDATE runs SET recorded = 1 WHERE run = ?1",
+            [run.to_string()],
+        )?;
+        self.0.execute(
+            "DELETE FROM runs WHERE recorded = 1 AND ended_unix_s < ?1",
+            [now_unix_s.saturating_sub(ENDED_KEPT_S).cast_signed()],
+        )?;
+        Ok(())
+    }
+}
+
+fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
+    let tools: String = row.get("tools")?;
+    let tool = |name: &str| {
+        name.parse().map_err(|_| RegistryError::Damaged {
+            what: "tools",
+            found: name.to_owned(),
+        })
+    };
+    Ok(Registered {
+        run: parsed(row, "run")?,
+        cgroup: CgroupId(row.get::<_, i64>("cgroup")?.cast_unsigned()),
+        uid: row.get("uid")?,
+        agent: parsed(row, "agent")?,
+        user: Untrusted::new(row.get::<_, String>("user")?),
+        task: Untrusted::new(row.get::<_, String>("task")?),
+        prompt: parsed(row, "prompt")?,
+        tools: tools
+            .split_whitespace()
+            .map(tool)
+            .collect::<Result<_, _>>()?,
+        boot: row.get("boot")?,
+        end_boot_ms: row.get::<_, i64>("end_boot_ms")?.cast_unsigned(),
+        token_boot_ms: row.get::<_, i64>("token_boot_ms")?.cast_unsigned(),
+    })
+}
+
+fn parsed<T: FromStr>(row: &Row<'_>, what: &'static str) -> Result<T, RegistryError> {
+    let found: String = row.get(what)?;
+    found
+        .parse()
+        .map_err(|_| RegistryError::Damaged { what, found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(uid: u32) -> Registered {
+        Registered {
+            run: RunId::random(),
+            cgroup: CgroupId(u64::MAX - u64::from(uid)),
+            uid,
+            agent: "clerk".parse().unwrap(),
+            user: "älice\n".into(),
+            task: "T-1".into(),
+            prompt: Digest::of(b"prompt"),
+            tools: vec![
+                "ledger.query".parse().unwrap(),
+                "ledger.adjust".parse().unwrap(),
+            ],
+            boot: "boot".into(),
+            end_boot_ms: 2_000,
+            token_boot_ms: 1_000,
+        }
+    }
+
+    #[test]
+    fn what_is_written_outlives_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("registry.db");
+        let (a, b) = (entry(1), entry(2));
+        let mut registry = Registry::open(&path).unwrap();
+        registry.add(&a).unwrap();
+        registry.add(&b).unwrap();
+        registry.renewed(a.run, 1_500, 77).unwrap();
+        let ended = Ended {
+            run: b.run,
+            how: "exit 0".into(),
+            kernel: vec![("connect4".into(), [1, 2, 3, 4, 5])],
+        };
+        assert!(registry.end(&ended, 100).unwrap());
+        assert!(!registry.end(&ended, 100).unwrap(), "once");
+        drop(registry);
+
+        let registry = Registry::open(&path).unwrap();
+        let renewed = Registered {
+            token_boot_ms: 1_500,
+            ..a.clone()
+        };
+        assert_eq!(registry.live().unwrap(), std::slice::from_ref(&renewed));
+        assert_eq!(registry.get(a.run).unwrap(), Some(renewed));
+        assert_eq!(registry.get(b.run).unwrap(), None);
+        assert_eq!(registry.last_iat_unix_s().unwrap(), 77);
+        assert_eq!(registry.unrecorded().unwrap(), [ended]);
+        registry.recorded(b.run, 100).unwrap();
+        assert!(registry.unrecorded().unwrap().is_empty());
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(&path).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn no_two_live_runs_share_an_id_a_cgroup_or_a_uid() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+        let first = entry(1);
+        registry.add(&first).unwrap();
+        for twin in [
+            Registered {
+                run: first.run,
+                ..entry(2)
+            },
+            Registered {
+                cgroup: first.cgroup,
+                ..entry(2)
+            },
+            entry(1),
+        ] {
+            assert!(matches!(
+                registry.add(&twin),
+                Err(RegistryError::Taken { .. })
+            ));
+        }
+        registry.add(&entry(2)).unwrap();
+    }
+
+    #[test]
+    fn a_uid_comes_back_as_late_as_the_pool_allows() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+        let mut given = Vec::new();
+        for _ in 0..4 {
+            let uid = registry.free_uid(10, 3).unwrap().unwrap();
+            given.push(uid);
+            let entry = entry(uid);
+            registry.add(&entry).unwrap();
+            let ended = Ended {
+                run: entry.run,
+                how: "x".into(),
+                kernel: Vec::new(),
+            };
+            registry.end(&ended, 1).unwrap();
+        }
+        assert_eq!(given, [10, 11, 12, 10]);
+        for uid in 10..13 {
+            registry.add(&entry(uid)).unwrap();
+        }
+        assert_eq!(registry.free_uid(10, 3).unwrap(), None);
+    }
+}
