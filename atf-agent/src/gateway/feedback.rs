@@ -1,0 +1,108 @@
+//! The loop back into the kernel: refusals are counted, and at the policy's threshold the run is
+//! sealed, first in the kernel, then at the gateway's own ends, then in the log.
+
+use std::sync::atomic::Ordering;
+
+use super::Gateway;
+use super::runs::LiveRun;
+use crate::audit::Event;
+use crate::call::{DecisionId, Reason, Refusal, Untrusted};
+use crate::kernel;
+
+/// A seal as it was written, to be recorded.
+pub(super) struct Seal {
+    decided_boot_ns: u64,
+    written_boot_ns: u64,
+}
+
+/// Counts a refusal. At the threshold the run is sealed before anything else happens: the record,
+/// which waits for a disk, comes after.
+#[must_use = "a seal has to be recorded"]
+pub(super) fn refused(
+    gateway: &Gateway,
+    run: &LiveRun,
+    refusal: &Refusal,
+    threshold: u32,
+) -> Option<Seal> {
+    if !counts(refusal.reason) {
+        return None;
+    }
+    let count = run.refusals.fetch_add(1, Ordering::SeqCst) + 1;
+    if count < threshold || !run.seal() {
+        return None;
+    }
+    let decided_boot_ns = kernel::boot_ns();
+    let written_boot_ns = seal_at(gateway, run, decided_boot_ns);
+    run.connections.shut();
+    tracing::warn!(run = %run.entry.run, count, reason = %refusal.reason, "run sealed");
+    Some(Seal {
+        decided_boot_ns,
+        written_boot_ns,
+    })
+}
+
+/// Tells the log of a seal.
+pub(super) async fn record(
+    gateway: &Gateway,
+    run: &LiveRun,
+    decision: DecisionId,
+    seal: Seal,
+    why: &Refusal,
+) {
+    let event = Event::Sealed {
+        run: run.entry.run,
+        cgroup: run.entry.cgroup,
+        decision: Some(decision),
+        decided_boot_ns: seal.decided_boot_ns,
+        written_boot_ns: seal.written_boot_ns,
+        why: format!("{} refusals, the last: {}", run.refusals.load(Ordering::SeqCst), why.reason),
+    };
+    gateway.recorder.note(event).await;
+}
+
+/// Lifts a run's seal, in the kernel and here.
+///
+/// # Errors
+/// When the kernel's entry cannot be removed; the run stays sealed then.
+pub(super) fn release(gateway: &Gateway, run: &LiveRun) -> Result<(), Untrusted> {
+    (gateway.kernel.unseal)(run.entry.cgroup).map_err(|e| Untrusted::new(e.to_string()))?;
+    run.release();
+    Ok(())
+}
+
+/// Sees to it that a run that is sealed here has its entry in the kernel.
+pub(super) fn seal_in_kernel(gateway: &Gateway, run: &LiveRun) {
+    let has_entry = (gateway.kernel.sealed)(run.entry.cgroup).unwrap_or(false);
+    if !has_entry {
+        seal_at(gateway, run, kernel::boot_ns());
+    }
+}
+
+/// Writes the entry; when the kernel has it, boot clock, nanoseconds. A failure leaves the run
+/// sealed in the gateway, and each of its further calls tries again.
+fn seal_at(gateway: &Gateway, run: &LiveRun, decided_boot_ns: u64) -> u64 {
+    if let Err(error) = (gateway.kernel.seal)((run.entry.cgroup, decided_boot_ns)) {
+        tracing::error!(run = %run.entry.run, %error, "the seal is not in the kernel");
+    }
+    kernel::boot_ns()
+}
+
+/// Whether a refusal speaks against the run. What ATF itself could not do does not.
+fn counts(reason: Reason) -> bool {
+    match reason {
+        Reason::MessageInvalid
+        | Reason::TokenInvalid
+        | Reason::TokenOtherRun
+        | Reason::ToolNotNamed
+        | Reason::ToolNotPinned
+        | Reason::SchemaArguments
+        | Reason::SqlRefused
+        | Reason::PromptDigest
+        | Reason::PolicyDenied
+        | Reason::CapExceeded => true,
+        Reason::RunSealed
+        | Reason::Unavailable
+        | Reason::ExecuteFailed
+        | Reason::ResultWithheld => false,
+    }
+}
