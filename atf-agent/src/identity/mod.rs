@@ -1,1 +1,22 @@
-//! identity
+//! Who a run is: the token's claims, the RS256 keys that sign and check them, and the Ed25519 keys of
+//! permits and receipts. Nothing here reads a file, a clock or a socket.
+
+mod claims;
+mod compact;
+mod ed25519;
+mod error;
+mod jwks;
+mod minter;
+mod verifier;
+
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod forge;
+
+pub use claims::{Claims, Context, Entitlements, TOKEN_LEEWAY_S, TOKEN_TTL_S_MAX};
+pub use compact::TOKEN_BYTES_MAX;
+pub use ed25519::{SigningKey, VerifyingKey};
+pub use error::IdentityError;
+pub use minter::Minter;
+pub use verifier::Verifier;
