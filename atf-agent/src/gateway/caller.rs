@@ -108,11 +108,7 @@ pub(super) fn prove(
     })
 }
 
-fn by_stamp(
-    socket: BorrowedFd<'_>,
-    entry: &RunEntry,
-    read: &ReadStamp,
-) -> Result<(), CallerError> {
+fn by_stamp(socket: BorrowedFd<'_>, entry: &RunEntry, read: &ReadStamp) -> Result<(), CallerError> {
     let stamp = read(socket)
         .map_err(io::Error::other)
         .map_err(unknown("the stamp"))?

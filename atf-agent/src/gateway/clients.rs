@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -56,7 +57,7 @@ pub(super) enum Unavailable {
 struct Link<Ask, Answer> {
     who: &'static str,
     path: PathBuf,
-    open: Mutex<Option<Pipelined<Ask, Answer>>>,
+    open: Mutex<Option<Arc<Pipelined<Ask, Answer>>>>,
 }
 
 impl<Ask: Serialize, Answer: DeserializeOwned> Link<Ask, Answer> {
@@ -69,16 +70,17 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Link<Ask, Answer> {
     }
 
     /// The open connection, and whether it is a new one.
-    async fn get(&self) -> Result<(Pipelined<Ask, Answer>, bool), Unavailable> {
+    async fn get(&self) -> Result<(Arc<Pipelined<Ask, Answer>>, bool), Unavailable> {
         let mut open = self.open.lock().await;
         if let Some(pipelined) = open.as_ref().filter(|p| !p.is_closed()) {
-            return Ok((pipelined.clone(), false));
+            return Ok((Arc::clone(pipelined), false));
         }
         let fresh = within(self.who, OPEN_TIMEOUT, async {
             Ok(Pipelined::open(&self.path).await?)
         })
         .await?;
-        *open = Some(fresh.clone());
+        let fresh = Arc::new(fresh);
+        *open = Some(Arc::clone(&fresh));
         Ok((fresh, true))
     }
 }
@@ -100,11 +102,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When there is no receipt. Whether the record is in the log is not known then.
-    pub(super) async fn append(
-        &self,
-        event: Event,
-        durable: bool,
-    ) -> Result<Receipt, Unavailable> {
+    pub(super) async fn append(&self, event: Event, durable: bool) -> Result<Receipt, Unavailable> {
         let (pipelined, _) = self.link.get().await?;
         let request = RecorderRequest::Append {
             event: Box::new(event),
@@ -138,7 +136,7 @@ pub(super) struct Executor {
 
 /// One connection to one life of the executor.
 pub(super) struct Ready {
-    pipelined: Pipelined<ExecutorRequest, ExecutorReply>,
+    pipelined: Arc<Pipelined<ExecutorRequest, ExecutorReply>>,
     execute_timeout: Duration,
     /// What permits for this life must carry.
     pub(super) nonce: Digest,

@@ -27,12 +27,16 @@ impl Connections {
     }
 
     /// Waits until the run may have one connection more. `None` when the run is closed.
-    pub(super) async fn slot(&self) -> Option<Open> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        Some(Open {
+    pub(super) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+
+    /// A connection that was accepted now: what was shut before does not concern it.
+    pub(super) fn open(&self, slot: OwnedSemaphorePermit) -> Open {
+        Open {
             shut: self.shut.subscribe(),
             _slot: slot,
-        })
+        }
     }
 
     /// Ends every connection that is open now.
@@ -67,11 +71,12 @@ mod tests {
     #[tokio::test]
     async fn shutting_ends_what_is_open_and_not_what_comes() {
         let connections = Connections::new(2);
-        let mut first = connections.slot().await.unwrap();
+        let mut first = connections.open(connections.slot().await.unwrap());
         assert!(timeout(SOON, first.shut()).await.is_err(), "still open");
+        let slot = connections.slot().await.unwrap();
         connections.shut();
         assert!(timeout(SOON, first.shut()).await.is_ok());
-        let mut second = connections.slot().await.unwrap();
+        let mut second = connections.open(slot);
         assert!(timeout(SOON, second.shut()).await.is_err(), "came later");
         assert!(timeout(SOON, connections.slot()).await.is_err(), "full");
         drop(first);

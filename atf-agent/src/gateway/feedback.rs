@@ -4,10 +4,10 @@
 use std::sync::atomic::Ordering;
 
 use super::Gateway;
+use super::clock as kernel;
 use super::runs::LiveRun;
 use crate::audit::Event;
 use crate::call::{DecisionId, Reason, Refusal, Untrusted};
-use crate::kernel;
 
 /// A seal as it was written, to be recorded.
 pub(super) struct Seal {
@@ -55,7 +55,11 @@ pub(super) async fn record(
         decision: Some(decision),
         decided_boot_ns: seal.decided_boot_ns,
         written_boot_ns: seal.written_boot_ns,
-        why: format!("{} refusals, the last: {}", run.refusals.load(Ordering::SeqCst), why.reason),
+        why: format!(
+            "{} refusals, the last: {}",
+            run.refusals.load(Ordering::SeqCst),
+            why.reason
+        ),
     };
     gateway.recorder.note(event).await;
 }

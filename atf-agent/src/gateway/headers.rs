@@ -153,7 +153,8 @@ fn takes_json(value: &HeaderValue) -> bool {
         ["application/json", "application/*", "*/*"]
             .iter()
             .any(|ours| media.eq_ignore_ascii_case(ours))
-            && !parts.any(|p| p.starts_with("q=0") && p[3..].bytes().all(|b| matches!(b, b'.' | b'0')))
+            && !parts
+                .any(|p| p.starts_with("q=0") && p[3..].bytes().all(|b| matches!(b, b'.' | b'0')))
     })
 }
 
@@ -229,7 +230,11 @@ mod tests {
             ("origin", "file://localhost", Turned::Origin),
             ("content-type", "", Turned::ContentType),
             ("content-type", "text/plain", Turned::ContentType),
-            ("content-type", "application/json; charset=utf-7", Turned::ContentType),
+            (
+                "content-type",
+                "application/json; charset=utf-7",
+                Turned::ContentType,
+            ),
             ("accept", "text/event-stream", Turned::Accept),
             ("accept", "application/json;q=0", Turned::Accept),
             ("accept", "application/json;q=0.00", Turned::Accept),
@@ -240,7 +245,10 @@ mod tests {
         }
         check(&[("host", "atf"), ("host", "atf")], Err(Turned::Host));
         let origin = "http://localhost";
-        check(&[("origin", origin), ("origin", origin)], Err(Turned::Origin));
+        check(
+            &[("origin", origin), ("origin", origin)],
+            Err(Turned::Origin),
+        );
     }
 
     #[test]

@@ -98,9 +98,12 @@ async fn answer(
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let Ok(under_way) = Arc::clone(&gateway.under_way).acquire_owned().await else {
+        return Answer::failed();
+    };
     let call = tokio::spawn(async move {
         let answer = line::call(&gateway, &run, caller, &message, envelope).await;
-        drop(slot);
+        drop((slot, under_way));
         answer
     });
     call.await.unwrap_or_else(|error| {

@@ -8,7 +8,7 @@ use atf_common::limits::{LEASE_RENEW_MS, LEASE_TTL_MS};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Gateway;
-use crate::kernel;
+use super::clock as kernel;
 
 /// Renews the lease for ever.
 pub(super) async fn renew(gateway: Arc<Gateway>) {

@@ -17,12 +17,12 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::Gateway;
 use super::caller;
+use super::clock as kernel;
 use super::http;
 use super::kernel_side::KernelFault;
 use super::runs::LiveRun;
 use crate::audit::Event;
 use crate::call::Untrusted;
-use crate::kernel;
 
 /// Connections of one run that the kernel keeps waiting while the run's slots are full.
 const BACKLOG_MAX: i32 = 64;
@@ -101,7 +101,7 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
 }
 
 async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener) {
-    while let Some(open) = run.connections.slot().await {
+    while let Some(slot) = run.connections.slot().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -110,6 +110,7 @@ async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener
                 continue;
             }
         };
+        let open = run.connections.open(slot);
         let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
         tokio::spawn(async move {
             match caller::prove(stream.as_fd(), &run.entry, &gateway.kernel, &gateway.agents) {

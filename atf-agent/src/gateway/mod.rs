@@ -1,5 +1,207 @@
-//! gateway
+//! `atf gateway`: where a run's calls arrive, are judged, recorded and acted upon, and from where a
+//! refused run is sealed. It holds public keys and its own permit key, no credential and no
+//! capability.
 
+mod answer;
+mod caller;
+mod clients;
+mod clock;
+mod connections;
+mod feedback;
+mod headers;
+mod http;
+mod kernel_side;
+mod keys;
+mod lease;
+mod line;
+mod listener;
+mod registry;
+mod runs;
 mod settings;
+#[cfg(test)]
+mod tests;
 
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::audit::Event;
+use crate::call::RunId;
+use crate::identity::{IdentityError, SigningKey};
+use crate::wire::{Ids, Places};
+
+pub use kernel_side::{KernelFault, KernelSide};
+pub use keys::TokenProfile;
 pub use settings::Settings;
+
+/// Why the gateway does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The agents' cgroup cannot be named as the kernel names it.
+    #[error("the agents' cgroup {path} is not found: {error}; is the enforcer up?")]
+    Agents {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// No permit key.
+    #[error("no permit key: {0}")]
+    Key(#[from] IdentityError),
+    /// The public permit key cannot be written.
+    #[error(
+        "cannot write the public permit key {path}: {error}; the directory must be the gateway's"
+    )]
+    PermitKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// No signal can be waited for.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    /// One of the tasks that never end has ended.
+    #[error("a part of the gateway that never ends has ended: {0}")]
+    Ended(String),
+}
+
+/// How long calls under way may take to end after SIGTERM: what the executor has, at most.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Everything that a call meets.
+pub(crate) struct Gateway {
+    places: Places,
+    ids: Ids,
+    settings: Settings,
+    patience: http::Patience,
+    kernel: KernelSide,
+    agents: caller::Agents,
+    runs: runs::Runs,
+    recorder: clients::Recorder,
+    executor: clients::Executor,
+    keys: keys::Keys,
+    permit_key: SigningKey,
+    /// One permit for each call that is under way.
+    under_way: Arc<Semaphore>,
+}
+
+/// Calls that may be under way in all runs together. A count, not a limit: each run has its own.
+const UNDER_WAY_MAX: u32 = 1 << 20;
+
+/// Runs the gateway until SIGTERM or SIGINT; the calls under way are then waited for. SIGHUP reads
+/// the policy anew. Must run as `ids.gateway`, within a tokio runtime.
+///
+/// # Errors
+/// When it cannot start, or a part of it ended that never should.
+pub async fn serve(
+    places: Places,
+    ids: Ids,
+    settings: Settings,
+    profile: TokenProfile,
+    kernel: KernelSide,
+) -> Result<(), GatewayError> {
+    let mut stop = signal(SignalKind::terminate()).map_err(GatewayError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(GatewayError::Signals)?;
+    let gateway = Arc::new(Gateway::new(places, ids, settings, profile, kernel)?);
+    let mut tasks = gateway.start()?;
+    tokio::select! {
+        _ = stop.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = tasks.join_next() => {
+            return Err(GatewayError::Ended(format!("{ended:?}")));
+        }
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
+impl Gateway {
+    fn new(
+        places: Places,
+        ids: Ids,
+        settings: Settings,
+        profile: TokenProfile,
+        kernel: KernelSide,
+    ) -> Result<Self, GatewayError> {
+        let agents = fs::read_to_string("/proc/self/mountinfo")
+            .and_then(|mountinfo| caller::Agents::find(&kernel.agents_dir, &mountinfo))
+            .map_err(|error| GatewayError::Agents {
+                path: kernel.agents_dir.clone(),
+                error,
+            })?;
+        let execute_timeout = Duration::from_millis(settings.execute_timeout_ms);
+        Ok(Self {
+            agents,
+            patience: http::Patience::default(),
+            runs: runs::Runs::default(),
+            recorder: clients::Recorder::new(places.recorder_socket()),
+            executor: clients::Executor::new(places.executor_socket(), execute_timeout),
+            keys: keys::Keys::new(places.jwks(), profile),
+            permit_key: SigningKey::generate()?,
+            under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
+            places,
+            ids,
+            settings,
+            kernel,
+        })
+    }
+
+    /// Publishes the permit key, and starts what never ends.
+    fn start(self: &Arc<Self>) -> Result<JoinSet<()>, GatewayError> {
+        let path = self.places.permit_key();
+        keys::publish(&self.permit_key, &path)
+            .map_err(|error| GatewayError::PermitKey { path, error })?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(lease::renew(Arc::clone(self)));
+        tasks.spawn(registry::follow(Arc::clone(self)));
+        tokio::spawn(started(Arc::clone(self)));
+        Ok(tasks)
+    }
+
+    /// Accepts nothing more, and waits for the calls under way, so that their outcomes are recorded.
+    async fn stop(&self) {
+        for run in self.runs.all() {
+            run.stop_listening();
+        }
+        let all = self.under_way.acquire_many(UNDER_WAY_MAX);
+        if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
+            tracing::warn!("calls were still under way after {DRAIN_MAX:?}");
+        }
+    }
+
+    /// Drops what is remembered of a run that has ended.
+    fn forget(&self, run: RunId) {
+        tracing::debug!(%run, "run closed");
+    }
+}
+
+/// Tells the log that the gateway started. The recorder may start later.
+async fn started(gateway: Arc<Gateway>) {
+    let facts = vec![
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("permit_key".to_owned(), gateway.permit_key.public_hex()),
+    ];
+    while let Err(error) = gateway
+        .recorder
+        .append(
+            Event::Started {
+                facts: facts.clone(),
+            },
+            false,
+        )
+        .await
+    {
+        tracing::warn!(%error, "the start is not recorded yet");
+        tokio::time::sleep(STARTED_PAUSE).await;
+    }
+}
+
+/// Pause between two tries to record the start.
+const STARTED_PAUSE: Duration = Duration::from_secs(1);

@@ -65,11 +65,16 @@ impl LiveRun {
         }
     }
 
-    /// Stops accepting, and ends what is open. Calls under way end by themselves.
-    pub(super) fn close(&self) {
+    /// Stops accepting.
+    pub(super) fn stop_listening(&self) {
         if let Some(task) = lock(&self.listener).take() {
             task.abort();
         }
+    }
+
+    /// Stops accepting, and ends what is open. Calls under way end by themselves.
+    pub(super) fn close(&self) {
+        self.stop_listening();
         self.connections.close();
     }
 }

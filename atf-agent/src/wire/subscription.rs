@@ -91,7 +91,12 @@ mod tests {
             let ack: Option<(u64, RegistryAck)> = frame::read(&mut stream).unwrap();
             assert!(matches!(ack, Some((7, RegistryAck::Done))));
             let why = "only the gateway may".into();
-            frame::write(&mut stream, 8, &super::super::AuthorityReply::Refused { why }).unwrap();
+            frame::write(
+                &mut stream,
+                8,
+                &super::super::AuthorityReply::Refused { why },
+            )
+            .unwrap();
         });
         let mut changes: Subscription<Registry, RegistryAck> =
             Subscription::open(&path, &AuthorityRequest::Subscribe)

@@ -1,0 +1,8 @@
+//! The gateway on real sockets. Its neighbours are doubles that say so; the gate is the real one.
+
+mod callers;
+mod client;
+mod doubles;
+mod http_rows;
+mod kernel;
+mod lab;
