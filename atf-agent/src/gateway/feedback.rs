@@ -2,33 +2,39 @@
 //! sealed, first in the kernel, then at the gateway's own ends, then in the log.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Gateway;
+use super::account::Asked;
 use super::clock as kernel;
 use super::runs::LiveRun;
 use crate::audit::Event;
-use crate::call::{DecisionId, Reason, Refusal, Untrusted};
+use crate::call::{DecisionId, Reason, Refusal, Step, Untrusted};
 
 /// A seal as it was written, to be recorded.
 pub(super) struct Seal {
     decided_boot_ns: u64,
     written_boot_ns: u64,
+    count: u64,
 }
 
-/// Counts a refusal. At the threshold the run is sealed before anything else happens: the record,
-/// which waits for a disk, comes after.
+/// How long a sealed run waits for each no.
+const SEALED_PAUSE: Duration = Duration::from_millis(250);
+
+/// Counts a refusal. At the policy's threshold the run is sealed before anything else happens: the
+/// record, which waits for a disk, comes after.
 #[must_use = "a seal has to be recorded"]
 pub(super) fn refused(
     gateway: &Gateway,
     run: &LiveRun,
+    asked: &Asked,
     refusal: &Refusal,
-    threshold: u32,
 ) -> Option<Seal> {
-    if !counts(refusal.reason) {
+    if !counts(refusal.reason) || asked.is_of_unknown_method() {
         return None;
     }
     let count = run.refusals.fetch_add(1, Ordering::SeqCst) + 1;
-    if count < threshold || !run.seal() {
+    if count < gateway.rules.now().policy.seal_refusals() || !run.seal() {
         return None;
     }
     let decided_boot_ns = kernel::boot_ns();
@@ -38,30 +44,52 @@ pub(super) fn refused(
     Some(Seal {
         decided_boot_ns,
         written_boot_ns,
+        count,
     })
 }
 
-/// Tells the log of a seal.
-pub(super) async fn record(
+/// Tells the log what a refusal led to, beside the decision itself.
+pub(super) async fn tell(
     gateway: &Gateway,
     run: &LiveRun,
     decision: DecisionId,
-    seal: Seal,
-    why: &Refusal,
+    refusal: &Refusal,
+    seal: Option<Seal>,
 ) {
-    let event = Event::Sealed {
-        run: run.entry.run,
-        cgroup: run.entry.cgroup,
-        decision: Some(decision),
-        decided_boot_ns: seal.decided_boot_ns,
-        written_boot_ns: seal.written_boot_ns,
-        why: format!(
-            "{} refusals, the last: {}",
-            run.refusals.load(Ordering::SeqCst),
-            why.reason
-        ),
-    };
-    gateway.recorder.note(event).await;
+    if refusal.reason == Reason::TokenOtherRun {
+        let finding = Event::Finding {
+            name: "token.other_run".to_owned(),
+            run: Some(run.entry.run),
+            detail: refusal.detail.clone(),
+        };
+        gateway.recorder.note(finding).await;
+    }
+    if let Some(seal) = seal {
+        let sealed = Event::Sealed {
+            run: run.entry.run,
+            cgroup: run.entry.cgroup,
+            decision: Some(decision),
+            decided_boot_ns: seal.decided_boot_ns,
+            written_boot_ns: seal.written_boot_ns,
+            why: format!("{} refusals, the last {}", seal.count, refusal.reason),
+        };
+        gateway.recorder.note(sealed).await;
+    }
+}
+
+/// Refuses the call of a sealed run. Where the kernel cannot keep such a run from connecting, it
+/// must not fill the log either: each of its calls waits first.
+///
+/// # Errors
+/// When the run is sealed.
+pub(super) async fn unsealed(gateway: &Gateway, run: &LiveRun) -> Result<(), Refusal> {
+    if !run.is_sealed() {
+        return Ok(());
+    }
+    seal_in_kernel(gateway, run);
+    tokio::time::sleep(SEALED_PAUSE).await;
+    let detail = "the run is sealed";
+    Err(Refusal::new(Step::Authenticate, Reason::RunSealed, detail))
 }
 
 /// Lifts a run's seal, in the kernel and here.

@@ -2,6 +2,8 @@
 //! refused run is sealed. It holds public keys and its own permit key, no credential and no
 //! capability.
 
+mod account;
+mod after;
 mod answer;
 mod caller;
 mod clients;
@@ -15,7 +17,9 @@ mod keys;
 mod lease;
 mod line;
 mod listener;
+mod mcp;
 mod registry;
+mod rules;
 mod runs;
 mod settings;
 #[cfg(test)]
@@ -25,6 +29,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,8 +37,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::audit::Event;
-use crate::call::RunId;
-use crate::identity::{IdentityError, SigningKey};
+use crate::call::{Refusal, RunId, Step};
+use crate::gate::{Counters, Facts, Limits, PinError, PolicyError};
+use crate::identity::{IdentityError, SigningKey, Verifier};
+use crate::state::Caps;
 use crate::wire::{Ids, Places};
 
 pub use kernel_side::{KernelFault, KernelSide};
@@ -51,6 +58,12 @@ pub enum GatewayError {
         /// Why.
         error: io::Error,
     },
+    /// The policy is refused.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A tool's pin is refused.
+    #[error(transparent)]
+    Pins(#[from] PinError),
     /// No permit key.
     #[error("no permit key: {0}")]
     Key(#[from] IdentityError),
@@ -87,6 +100,8 @@ pub(crate) struct Gateway {
     recorder: clients::Recorder,
     executor: clients::Executor,
     keys: keys::Keys,
+    rules: rules::InForce,
+    caps: Caps,
     permit_key: SigningKey,
     /// One permit for each call that is under way.
     under_way: Arc<Semaphore>,
@@ -108,14 +123,21 @@ pub async fn serve(
     kernel: KernelSide,
 ) -> Result<(), GatewayError> {
     let mut stop = signal(SignalKind::terminate()).map_err(GatewayError::Signals)?;
+    let mut reload = signal(SignalKind::hangup()).map_err(GatewayError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(GatewayError::Signals)?;
     let gateway = Arc::new(Gateway::new(places, ids, settings, profile, kernel)?);
     let mut tasks = gateway.start()?;
-    tokio::select! {
-        _ = stop.recv() => {}
-        _ = interrupt.recv() => {}
-        ended = tasks.join_next() => {
-            return Err(GatewayError::Ended(format!("{ended:?}")));
+    loop {
+        tokio::select! {
+            _ = stop.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = reload.recv() => match gateway.rules.reload() {
+                Ok(rules) => tracing::info!(policy = %rules.policy.revision(), "policy reloaded"),
+                Err(error) => tracing::error!(%error, "the policy is refused; the old one stays"),
+            },
+            ended = tasks.join_next() => {
+                return Err(GatewayError::Ended(format!("{ended:?}")));
+            }
         }
     }
     gateway.stop().await;
@@ -144,6 +166,8 @@ impl Gateway {
             recorder: clients::Recorder::new(places.recorder_socket()),
             executor: clients::Executor::new(places.executor_socket(), execute_timeout),
             keys: keys::Keys::new(places.jwks(), profile),
+            rules: rules::InForce::read(places.policy_dir.clone())?,
+            caps: Caps::default(),
             permit_key: SigningKey::generate()?,
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
             places,
@@ -178,14 +202,42 @@ impl Gateway {
 
     /// Drops what is remembered of a run that has ended.
     fn forget(&self, run: RunId) {
-        tracing::debug!(%run, "run closed");
+        self.caps.forget(run);
+    }
+
+    /// What is read of a message at all.
+    fn limits(&self) -> Limits {
+        Limits {
+            body_bytes_max: self.settings.body_bytes_max,
+        }
+    }
+
+    /// The verifier of tokens.
+    fn verifier(&self) -> Result<Arc<Verifier>, Refusal> {
+        let none = "the authority's keys were never read";
+        let verifier = self.keys.verifier();
+        verifier.ok_or_else(|| line::unavailable(Step::Authenticate, none))
+    }
+
+    /// What the policy is told of the run, besides the call.
+    fn facts(&self, run: &runs::LiveRun, now_unix_ns: u64) -> Facts {
+        Facts {
+            counters: Counters {
+                calls: run.judged.fetch_add(1, Ordering::SeqCst),
+                refusals: run.refusals.load(Ordering::SeqCst),
+                spent_cents: self.caps.spent(run.entry.run),
+            },
+            now_unix_ns,
+        }
     }
 }
 
 /// Tells the log that the gateway started. The recorder may start later.
 async fn started(gateway: Arc<Gateway>) {
+    let policy = gateway.rules.now().policy.revision();
     let facts = vec![
         ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("policy".to_owned(), policy.to_string()),
         ("permit_key".to_owned(), gateway.permit_key.public_hex()),
     ];
     while let Err(error) = gateway

@@ -1,7 +1,7 @@
 //! The live runs, as the authority told them, and what the gateway remembers of each.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -21,7 +21,9 @@ pub(super) struct LiveRun {
     /// One for each call that may be under way.
     pub(super) calls: Arc<Semaphore>,
     /// Refusals that count towards the seal.
-    pub(super) refusals: AtomicU32,
+    pub(super) refusals: AtomicU64,
+    /// Tool calls that came as far as the policy.
+    pub(super) judged: AtomicU64,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
@@ -34,7 +36,8 @@ impl LiveRun {
         Self {
             connections: Connections::new(settings.connections_per_run_max),
             calls: Arc::new(Semaphore::new(settings.calls_per_run_max)),
-            refusals: AtomicU32::new(0),
+            refusals: AtomicU64::new(0),
+            judged: AtomicU64::new(0),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
             listener: Mutex::new(None),
