@@ -1,1 +1,38 @@
-//! gate
+//! The decision. Each step takes what the step before made and gives what the next one needs, so that
+//! none can be left out: `Received -> Authenticated -> WellFormed -> SqlChecked -> Judged -> Permit`.
+//! After its rules are loaded it does no I/O and reads no clock: it can fail only by saying no.
+
+mod authenticate;
+mod decide;
+mod envelope;
+mod facts;
+mod id;
+mod json;
+mod lint;
+mod permit;
+mod pins;
+mod policy;
+mod profile;
+mod receive;
+mod rego;
+mod schema;
+pub mod sql;
+mod statement;
+
+#[cfg(test)]
+mod line;
+#[cfg(test)]
+mod policy_rows;
+#[cfg(test)]
+mod receive_vectors;
+
+pub use authenticate::{Authenticated, authenticate};
+pub use decide::{Presented, Rules, decide};
+pub use facts::{Counters, Facts, Obligations};
+pub use id::Id;
+pub use permit::{PERMIT_TTL_S, Permit, Terms, reserve};
+pub use pins::{Pin, PinError, Pins};
+pub use policy::{Judged, Policy, PolicyError, judge};
+pub use receive::{Limits, Message, Method, Notification, Received, Reply, ToolCall};
+pub use schema::{WellFormed, check_schema};
+pub use statement::{SqlChecked, check_sql};

@@ -1,0 +1,114 @@
+//! Step 2: whose call it is. The kernel names the run; the token must be that run's own, and must name
+//! the tool.
+
+use super::receive::{Method, Received, ToolCall};
+use crate::audit;
+use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
+use crate::identity::{Claims, Verifier};
+
+/// A request of a caller who is who the token says. Only [`authenticate`] makes one.
+#[derive(Debug)]
+pub struct Authenticated {
+    received: Received,
+    caller: Caller,
+    claims: Claims,
+    token: Digest,
+}
+
+/// Checks the token against the caller, and the tool against the token.
+///
+/// `now_unix_s` is the wall clock in seconds since the epoch.
+///
+/// # Errors
+/// When there is no token, it is not good, it is another run's, or it does not name the tool.
+pub fn authenticate(
+    received: Received,
+    caller: Caller,
+    jwt: Option<&str>,
+    verifier: &Verifier,
+    now_unix_s: u64,
+) -> Result<Authenticated, Refusal> {
+    let refuse = |reason, detail: String| Err(Refusal::new(Step::Authenticate, reason, detail));
+    let Some(jwt) = jwt else {
+        return refuse(Reason::TokenInvalid, "no token".to_owned());
+    };
+    let claims = match verifier.verify(jwt, now_unix_s) {
+        Ok(claims) => claims,
+        Err(error) => return refuse(Reason::TokenInvalid, error.to_string()),
+    };
+    if claims.jti != caller.run {
+        let detail = format!(
+            "the token is run {}'s, the kernel says {}",
+            claims.jti, caller.run
+        );
+        return refuse(Reason::TokenOtherRun, detail);
+    }
+    if let Some(call) = received
+        .tool_call()
+        .filter(|call| !claims.names(call.name()))
+    {
+        let detail = format!("the token does not name {}", call.name());
+        return refuse(Reason::ToolNotNamed, detail);
+    }
+    Ok(Authenticated {
+        received,
+        caller,
+        claims,
+        token: Digest::of(jwt.as_bytes()),
+    })
+}
+
+impl Authenticated {
+    /// The request.
+    pub fn received(&self) -> &Received {
+        &self.received
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.received.method()
+    }
+
+    /// The tool call, when the method is `tools/call`.
+    pub fn tool_call(&self) -> Option<&ToolCall> {
+        self.received.tool_call()
+    }
+
+    /// The caller, by the kernel's word.
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    /// What the token says.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The digest of the compact token.
+    pub fn token(&self) -> Digest {
+        self.token
+    }
+
+    /// Whether the token names `tool`.
+    pub fn names(&self, tool: &ToolName) -> bool {
+        self.claims.names(tool)
+    }
+
+    /// Writes what is known now into the call that the log will tell of.
+    pub fn describe(&self, call: &mut audit::Call) {
+        self.received.describe(call);
+        describe_claims(&self.claims, self.token, call);
+    }
+
+    pub(super) fn into_parts(self) -> (Received, Claims, Digest) {
+        (self.received, self.claims, self.token)
+    }
+}
+
+/// Writes what a token says into the call that the log will tell of.
+pub(super) fn describe_claims(claims: &Claims, token: Digest, call: &mut audit::Call) {
+    call.agent = Some(claims.sub.clone());
+    call.user = Some(claims.context.parent_user.clone());
+    call.task = Some(claims.context.task_id.clone());
+    call.token = Some(token);
+}

@@ -1,0 +1,91 @@
+//! The members of a message, borrowed from its text. Only scanned text comes here, so that no name
+//! occurs twice and every value is well-formed.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// The top level. A member that is present, even as `null`, is `Some`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow)]
+    pub(super) jsonrpc: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) method: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+/// The parameters of `tools/call`. Others would be dropped on the way to the executor, so that the
+/// caller would not get what it asked for: they are refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToolParams<'a> {
+    #[serde(borrow)]
+    pub(super) name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) arguments: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
+    meta: Option<&'a RawValue>,
+}
+
+/// What all methods' parameters may have.
+#[derive(Deserialize)]
+pub(super) struct AnyParams<'a> {
+    #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
+    pub(super) meta: Option<&'a RawValue>,
+}
+
+/// The one member of `_meta` that ATF reads.
+#[derive(Deserialize)]
+pub(super) struct Meta<'a> {
+    #[serde(borrow, default, rename = "io.atf/promptSha256")]
+    pub(super) prompt: Option<Cow<'a, str>>,
+}
+
+/// A struct from an object and from nothing else: serde's derived structs take arrays too.
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
+    if !json.trim_ascii_start().starts_with('{') {
+        return Err("expected an object".to_owned());
+    }
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+fn present<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(reader).map(Some)
+}
+
+/// Names that differ from one of `known` in case alone. Go's decoder takes them for the known one,
+/// folding U+017F to `s` and U+212A to `k` too, and so might the next parser on the way.
+pub(super) fn case_variant(json: &str, known: &[&str]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Names<'a>(#[serde(borrow)] std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>);
+    let names: Names<'_> = serde_json::from_str(json).ok()?;
+    let folded = |name: &str| -> String {
+        let fold = |c: char| match c {
+            '\u{17f}' => 's',
+            '\u{212a}' => 'k',
+            c => c.to_ascii_lowercase(),
+        };
+        name.chars().map(fold).collect()
+    };
+    let is_variant = |name: &str| {
+        known
+            .iter()
+            .any(|known| name != *known && folded(name) == folded(known))
+    };
+    names
+        .0
+        .into_keys()
+        .find(|name| is_variant(name))
+        .map(Cow::into_owned)
+}

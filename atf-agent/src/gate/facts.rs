@@ -1,0 +1,128 @@
+//! What a policy is told of a call, and what it answers.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::receive::Method;
+use super::sql::SqlFacts;
+use super::statement::SqlChecked;
+use crate::call::{AgentName, CgroupId, Digest, RunId, ToolName, Untrusted};
+
+/// What the gateway knows besides the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// What the run has done so far.
+    pub counters: Counters,
+    /// The wall clock, nanoseconds since the epoch.
+    pub now_unix_ns: u64,
+}
+
+/// What a run has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    /// Tool calls that were judged before this one.
+    pub calls: u64,
+    /// Of these, refused.
+    pub refusals: u64,
+    /// Cents that are spent or reserved.
+    pub spent_cents: u64,
+}
+
+/// The policy's `input`.
+#[derive(Serialize)]
+pub(super) struct Input<'a> {
+    caller: CallerFacts,
+    identity: IdentityFacts<'a>,
+    call: CallFacts<'a>,
+    sql: Statements<'a>,
+    counters: Counters,
+    prompt: Option<Digest>,
+    time: TimeFacts,
+}
+
+#[derive(Serialize)]
+struct CallerFacts {
+    run: RunId,
+    cgroup: CgroupId,
+}
+
+#[derive(Serialize)]
+struct IdentityFacts<'a> {
+    agent: &'a AgentName,
+    user: &'a Untrusted,
+    task: &'a Untrusted,
+    tools: &'a [ToolName],
+    prompt: Digest,
+}
+
+#[derive(Serialize)]
+struct CallFacts<'a> {
+    method: &'static str,
+    tool: &'a ToolName,
+    pin: Digest,
+    arguments: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct TimeFacts {
+    now_ns: u64,
+}
+
+/// The facts of each statement, by the name of its argument.
+struct Statements<'a>(&'a [(String, SqlFacts)]);
+
+impl Serialize for Statements<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(name, facts)| (name, facts)))
+    }
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn of(checked: &'a SqlChecked, facts: Facts) -> Self {
+        let call = checked.call();
+        let claims = call.claims();
+        Self {
+            caller: CallerFacts {
+                run: call.caller().run,
+                cgroup: call.caller().cgroup,
+            },
+            identity: IdentityFacts {
+                agent: &claims.sub,
+                user: &claims.context.parent_user,
+                task: &claims.context.task_id,
+                tools: &claims.entitlements.allowed_tools,
+                prompt: claims.prompt_integrity_hash,
+            },
+            call: CallFacts {
+                method: Method::ToolsCall.as_str(),
+                tool: call.tool(),
+                pin: call.pin().digest(),
+                arguments: call.tool_call().arguments(),
+            },
+            sql: Statements(checked.facts()),
+            counters: facts.counters,
+            prompt: call.prompt(),
+            time: TimeFacts {
+                now_ns: facts.now_unix_ns,
+            },
+        }
+    }
+}
+
+/// The policy's answer. A member that is not known is an error, and an error denies: an obligation
+/// that is not understood cannot be kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decision {
+    pub(super) allow: bool,
+    pub(super) reasons: Vec<String>,
+    pub(super) obligations: Obligations,
+}
+
+/// What has to be done with an allowed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Obligations {
+    /// Cents to reserve of the run's cap before the call.
+    pub reserve_cents: u64,
+}

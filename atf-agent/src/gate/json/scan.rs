@@ -1,0 +1,321 @@
+//! One pass over a text: structure, depth, and names that occur twice.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{number, text};
+
+/// Objects with more names than this are sorted to find a repeated one; below, comparing all is quicker.
+const PAIRWISE_NAMES_MAX: usize = 12;
+
+/// What is wrong, and at which byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::gate) struct Fault {
+    pub(in crate::gate) at: usize,
+    pub(in crate::gate) what: &'static str,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.at)
+    }
+}
+
+/// Reads `bytes` as one JSON value, nested at most `depth_max` deep, and gives them back as text.
+pub(in crate::gate) fn scan(bytes: &[u8], depth_max: usize) -> Result<&str, Fault> {
+    let json = std::str::from_utf8(bytes).map_err(|error| Fault {
+        at: error.valid_up_to(),
+        what: "not UTF-8",
+    })?;
+    let mut scanner = Scanner {
+        json,
+        at: 0,
+        depth_left: depth_max,
+        names: Vec::new(),
+    };
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(scanner.fault("a byte order mark"));
+    }
+    scanner.space();
+    scanner.value()?;
+    scanner.space();
+    match scanner.at == bytes.len() {
+        true => Ok(json),
+        false => Err(scanner.fault("more after the value")),
+    }
+}
+
+struct Scanner<'a> {
+    json: &'a str,
+    at: usize,
+    depth_left: usize,
+    /// The names of all objects that are open, one after the other.
+    names: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Scanner<'a> {
+    fn fault(&self, what: &'static str) -> Fault {
+        Fault { at: self.at, what }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.json.as_bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8, what: &'static str) -> Result<(), Fault> {
+        if self.peek() != Some(byte) {
+            return Err(self.fault(what));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn value(&mut self) -> Result<(), Fault> {
+        match self.peek() {
+            Some(b'{') => self.deeper(Self::object),
+            Some(b'[') => self.deeper(Self::array),
+            Some(b'"') => self.string().map(|_| ()),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            _ => Err(self.fault("not a JSON value")),
+        }
+    }
+
+    fn deeper(&mut self, inner: fn(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+        let Some(left) = self.depth_left.checked_sub(1) else {
+            return Err(self.fault("nested too deep"));
+        };
+        self.depth_left = left;
+        self.at += 1;
+        inner(self)?;
+        self.depth_left += 1;
+        Ok(())
+    }
+
+    fn object(&mut self) -> Result<(), Fault> {
+        let first = self.names.len();
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            let name = self.string()?;
+            self.names.push(name);
+            self.space();
+            self.take(b':', "a name without a colon")?;
+            self.space();
+            self.value()?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                _ => return Err(self.fault("an object that does not go on or end")),
+            }
+        }
+        if repeats(&mut self.names[first..]) {
+            return Err(self.fault("a name that occurs twice in an object"));
+        }
+        self.at += 1;
+        self.names.truncate(first);
+        Ok(())
+    }
+
+    fn array(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            self.value()?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(self.fault("an array that does not go on or end")),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("not a string"));
+        }
+        let start = self.at + 1;
+        let (text, bytes) = text::read(&self.json[start..]).map_err(|fault| Fault {
+            at: start + fault.at,
+            what: fault.what,
+        })?;
+        self.at = start + bytes;
+        Ok(text)
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        let rest = &self.json[self.at..];
+        let of_number = |b: u8| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+        let end = rest
+            .bytes()
+            .position(|b| !of_number(b))
+            .unwrap_or(rest.len());
+        number::check(&rest[..end]).map_err(|what| self.fault(what))?;
+        self.at += end;
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Fault> {
+        if !self.json.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.fault("not a JSON value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+}
+
+/// Whether a name occurs twice. The order of `names` is not kept.
+fn repeats(names: &mut [Cow<'_, str>]) -> bool {
+    if names.len() <= PAIRWISE_NAMES_MAX {
+        return (1..names.len()).any(|i| names[..i].contains(&names[i]));
+    }
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEPTH: usize = 64;
+
+    fn check(json: &[u8], good: bool) {
+        let found = scan(json, DEPTH);
+        let shown = String::from_utf8_lossy(&json[..json.len().min(80)]).into_owned();
+        assert_eq!(found.is_ok(), good, "{shown}: {found:?}");
+    }
+
+    #[test]
+    fn plain_json_passes() {
+        for json in [
+            "{}",
+            " \t\r\n[ ] ",
+            r#"{"a":[1,-2,3.5,1e2,true,false,null,"x"],"b":{"a":{}}}"#,
+            r#"{"a":{"a":{"a":1}},"A":2,"á":3}"#,
+            r#""\u00e9\ud83d\ude00\"\\\/\b\f\n\r\t""#,
+            "0",
+        ] {
+            check(json.as_bytes(), true);
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for json in [
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{a:1}"#,
+            "{'a':1}",
+            "[1 2]",
+            r#"{"a":1 "b":2}"#,
+            "nul",
+            "True",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "undefined",
+            "{} {}",
+            "{}x",
+            "// c\n{}",
+            "/**/{}",
+            "\"",
+            "\"a",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"a\nb\"",
+            "\"\t\"",
+            "\"\0\"",
+            "\u{feff}{}",
+            "{\u{a0}}",
+            "\u{2028}1",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "--1",
+            "0x10",
+            "1e",
+            "1_000",
+            "\"a\" \"b\"",
+            r#"{1:2}"#,
+            r#"{null:2}"#,
+        ] {
+            check(json.as_bytes(), false);
+        }
+        for bytes in [
+            &b"\"\xff\""[..],
+            b"\"\xc0\xaf\"",
+            b"\"\xed\xa0\x80\"",
+            b"\xff\xfe{\0}\0",
+        ] {
+            check(bytes, false);
+        }
+    }
+
+    #[test]
+    fn a_name_that_occurs_twice_is_refused_at_any_depth_and_in_any_spelling() {
+        let many = |last: &str| {
+            let names: Vec<String> = (0..100).map(|i| format!("\"k{i}\":{i}")).collect();
+            format!("{{{},{last}:0}}", names.join(","))
+        };
+        for (json, good) in [
+            (r#"{"a":1,"b":1}"#.to_owned(), true),
+            (r#"{"a":1,"a":1}"#.to_owned(), false),
+            (r#"{"a":1,"\u0061":1}"#.to_owned(), false),
+            (r#"{"\u0061":1,"\u0061":1}"#.to_owned(), false),
+            (r#"{"😀":1,"\ud83d\ude00":1}"#.to_owned(), false),
+            (r#"{"/":1,"\/":1}"#.to_owned(), false),
+            (r#"{"":1,"":1}"#.to_owned(), false),
+            (r#"[{"x":[{"y":{"a":1,"b":{},"a":2}}]}]"#.to_owned(), false),
+            (r#"{"a":{"b":1},"b":{"a":1}}"#.to_owned(), true),
+            (r#"[{"a":1},{"a":1}]"#.to_owned(), true),
+            (many("\"k100\""), true),
+            (many("\"k\\u0037\""), false),
+        ] {
+            check(json.as_bytes(), good);
+        }
+    }
+
+    #[test]
+    fn depth_is_counted() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = |n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
+            check(nested(DEPTH).as_bytes(), true);
+            check(nested(DEPTH + 1).as_bytes(), false);
+            check(open.repeat(100_000).as_bytes(), false);
+        }
+        check("[[]]".repeat(1).as_bytes(), true);
+    }
+}

@@ -1,0 +1,112 @@
+//! Step 6: the caps, and the permit. A permit is what a passed gate and a reservation make together;
+//! there is no other way to one.
+
+use super::policy::Judged;
+use crate::call::{DecisionId, Digest, Reason, Refusal, Step};
+use crate::identity::{SigningKey, TOKEN_LEEWAY_S};
+use crate::state::{Caps, Reservation};
+use crate::wire::{PermitBody, SignedPermit};
+
+/// Seconds for which a permit is valid: time to record it and to carry it over, not more.
+pub const PERMIT_TTL_S: u64 = 10;
+
+/// What the gateway adds to a judged call.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The executor's boot nonce.
+    pub nonce: Digest,
+    /// The wall clock, seconds since the epoch.
+    pub now_unix_s: u64,
+}
+
+/// Leave to make one call, once. It holds the reservation until the call is settled.
+#[must_use = "a permit holds a reservation that has to be settled"]
+#[derive(Debug)]
+pub struct Permit {
+    judged: Judged,
+    reservation: Reservation,
+    body: PermitBody,
+    json: String,
+}
+
+/// Reserves what the policy wants reserved.
+///
+/// # Errors
+/// When the run's cap would be passed.
+pub fn reserve(judged: &Judged, caps: &Caps) -> Result<Reservation, Refusal> {
+    let run = judged.call().caller().run;
+    let cents = judged.obligations().reserve_cents;
+    caps.reserve(run, cents, judged.per_run_cents())
+        .map_err(|error| Refusal::new(Step::Reserve, Reason::CapExceeded, error.to_string()))
+}
+
+impl Permit {
+    /// The permit for a call that the policy allows and whose amount is reserved.
+    ///
+    /// # Errors
+    /// When the reservation is another run's or of another amount.
+    pub fn issue(judged: Judged, reservation: Reservation, terms: Terms) -> Result<Self, Refusal> {
+        let refuse = |detail: String| Refusal::new(Step::Reserve, Reason::CapExceeded, detail);
+        let call = judged.call();
+        let caller = call.caller();
+        let cents = judged.obligations().reserve_cents;
+        if reservation.run() != caller.run || reservation.cents() != cents {
+            return Err(refuse(format!(
+                "{} cents of run {} are reserved, {cents} of run {} are needed",
+                reservation.cents(),
+                reservation.run(),
+                caller.run
+            )));
+        }
+        let token_end = call.claims().exp.saturating_add(TOKEN_LEEWAY_S);
+        let body = PermitBody {
+            decision: terms.decision,
+            run: caller.run,
+            cgroup: caller.cgroup,
+            token: call.token(),
+            tool: call.tool().clone(),
+            pin: call.pin().digest(),
+            arguments: call.tool_call().digest(),
+            policy: judged.policy(),
+            nonce: terms.nonce,
+            expires_unix_s: terms.now_unix_s.saturating_add(PERMIT_TTL_S).min(token_end),
+        };
+        let json = serde_json::to_string(&body).map_err(|error| refuse(error.to_string()))?;
+        Ok(Self {
+            judged,
+            reservation,
+            body,
+            json,
+        })
+    }
+
+    /// The call that it permits.
+    pub fn judged(&self) -> &Judged {
+        &self.judged
+    }
+
+    /// What it says.
+    pub fn body(&self) -> &PermitBody {
+        &self.body
+    }
+
+    /// The digest of its body, by which log and receipt name it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.json.as_bytes())
+    }
+
+    /// The permit as it travels to the executor.
+    pub fn sign(&self, key: &SigningKey) -> SignedPermit {
+        SignedPermit {
+            body: self.json.clone(),
+            signature: key.sign(self.json.as_bytes()),
+        }
+    }
+
+    /// The reservation, to be settled by what became of the call. The permit is spent.
+    pub fn into_reservation(self) -> Reservation {
+        self.reservation
+    }
+}

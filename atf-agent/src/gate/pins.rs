@@ -1,0 +1,208 @@
+//! The tools' pins: what each tool is, as an operator approved it, and not as its server says today.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::lint;
+use super::sql::SqlProfile;
+use crate::call::{Digest, NameError, ToolName};
+
+/// Longest pin in bytes and most pins; a longer one is a mistake or an attack on who reads it.
+const PIN_BYTES_MAX: u64 = 256 << 10;
+const PINS_MAX: usize = 1_000;
+
+/// Deepest nesting of a pin.
+const PIN_DEPTH_MAX: usize = 32;
+
+/// All approved tools.
+#[derive(Debug, Default)]
+pub struct Pins(BTreeMap<ToolName, Arc<Pin>>);
+
+/// One approved tool.
+#[derive(Debug)]
+pub struct Pin {
+    name: ToolName,
+    listing: Value,
+    digest: Digest,
+    validator: Validator,
+    sql: Vec<(String, SqlProfile)>,
+}
+
+/// Why pins are not taken. One bad pin refuses all: half a tool set is a surprise.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// The directory or a file cannot be read.
+    #[error("cannot read the pins at {path}: {error}")]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is no pin.
+    #[error("the pin {path} is refused: {what}")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected.
+        what: String,
+    },
+}
+
+/// A pin's file: a tool as MCP lists it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    title: Option<String>,
+    description: Option<String>,
+    #[serde(rename = "inputSchema")]
+    input_schema: Value,
+    annotations: Option<Value>,
+}
+
+impl Pins {
+    /// Reads every `*.json` in `dir`, the `tools` directory of a policy.
+    ///
+    /// # Errors
+    /// When the directory or a file cannot be read, or a pin is malformed, lax or double.
+    pub fn read(dir: &Path) -> Result<Self, PinError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| PinError::Read { path, error }
+        };
+        let mut pins = Self::default();
+        for entry in fs::read_dir(dir).map_err(failed(dir))? {
+            let path = entry.map_err(failed(dir))?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let length = fs::metadata(&path).map_err(failed(&path))?.len();
+            let refused = |what: String| PinError::Refused {
+                path: path.clone(),
+                what,
+            };
+            if length > PIN_BYTES_MAX || pins.0.len() >= PINS_MAX {
+                return Err(refused(format!(
+                    "{length} bytes, {} pins before it; at most {PIN_BYTES_MAX} and {PINS_MAX}",
+                    pins.0.len()
+                )));
+            }
+            let bytes = fs::read(&path).map_err(failed(&path))?;
+            pins.add(&bytes).map_err(refused)?;
+        }
+        Ok(pins)
+    }
+
+    /// The pin of `tool`.
+    pub fn get(&self, tool: &ToolName) -> Option<&Arc<Pin>> {
+        self.0.get(tool)
+    }
+
+    /// All pins, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Pin> {
+        self.0.values().map(Arc::as_ref)
+    }
+
+    /// Adds the pin that `bytes` are.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let pin = Pin::read(bytes)?;
+        match self.0.insert(pin.name.clone(), Arc::new(pin)) {
+            None => Ok(()),
+            Some(other) => Err(format!("a second pin of {}", other.name)),
+        }
+    }
+}
+
+impl Pin {
+    /// The tool's name.
+    pub fn name(&self) -> &ToolName {
+        &self.name
+    }
+
+    /// The tool as `tools/list` tells of it. Members for the gate alone (`x-…`) are left out.
+    pub fn listing(&self) -> &Value {
+        &self.listing
+    }
+
+    /// The digest of the pin: SHA-256 over the file in JCS form (RFC 8785).
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    pub(super) fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
+    /// The arguments that are SQL, each with what it may be.
+    pub(super) fn sql(&self) -> &[(String, SqlProfile)] {
+        &self.sql
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        let text = super::json::scan(bytes, PIN_DEPTH_MAX).map_err(|fault| fault.to_string())?;
+        let file: File = super::envelope::object(text)?;
+        let whole: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let name = file.name.parse().map_err(|e: NameError| e.to_string())?;
+        lint::check(&file.input_schema)?;
+        let canonical = serde_json_canonicalizer::to_vec(&whole).map_err(|e| e.to_string())?;
+        let mut listing = whole;
+        strip(&mut listing);
+        let _ = (file.title, file.description, file.annotations);
+        Ok(Self {
+            name,
+            listing,
+            digest: Digest::of(&canonical),
+            validator: compile(&file.input_schema)?,
+            sql: sql_arguments(&file.input_schema)?,
+        })
+    }
+}
+
+/// Draft 2020-12, formats asserted, nothing fetched, patterns that take linear time.
+fn compile(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(false)
+        .with_pattern_options(PatternOptions::regex())
+        .offline()
+        .build(schema)
+        .map_err(|error| format!("inputSchema: {error}"))
+}
+
+fn sql_arguments(schema: &Value) -> Result<Vec<(String, SqlProfile)>, String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let marked = properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, property)| {
+            let profile = property.get(lint::SQL_MARK)?;
+            Some((name, profile))
+        });
+    marked
+        .map(|(name, profile)| {
+            let profile = SqlProfile::deserialize(profile)
+                .map_err(|error| format!("{name}: {}: {error}", lint::SQL_MARK))?;
+            Ok((name.clone(), profile))
+        })
+        .collect()
+}
+
+/// Removes members that start with `x-`: which tables a statement may touch is the gate's business.
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !name.starts_with("x-"));
+            members.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,251 @@
+//! Step 5: the policy, on all facts. Rego decides; Rust turns everything that is not a clear yes into
+//! a no.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::Deserialize;
+
+use super::facts::{Decision, Facts, Input, Obligations};
+use super::profile;
+use super::rego::Rules;
+use super::schema::WellFormed;
+use super::statement::SqlChecked;
+use crate::audit;
+use crate::call::{Digest, Reason, Refusal, Step};
+
+/// Longest module or data file in bytes, most modules, deepest directory.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+const MODULES_MAX: usize = 200;
+const DIRECTORIES_DEEP_MAX: usize = 8;
+
+/// A loaded policy.
+pub struct Policy {
+    revision: Digest,
+    settings: Data,
+    rules: Rules,
+}
+
+/// Why a policy is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A file or directory cannot be read.
+    #[error("cannot read the policy at {path}: {error}")]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is refused.
+    #[error("the policy {path} is refused: {what}")]
+    Refused {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was found, what was expected.
+        what: String,
+    },
+}
+
+/// The part of `data.json` that ATF itself reads. The rest is the rules' own.
+#[derive(Debug, Clone, Deserialize)]
+struct Data {
+    limits: LimitData,
+    seal: SealData,
+}
+
+/// Caps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitData {
+    /// The rules read it; here it only has to be there and a number.
+    per_call_cents: u64,
+    per_run_cents: u64,
+}
+
+/// When a run is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealData {
+    refusals: std::num::NonZeroU64,
+}
+
+/// A tool call that the policy allows. Only [`judge`] makes one.
+#[derive(Debug)]
+pub struct Judged {
+    call: WellFormed,
+    policy: Digest,
+    obligations: Obligations,
+    per_run_cents: u64,
+}
+
+/// Asks the policy.
+///
+/// # Errors
+/// When the policy does not clearly allow the call: it denies, is undefined, failed, took too long, or
+/// gave an answer that is not understood.
+pub fn judge(checked: SqlChecked, policy: &Policy, facts: Facts) -> Result<Judged, Refusal> {
+    let refuse = |detail: String| Refusal::new(Step::Policy, Reason::PolicyDenied, detail);
+    let input = serde_json::to_string(&Input::of(&checked, facts))
+        .map_err(|error| refuse(error.to_string()))?;
+    let decision = policy.decide(&input).map_err(refuse)?;
+    if !decision.allow || !decision.reasons.is_empty() {
+        let detail = format!("reasons: {}", decision.reasons.join(", "));
+        return Err(Refusal::new(
+            Step::Policy,
+            reason(&decision.reasons),
+            detail,
+        ));
+    }
+    Ok(Judged {
+        call: checked.into_call(),
+        policy: policy.revision,
+        obligations: decision.obligations,
+        per_run_cents: policy.settings.limits.per_run_cents,
+    })
+}
+
+/// The reason code of several reasons: the most telling one that is known.
+fn reason(reasons: &[String]) -> Reason {
+    [Reason::PromptDigest, Reason::CapExceeded]
+        .into_iter()
+        .find(|known| reasons.contains(&known.to_string()))
+        .unwrap_or(Reason::PolicyDenied)
+}
+
+impl Policy {
+    /// Reads the policy in `policy_dir`: `data.json` and all `*.rego` below it but `*_test.rego`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, a rule steps outside of ATF's profile, or `data.json` lacks a limit.
+    pub fn read(policy_dir: &Path) -> Result<Self, PolicyError> {
+        let mut modules = Vec::new();
+        collect(policy_dir, policy_dir, 0, &mut modules)?;
+        modules.sort();
+        let path = policy_dir.join("data.json");
+        let data = text(&path)?;
+        let refused = |path: PathBuf| move |what: String| PolicyError::Refused { path, what };
+        for (name, source) in &modules {
+            profile::check(source).map_err(refused(policy_dir.join(name)))?;
+        }
+        super::json::scan(data.as_bytes(), 32)
+            .map_err(|fault| refused(path.clone())(fault.to_string()))?;
+        let settings: Data = super::envelope::object(&data).map_err(refused(path))?;
+        let rules = Rules::compile(&modules, &data).map_err(refused(policy_dir.to_owned()))?;
+        Ok(Self {
+            revision: revision(&modules, &data),
+            settings,
+            rules,
+        })
+    }
+
+    /// The digest over the names and contents of all files.
+    pub fn revision(&self) -> Digest {
+        self.revision
+    }
+
+    /// After how many refusals a run is sealed.
+    pub fn seal_refusals(&self) -> u64 {
+        self.settings.seal.refusals.get()
+    }
+
+    /// What one run may spend, in cents.
+    pub fn per_run_cents(&self) -> u64 {
+        self.settings.limits.per_run_cents
+    }
+
+    pub(super) fn decide(&self, input: &str) -> Result<Decision, String> {
+        let value = self.rules.eval(input)?;
+        let value = serde_json::to_value(&value).map_err(|error| error.to_string())?;
+        Decision::deserialize(&value)
+            .map_err(|error| format!("the policy's answer is not understood: {error}: {value}"))
+    }
+}
+
+impl Judged {
+    /// The call.
+    pub fn call(&self) -> &WellFormed {
+        &self.call
+    }
+
+    /// The revision of the policy that allowed it.
+    pub fn policy(&self) -> Digest {
+        self.policy
+    }
+
+    /// What the policy wants done.
+    pub fn obligations(&self) -> Obligations {
+        self.obligations
+    }
+
+    /// What the run may spend in all, in cents.
+    pub fn per_run_cents(&self) -> u64 {
+        self.per_run_cents
+    }
+
+    /// Writes what is known now into the call that the log will tell of.
+    pub fn describe(&self, call: &mut audit::Call) {
+        self.call.describe(call);
+        call.policy = Some(self.policy);
+    }
+}
+
+/// Adds the modules in `dir`, named by their path below `root`.
+fn collect(
+    root: &Path,
+    dir: &Path,
+    deep: usize,
+    modules: &mut Vec<(String, String)>,
+) -> Result<(), PolicyError> {
+    let failed = |error| PolicyError::Read {
+        path: dir.to_owned(),
+        error,
+    };
+    let refused = |what: String| PolicyError::Refused {
+        path: dir.to_owned(),
+        what,
+    };
+    if deep > DIRECTORIES_DEEP_MAX || modules.len() > MODULES_MAX {
+        return Err(refused(format!(
+            "more than {MODULES_MAX} modules or {DIRECTORIES_DEEP_MAX} directories deep"
+        )));
+    }
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.to_string_lossy();
+        if path.is_dir() {
+            collect(root, &path, deep + 1, modules)?;
+        } else if name.ends_with(".rego") && !name.ends_with("_test.rego") {
+            let below = path.strip_prefix(root).unwrap_or(&path);
+            modules.push((below.to_string_lossy().into_owned(), text(&path)?));
+        }
+    }
+    Ok(())
+}
+
+fn text(path: &Path) -> Result<String, PolicyError> {
+    let failed = |error| PolicyError::Read {
+        path: path.to_owned(),
+        error,
+    };
+    let length = fs::metadata(path).map_err(failed)?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(PolicyError::Refused {
+            path: path.to_owned(),
+            what: format!("{length} bytes, at most {FILE_BYTES_MAX}"),
+        });
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+/// One line a file: name and digest of its contents, in the order of the names.
+fn revision(modules: &[(String, String)], data: &str) -> Digest {
+    let files = modules
+        .iter()
+        .map(|(name, source)| (name.as_str(), source.as_str()));
+    let lines: String = files
+        .chain([("data.json", data)])
+        .map(|(name, contents)| format!("{} {name}\n", Digest::of(contents.as_bytes())))
+        .collect();
+    Digest::of(lines.as_bytes())
+}

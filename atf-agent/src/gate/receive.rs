@@ -1,0 +1,351 @@
+//! Step 1: the bytes of a message become a call, strictly. What is read once here is never read again
+//! by other rules: the arguments go on byte for byte, the rest is built anew.
+
+use serde_json::value::RawValue;
+
+use super::envelope::{self, AnyParams, Envelope, Meta, ToolParams};
+use super::id::Id;
+use super::json;
+use crate::audit::Call;
+use crate::call::{Digest, Reason, Refusal, Step, ToolName};
+
+/// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
+const DEPTH_MAX: usize = 64;
+
+/// Longest method name that is told apart from any other unknown one, in bytes.
+const METHOD_BYTES_MAX: usize = 128;
+
+/// Limits of what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest message in bytes.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1 << 20,
+        }
+    }
+}
+
+/// What a message is.
+#[must_use = "a message that was read has to be judged"]
+#[derive(Debug)]
+pub enum Message {
+    /// It wants an answer.
+    Request(Received),
+    /// It wants none.
+    Notification(Notification),
+}
+
+/// The notifications that are known. None has an effect on a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notification {
+    /// `notifications/initialized`.
+    Initialized,
+    /// `notifications/cancelled`.
+    Cancelled,
+}
+
+/// The methods that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `initialize`.
+    Initialize,
+    /// `ping`.
+    Ping,
+    /// `tools/list`.
+    ToolsList,
+    /// `tools/call`.
+    ToolsCall,
+}
+
+impl Method {
+    /// As it is written in a message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Ping => "ping",
+            Self::ToolsList => "tools/list",
+            Self::ToolsCall => "tools/call",
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [
+            Self::Initialize,
+            Self::Ping,
+            Self::ToolsList,
+            Self::ToolsCall,
+        ]
+        .into_iter()
+        .find(|method| method.as_str() == text)
+    }
+}
+
+/// A request that was read. Only [`Received::read`] makes one.
+#[derive(Debug)]
+pub struct Received {
+    id: Id,
+    method: Method,
+    params: Option<Box<RawValue>>,
+    tool: Option<ToolCall>,
+    prompt: Option<Digest>,
+}
+
+/// The tool that a request names, and its arguments as they came.
+#[derive(Debug)]
+pub struct ToolCall {
+    name: ToolName,
+    arguments: Box<RawValue>,
+    digest: Digest,
+}
+
+impl ToolCall {
+    /// The tool.
+    pub fn name(&self) -> &ToolName {
+        &self.name
+    }
+
+    /// The arguments, byte for byte; `{}` when there were none.
+    pub fn arguments(&self) -> &RawValue {
+        &self.arguments
+    }
+
+    /// The digest of the arguments' bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    pub(super) fn describe(&self, call: &mut Call) {
+        call.tool = Some(self.name.as_str().into());
+        call.arguments = Some(self.digest);
+    }
+}
+
+/// Why a message was not read, and what its sender can be told by JSON-RPC.
+#[derive(Debug)]
+struct Unread {
+    refusal: Refusal,
+    reply: Reply,
+}
+
+/// The JSON-RPC error that answers a message which was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The id, when it could be read.
+    pub id: Option<Id>,
+    /// The code (JSON-RPC 2.0 section 5.1): -32700, -32600, -32601 or -32602.
+    pub code: i32,
+}
+
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
+
+impl Received {
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// When it is not JSON that all parsers read alike, not one JSON-RPC message, or of a method that
+    /// is not known. [`Received::reply`] says how to answer it.
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Refusal> {
+        read(bytes, limits).map_err(|unread| unread.refusal)
+    }
+
+    /// How to answer a message that [`Received::read`] refused; nothing for one that it takes.
+    pub fn reply(bytes: &[u8], limits: &Limits) -> Option<Reply> {
+        read(bytes, limits).err().map(|unread| unread.reply)
+    }
+
+    /// The same request with the prompt digest that a header claims, when there is one.
+    ///
+    /// # Errors
+    /// When the header is no digest, or not the one that the message itself claims.
+    pub fn with_prompt_header(mut self, header: Option<&str>) -> Result<Self, Refusal> {
+        let Some(header) = header else {
+            return Ok(self);
+        };
+        let claimed = prompt_digest(header)?;
+        if self.prompt.is_some_and(|prompt| prompt != claimed) {
+            return Err(Refusal::new(
+                Step::Receive,
+                Reason::PromptDigest,
+                "the header and _meta claim different prompt digests",
+            ));
+        }
+        self.prompt = Some(claimed);
+        Ok(self)
+    }
+
+    /// The request's id.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The parameters as they came, an object.
+    pub fn params(&self) -> Option<&RawValue> {
+        self.params.as_deref()
+    }
+
+    /// The tool call, when the method is `tools/call`.
+    pub fn tool_call(&self) -> Option<&ToolCall> {
+        self.tool.as_ref()
+    }
+
+    /// The digest of the system prompt that the caller claims to follow.
+    pub fn prompt(&self) -> Option<Digest> {
+        self.prompt
+    }
+
+    pub(super) fn into_tool_call(self) -> Option<ToolCall> {
+        self.tool
+    }
+
+    /// Writes what is known now into the call that the log will tell of.
+    pub fn describe(&self, call: &mut Call) {
+        call.method = Some(self.method.as_str().into());
+        call.prompt = self.prompt;
+        if let Some(tool) = &self.tool {
+            tool.describe(call);
+        }
+    }
+}
+
+fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Unread> {
+    let unread = |code: i32, id: Option<Id>, detail: String| Unread {
+        refusal: Refusal::new(Step::Receive, Reason::MessageInvalid, detail),
+        reply: Reply { id, code },
+    };
+    if bytes.len() > limits.body_bytes_max {
+        let detail = format!(
+            "{} bytes, at most {} are read",
+            bytes.len(),
+            limits.body_bytes_max
+        );
+        return Err(unread(INVALID_REQUEST, None, detail));
+    }
+    let text = json::scan(bytes, DEPTH_MAX)
+        .map_err(|fault| unread(PARSE_ERROR, None, fault.to_string()))?;
+    let message: Envelope<'_> =
+        envelope::object(text).map_err(|error| unread(INVALID_REQUEST, None, error))?;
+    let id = message.id.and_then(Id::read);
+    let invalid = |detail: &str| unread(INVALID_REQUEST, id.clone(), detail.to_owned());
+    if message.jsonrpc != "2.0" {
+        return Err(invalid("jsonrpc is not \"2.0\""));
+    }
+    if message.id.is_some() && id.is_none() {
+        return Err(invalid(
+            "the id is no string of at most 128 bytes and no integer within 2^53",
+        ));
+    }
+    let Some(method) = message.method else {
+        return Err(invalid("no method; responses are not taken"));
+    };
+    if message.result.is_some() || message.error.is_some() {
+        return Err(invalid("a method and a result or error"));
+    }
+    let Some(id) = id else {
+        return notification(&method, message.params)
+            .map_err(|detail| unread(INVALID_REQUEST, None, detail));
+    };
+    let Some(method) = Method::read(&method) else {
+        let named: String = method.chars().take(METHOD_BYTES_MAX).collect();
+        let detail = format!("the method {named:?} is not known");
+        return Err(unread(METHOD_NOT_FOUND, Some(id), detail));
+    };
+    request(id.clone(), method, message.params).map_err(|refusal| Unread {
+        refusal,
+        reply: Reply {
+            id: Some(id),
+            code: INVALID_PARAMS,
+        },
+    })
+}
+
+fn notification(method: &str, params: Option<&RawValue>) -> Result<Message, String> {
+    if params.is_some_and(|params| !params.get().starts_with('{')) {
+        return Err("the parameters are no object".to_owned());
+    }
+    match method {
+        "notifications/initialized" => Ok(Message::Notification(Notification::Initialized)),
+        "notifications/cancelled" => Ok(Message::Notification(Notification::Cancelled)),
+        other => {
+            let named: String = other.chars().take(METHOD_BYTES_MAX).collect();
+            Err(format!(
+                "no id, and {named:?} is no notification that is known"
+            ))
+        }
+    }
+}
+
+fn request(id: Id, method: Method, params: Option<&RawValue>) -> Result<Message, Refusal> {
+    let invalid = |detail: String| Refusal::new(Step::Receive, Reason::MessageInvalid, detail);
+    let mut prompt = None;
+    if let Some(params) = params {
+        let any: AnyParams<'_> =
+            envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
+        variants(params, &["name", "arguments", "_meta", "cursor"])?;
+        if let Some(meta) = any.meta {
+            let read: Meta<'_> =
+                envelope::object(meta.get()).map_err(|e| invalid(format!("_meta: {e}")))?;
+            variants(meta, &["io.atf/promptSha256"])?;
+            prompt = read.prompt.as_deref().map(prompt_digest).transpose()?;
+        }
+    }
+    let tool = match method {
+        Method::ToolsCall => Some(tool_call(params)?),
+        Method::Initialize | Method::Ping | Method::ToolsList => None,
+    };
+    Ok(Message::Request(Received {
+        id,
+        method,
+        // A tool call's parameters live in `tool`; a second copy could come to differ.
+        params: params.filter(|_| tool.is_none()).map(RawValue::to_owned),
+        tool,
+        prompt,
+    }))
+}
+
+fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, Refusal> {
+    let invalid = |detail: String| Refusal::new(Step::Receive, Reason::MessageInvalid, detail);
+    let params = params.ok_or_else(|| invalid("tools/call without params".to_owned()))?;
+    let call: ToolParams<'_> =
+        envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
+    let name = call
+        .name
+        .parse()
+        .map_err(|error| invalid(format!("{error}")))?;
+    let arguments = match call.arguments {
+        Some(raw) if raw.get().starts_with('{') => raw.to_owned(),
+        Some(_) => return Err(invalid("arguments are no object".to_owned())),
+        None => RawValue::from_string("{}".to_owned()).map_err(|e| invalid(e.to_string()))?,
+    };
+    Ok(ToolCall {
+        name,
+        digest: Digest::of(arguments.get().as_bytes()),
+        arguments,
+    })
+}
+
+fn variants(object: &RawValue, known: &[&str]) -> Result<(), Refusal> {
+    envelope::case_variant(object.get(), known).map_or(Ok(()), |name| {
+        let detail = format!("{name:?} differs from a known member in case alone");
+        Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail))
+    })
+}
+
+fn prompt_digest(text: &str) -> Result<Digest, Refusal> {
+    text.parse().map_err(|error| {
+        let detail = format!("the prompt digest: {error}");
+        Refusal::new(Step::Receive, Reason::PromptDigest, detail)
+    })
+}

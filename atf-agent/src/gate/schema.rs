@@ -1,0 +1,114 @@
+//! Step 3: the arguments are what the tool's approved pin says.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::authenticate::{Authenticated, describe_claims};
+use super::pins::{Pin, Pins};
+use super::receive::{Method, ToolCall};
+use crate::audit;
+use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
+use crate::identity::Claims;
+
+/// A tool call whose arguments satisfy the pin. Only [`check_schema`] makes one.
+#[derive(Debug)]
+pub struct WellFormed {
+    caller: Caller,
+    claims: Claims,
+    token: Digest,
+    prompt: Option<Digest>,
+    call: ToolCall,
+    arguments: Value,
+    pin: Arc<Pin>,
+}
+
+/// Checks the arguments of a tool call against the tool's pin.
+///
+/// # Errors
+/// When the request is no tool call, the tool has no pin, or the arguments are not what it says.
+pub fn check_schema(authenticated: Authenticated, pins: &Pins) -> Result<WellFormed, Refusal> {
+    let refuse = |reason, detail: String| Err(Refusal::new(Step::Schema, reason, detail));
+    let caller = authenticated.caller();
+    let (received, claims, token) = authenticated.into_parts();
+    let (method, prompt) = (received.method(), received.prompt());
+    let Some(call) = received.into_tool_call() else {
+        let detail = format!("{} is no tool call", method.as_str());
+        return refuse(Reason::MessageInvalid, detail);
+    };
+    let Some(pin) = pins.get(call.name()) else {
+        return refuse(Reason::ToolNotPinned, format!("no pin of {}", call.name()));
+    };
+    let arguments: Value = match serde_json::from_str(call.arguments().get()) {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(Reason::SchemaArguments, error.to_string()),
+    };
+    if let Err(error) = pin.validator().validate(&arguments) {
+        let detail = format!(
+            "at {:?}: {}",
+            error.instance_path().as_str(),
+            error.masked()
+        );
+        return refuse(Reason::SchemaArguments, detail);
+    }
+    Ok(WellFormed {
+        caller,
+        claims,
+        token,
+        prompt,
+        call,
+        arguments,
+        pin: Arc::clone(pin),
+    })
+}
+
+impl WellFormed {
+    /// The caller, by the kernel's word.
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    /// What the token says.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The digest of the compact token.
+    pub fn token(&self) -> Digest {
+        self.token
+    }
+
+    /// The digest of the system prompt that the caller claims to follow.
+    pub fn prompt(&self) -> Option<Digest> {
+        self.prompt
+    }
+
+    /// The tool.
+    pub fn tool(&self) -> &ToolName {
+        self.pin.name()
+    }
+
+    /// The tool's pin.
+    pub fn pin(&self) -> &Pin {
+        &self.pin
+    }
+
+    /// The call as it came, with the bytes of its arguments.
+    pub fn tool_call(&self) -> &ToolCall {
+        &self.call
+    }
+
+    /// The arguments, parsed.
+    pub fn arguments(&self) -> &Value {
+        &self.arguments
+    }
+
+    /// Writes what is known now into the call that the log will tell of.
+    pub fn describe(&self, call: &mut audit::Call) {
+        call.method = Some(Method::ToolsCall.as_str().into());
+        call.prompt = self.prompt;
+        self.call.describe(call);
+        describe_claims(&self.claims, self.token, call);
+        call.pin = Some(self.pin.digest());
+    }
+}

@@ -1,0 +1,72 @@
+# The shipped policy: everything is denied but what is written here. `data.json` holds the numbers.
+#
+# A reason stands in `reasons` unless a rule proves the contrary, so that a rule that is undefined or
+# fails denies. Known reasons: policy.denied, policy.prompt_digest, cap.exceeded.
+package atf.gate
+
+import rego.v1
+
+default decision := {
+	"allow": false,
+	"reasons": ["policy.denied"],
+	"obligations": {},
+}
+
+decision := {
+	"allow": count(reasons) == 0,
+	"reasons": [reason | some reason in reasons],
+	"obligations": {"reserve_cents": cents},
+}
+
+reasons contains "policy.denied" if not tool_is_entitled
+
+reasons contains "policy.denied" if not statements_only_read
+
+reasons contains "policy.prompt_digest" if not prompt_is_the_tokens
+
+reasons contains "cap.exceeded" if not amount_is_within_the_cap
+
+# The tool as `data.json` knows it; undefined for any other.
+tool := data.tools[input.call.tool]
+
+default tool_is_entitled := false
+
+tool_is_entitled if {
+	tool
+	input.call.tool in input.identity.tools
+}
+
+# Each statement that the pin marks has been understood, and each reads.
+default statements_only_read := false
+
+statements_only_read if {
+	every argument in tool.sql {
+		input.sql[argument].class == "select"
+	}
+}
+
+default prompt_is_the_tokens := false
+
+prompt_is_the_tokens if {
+	is_string(input.prompt)
+	input.prompt == input.identity.prompt
+}
+
+# What the call spends: the argument that `data.json` names as the amount, or nothing.
+default cents := 0
+
+cents := input.call.arguments[tool.amount]
+
+default amount_is_within_the_cap := false
+
+amount_is_within_the_cap if {
+	tool
+	not tool.amount
+}
+
+amount_is_within_the_cap if {
+	amount := input.call.arguments[tool.amount]
+	is_number(amount)
+	amount >= 0
+	amount <= data.limits.per_call_cents
+}
