@@ -117,10 +117,9 @@ impl Answer {
 fn challenge(reason: Reason, had_token: bool) -> Option<(StatusCode, &'static str)> {
     match reason {
         Reason::TokenInvalid if !had_token => Some((StatusCode::UNAUTHORIZED, "Bearer")),
-        Reason::TokenInvalid | Reason::TokenOtherRun => Some((
-            StatusCode::UNAUTHORIZED,
-            r#"Bearer error="invalid_token""#,
-        )),
+        Reason::TokenInvalid | Reason::TokenOtherRun => {
+            Some((StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#))
+        }
         Reason::ToolNotNamed => Some((
             StatusCode::FORBIDDEN,
             r#"Bearer error="insufficient_scope""#,

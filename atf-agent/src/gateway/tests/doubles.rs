@@ -12,7 +12,7 @@ use crate::audit::Event;
 use crate::call::Digest;
 use crate::wire::{
     AuthorityRequest, ExecutorReply, ExecutorRequest, PermitBody, Receipt, RecorderReply,
-    RecorderRequest, Registry, RegistryAck, RunEntry, Server, serve,
+    RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, serve,
 };
 
 fn listen(path: &Path, each: impl Fn(Server) + Send + Sync + 'static) {
@@ -165,6 +165,7 @@ impl RecorderDouble {
 /// One permit that the executor's double was given.
 pub(crate) struct Act {
     pub(crate) permit: PermitBody,
+    pub(crate) signed: SignedPermit,
     pub(crate) arguments: String,
     pub(crate) token: String,
     pub(crate) receipt: Receipt,
@@ -202,6 +203,7 @@ impl ExecutorDouble {
                     } => {
                         shared.acts.lock().unwrap().push(Act {
                             permit: serde_json::from_str(&permit.body).unwrap(),
+                            signed: permit,
                             arguments: arguments.get().to_owned(),
                             token,
                             receipt,

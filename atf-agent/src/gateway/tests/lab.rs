@@ -155,8 +155,15 @@ impl Lab {
         tools: &[&str],
         change: impl FnOnce(&mut Claims),
     ) -> String {
+        let mut claims = self.claims(entry, tools);
+        change(&mut claims);
+        self.minter.mint(&claims).unwrap()
+    }
+
+    /// The claims of an honest token.
+    pub(crate) fn claims(&self, entry: &RunEntry, tools: &[&str]) -> Claims {
         let now = now_unix_s();
-        let mut claims = Claims {
+        Claims {
             iss: ISSUER.to_owned(),
             sub: entry.agent.clone(),
             aud: AUDIENCE.to_owned(),
@@ -172,9 +179,7 @@ impl Lab {
                 allowed_tools: tools.iter().map(|tool| tool.parse().unwrap()).collect(),
             },
             prompt_integrity_hash: entry.prompt,
-        };
-        change(&mut claims);
-        self.minter.mint(&claims).unwrap()
+        }
     }
 
     /// The events so far, but for the gateway's start.

@@ -6,3 +6,6 @@ mod doubles;
 mod http_rows;
 mod kernel;
 mod lab;
+mod line_rows;
+mod registering;
+mod sealing;
