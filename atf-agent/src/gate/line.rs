@@ -1,1 +1,305 @@
+//! Calls through all steps, with the shipped policy and pins: each attack is refused by the step that
+//! should refuse it, and the honest call gets a permit.
 
+#![allow(clippy::too_many_lines, reason = "a table of attacks is one test")]
+
+use serde_json::json;
+
+use super::{
+    Counters, Facts, Judged, Limits, Permit, Pins, Policy, Presented, Rules, Terms, decide, reserve,
+};
+use crate::call::{Caller, CgroupId, DecisionId, Digest, Reason, Refusal, RunId, Step};
+use crate::identity::{Claims, SigningKey, Verifier, forge};
+use crate::state::Caps;
+use crate::wire::PermitBody;
+
+struct Gate {
+    verifier: Verifier,
+    pins: Pins,
+    policy: Policy,
+}
+
+impl Gate {
+    fn shipped() -> Self {
+        let dir = super::policy_rows::shipped();
+        Self {
+            verifier: forge::verifier(),
+            pins: Pins::read(&dir.join("tools")).unwrap(),
+            policy: Policy::read(&dir).unwrap(),
+        }
+    }
+}
+
+/// One call, honest until it is changed.
+struct Attempt {
+    claims: Claims,
+    jwt: Option<String>,
+    run: RunId,
+    tool: &'static str,
+    arguments: String,
+    prompt: Option<Digest>,
+}
+
+impl Attempt {
+    fn honest() -> Self {
+        let claims = forge::claims();
+        Self {
+            run: claims.jti,
+            claims,
+            jwt: None,
+            tool: "ledger.adjust",
+            arguments: r#"{"entry_id":1,"amount_cents":100,"reason":"refund"}"#.to_owned(),
+            prompt: Some(Digest::of(b"prompt")),
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut attempt = Self::honest();
+        change(&mut attempt);
+        attempt
+    }
+
+    fn adjust(arguments: serde_json::Value) -> Self {
+        Self::with(|a| a.arguments = arguments.to_string())
+    }
+
+    fn query(sql: &str) -> Self {
+        Self::with(|a| {
+            a.tool = "ledger.query";
+            a.arguments = json!({ "sql": sql }).to_string();
+        })
+    }
+
+    fn decide(&self, gate: &Gate) -> Result<Judged, Refusal> {
+        let bytes = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{}","arguments":{}}}}}"#,
+            self.tool, self.arguments
+        );
+        let signed = forge::minter().mint(&self.claims).unwrap();
+        let prompt = self.prompt.map(|digest| digest.to_string());
+        let presented = Presented {
+            caller: Caller {
+                run: self.run,
+                cgroup: CgroupId(7),
+            },
+            jwt: Some(self.jwt.as_deref().unwrap_or(&signed)),
+            prompt: prompt.as_deref(),
+        };
+        let rules = Rules {
+            verifier: &gate.verifier,
+            pins: &gate.pins,
+            policy: &gate.policy,
+            limits: &Limits::default(),
+        };
+        let facts = Facts {
+            counters: Counters::default(),
+            now_unix_ns: forge::NOW * 1_000_000_000,
+        };
+        decide(bytes.as_bytes(), presented, rules, facts)
+    }
+}
+
+#[test]
+fn each_attack_is_refused_by_its_step() {
+    let gate = Gate::shipped();
+    let check = |what: &str, attempt: &Attempt, expected: Option<(Step, Reason)>| {
+        let found = attempt.decide(&gate);
+        let refusal = found.as_ref().err().map(|no| (no.step, no.reason));
+        assert_eq!(refusal, expected, "{what}: {found:?}");
+    };
+    check("the control", &Attempt::honest(), None);
+    let adjust = |amount: serde_json::Value| {
+        Attempt::adjust(json!({"entry_id": 1, "amount_cents": amount, "reason": "x"}))
+    };
+    check("the cap itself", &adjust(json!(50_000)), None);
+    let token = |reason| Some((Step::Authenticate, reason));
+    let schema = Some((Step::Schema, Reason::SchemaArguments));
+    for (what, attempt, expected) in [
+        (
+            "an empty token",
+            Attempt::with(|a| a.jwt = Some(String::new())),
+            token(Reason::TokenInvalid),
+        ),
+        (
+            "an expired token",
+            Attempt::with(|a| {
+                (a.claims.iat, a.claims.nbf, a.claims.exp) = (1, 1, 300);
+            }),
+            token(Reason::TokenInvalid),
+        ),
+        (
+            "a token of another run",
+            Attempt::with(|a| a.run = RunId::random()),
+            token(Reason::TokenOtherRun),
+        ),
+        (
+            "a tool that the token does not name",
+            Attempt::with(|a| {
+                a.claims.entitlements.allowed_tools = vec!["ledger.query".parse().unwrap()];
+            }),
+            token(Reason::ToolNotNamed),
+        ),
+        (
+            "a tool that no pin has",
+            Attempt::with(|a| {
+                a.tool = "shell.run";
+                a.claims.entitlements.allowed_tools = vec!["shell.run".parse().unwrap()];
+            }),
+            Some((Step::Schema, Reason::ToolNotPinned)),
+        ),
+        (
+            "an argument is missing",
+            Attempt::adjust(json!({"entry_id": 1})),
+            schema,
+        ),
+        ("no arguments", Attempt::adjust(json!({})), schema),
+        (
+            "an argument more",
+            Attempt::adjust(
+                json!({"entry_id": 1, "amount_cents": 1, "reason": "x", "force": true}),
+            ),
+            schema,
+        ),
+        ("a text as amount", adjust(json!("100")), schema),
+        ("a decimal as amount", adjust(json!(1.5)), schema),
+        ("nothing as amount", adjust(json!(null)), schema),
+        ("a negative amount", adjust(json!(-1)), schema),
+        (
+            "an amount beyond the schema",
+            adjust(json!(100_000_001)),
+            schema,
+        ),
+        (
+            "a reason too long",
+            Attempt::adjust(json!({"entry_id": 1, "amount_cents": 1, "reason": "x".repeat(201)})),
+            schema,
+        ),
+        (
+            "a DROP TABLE",
+            Attempt::query("DROP TABLE ledger_entries"),
+            Some((Step::Sql, Reason::SqlRefused)),
+        ),
+        (
+            "a table that is not allowed",
+            Attempt::query("SELECT name FROM sqlite_master LIMIT 1"),
+            Some((Step::Sql, Reason::SqlRefused)),
+        ),
+        (
+            "another prompt",
+            Attempt::with(|a| a.prompt = Some(Digest::of(b"other"))),
+            Some((Step::Policy, Reason::PromptDigest)),
+        ),
+        (
+            "no prompt",
+            Attempt::with(|a| a.prompt = None),
+            Some((Step::Policy, Reason::PromptDigest)),
+        ),
+        (
+            "an amount over the cap",
+            adjust(json!(50_001)),
+            Some((Step::Policy, Reason::CapExceeded)),
+        ),
+    ] {
+        check(what, &attempt, expected);
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        decision: DecisionId::random(),
+        nonce: Digest::of(b"nonce"),
+        now_unix_s: forge::NOW,
+    }
+}
+
+#[test]
+fn a_permit_says_what_was_judged() {
+    let (gate, caps) = (Gate::shipped(), Caps::default());
+    let attempt = Attempt::honest();
+    let judged = attempt.decide(&gate).unwrap();
+    let reservation = reserve(&judged, &caps).unwrap();
+    assert_eq!(caps.spent(attempt.run), 100);
+    let permit = Permit::issue(judged, reservation, terms()).unwrap();
+    let key = SigningKey::generate().unwrap();
+    let signed = permit.sign(&key);
+    key.verifying_key()
+        .verify(signed.body.as_bytes(), &signed.signature)
+        .unwrap();
+    let body: PermitBody = serde_json::from_str(&signed.body).unwrap();
+    assert_eq!(&body, permit.body());
+    assert_eq!(permit.digest(), Digest::of(signed.body.as_bytes()));
+    assert_eq!(body.run, attempt.run);
+    assert_eq!(body.arguments, Digest::of(attempt.arguments.as_bytes()));
+    assert_eq!(body.expires_unix_s, forge::NOW + super::PERMIT_TTL_S);
+    assert_eq!(body.policy, gate.policy.revision());
+    permit.into_reservation().refund();
+    assert_eq!(caps.spent(attempt.run), 0);
+}
+
+#[test]
+fn a_reservation_of_another_run_or_amount_makes_no_permit() {
+    let (gate, caps) = (Gate::shipped(), Caps::default());
+    let judged = || Attempt::honest().decide(&gate).unwrap();
+    for (what, cents, own) in [("another run", 100, false), ("another amount", 99, true)] {
+        let judged = judged();
+        let run = if own {
+            judged.call().caller().run
+        } else {
+            RunId::random()
+        };
+        let reservation = caps.reserve(run, cents, 1_000).unwrap();
+        assert!(
+            Permit::issue(judged, reservation, terms()).is_err(),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_run_passes_its_cap_by_no_number_of_calls() {
+    let (gate, caps) = (Gate::shipped(), Caps::default());
+    let cap = gate.policy.per_run_cents();
+    let attempt = Attempt::with(|a| {
+        a.arguments = r#"{"entry_id":1,"amount_cents":50000,"reason":"x"}"#.to_owned();
+    });
+    let judged = attempt.decide(&gate).unwrap();
+    let allowed = (0..10).filter(|_| reserve(&judged, &caps).is_ok()).count();
+    assert_eq!((allowed, caps.spent(attempt.run)), (4, cap));
+    let refusal = reserve(&judged, &caps).err();
+    let refusal = refusal.map(|no| (no.step, no.reason));
+    assert_eq!(refusal, Some((Step::Reserve, Reason::CapExceeded)));
+}
+
+#[test]
+fn the_log_learns_all_that_was_known() {
+    let gate = Gate::shipped();
+    let attempt = Attempt::honest();
+    let judged = attempt.decide(&gate).unwrap();
+    let mut call = crate::audit::Call {
+        decision: DecisionId::random(),
+        run: attempt.run,
+        cgroup: CgroupId(7),
+        method: None,
+        agent: None,
+        user: None,
+        task: None,
+        token: None,
+        tool: None,
+        pin: None,
+        arguments: None,
+        prompt: None,
+        policy: None,
+        permit: None,
+        gate_ns: 0,
+    };
+    judged.describe(&mut call);
+    let absent: Vec<String> = match serde_json::to_value(&call).unwrap() {
+        serde_json::Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, value)| value.is_null())
+            .map(|(name, _)| name)
+            .collect(),
+        other => panic!("{other}"),
+    };
+    assert_eq!(absent, ["permit"]);
+}

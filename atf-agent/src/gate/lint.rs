@@ -123,3 +123,114 @@ fn bounded(at: &str, schema: &Map<String, Value>, bounds: &[&str]) -> Result<(),
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Pins;
+
+    /// A pin with one argument `a` of the schema given.
+    fn pin(argument: &str) -> String {
+        format!(
+            r#"{{"name":"t","inputSchema":{{"type":"object","properties":{{"a":{argument}}},"additionalProperties":false}}}}"#
+        )
+    }
+
+    fn check(json: &str, good: bool) {
+        let found = Pins::default().add(json.as_bytes());
+        assert_eq!(found.is_ok(), good, "{json}: {found:?}");
+    }
+
+    #[test]
+    fn a_pin_that_bounds_everything_is_taken() {
+        for argument in [
+            r#"{"type":"string","maxLength":5,"pattern":"^[a-z]+$"}"#,
+            r#"{"type":"string","maxLength":50,"format":"email"}"#,
+            r#"{"type":"integer","minimum":0,"maximum":9}"#,
+            r#"{"type":"boolean"}"#,
+            r#"{"enum":["a","b"]}"#,
+            r#"{"type":"array","maxItems":3,"items":{"type":"number","minimum":0,"maximum":1}}"#,
+            r#"{"type":"object","properties":{"b":{"type":"null"}},"required":["b"],"additionalProperties":false}"#,
+        ] {
+            check(&pin(argument), true);
+        }
+    }
+
+    #[test]
+    fn a_pin_that_leaves_something_open_is_refused() {
+        for argument in [
+            "true",
+            "{}",
+            r#"{"type":"string"}"#,
+            r#"{"type":"string","maxlength":5}"#,
+            r#"{"type":["string","null"],"maxLength":5}"#,
+            r#"{"type":"integer","minimum":0}"#,
+            r#"{"type":"number","maximum":0}"#,
+            r#"{"type":"array","items":{"type":"boolean"}}"#,
+            r#"{"type":"array","maxItems":3}"#,
+            r#"{"type":"array","maxItems":3,"items":{"type":"string"}}"#,
+            r#"{"type":"object","properties":{}}"#,
+            r#"{"type":"object","additionalProperties":true}"#,
+            r#"{"type":"object","additionalProperties":false,"required":["b"]}"#,
+            r#"{"type":"object","aditionalProperties":false}"#,
+            r##"{"$ref":"#/$defs/x"}"##,
+            r#"{"$ref":"https://evil.test/schema.json"}"#,
+            r#"{"anyOf":[{}]}"#,
+            r#"{"not":{}}"#,
+            r#"{"type":"string","maxLength":5,"pattern":"(a+)+\\1"}"#,
+            r#"{"type":"string","maxLength":5,"pattern":"(?=a)"}"#,
+            r#"{"type":"string","maxLength":5,"format":"no-such-format"}"#,
+            r#"{"type":"string","maxLength":-1}"#,
+            r#"{"type":"integer","minimum":"0","maximum":9}"#,
+            r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-sql":{}}"#,
+            r#"{"type":"string","maxLength":5,"$schema":"https://json-schema.org/draft/2020-12/schema"}"#,
+        ] {
+            check(&pin(argument), false);
+        }
+        let good = pin(r#"{"type":"boolean"}"#);
+        check(&good, true);
+        for (from, to) in [
+            ("\"name\":\"t\"", "\"name\":\"a b\""),
+            ("\"name\":\"t\",", ""),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"outputSchema\":{}"),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"name\":\"t\""),
+            (",\"additionalProperties\":false", ""),
+            ("\"type\":\"object\"", "\"type\":\"array\""),
+            (
+                "\"type\":\"object\"",
+                "\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"type\":\"object\"",
+            ),
+        ] {
+            check(&good.replacen(from, to, 1), false);
+        }
+    }
+
+    #[test]
+    fn the_digest_is_of_the_meaning_and_the_name_is_taken_once() {
+        let mut pins = Pins::default();
+        let json = pin(r#"{"type":"boolean"}"#);
+        pins.add(json.as_bytes()).unwrap();
+        assert!(pins.add(json.as_bytes()).is_err(), "a second pin of a name");
+        let digest = |json: &str| {
+            let mut pins = Pins::default();
+            pins.add(json.as_bytes()).unwrap();
+            pins.iter().next().unwrap().digest()
+        };
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        assert_eq!(digest(&json), digest(&pretty));
+        assert_ne!(digest(&json), digest(&pin(r#"{"enum":[true,false]}"#)));
+    }
+
+    #[test]
+    fn what_is_for_the_gate_alone_is_not_listed() {
+        let pins = Pins::read(&super::super::policy_rows::shipped().join("tools")).unwrap();
+        assert_eq!(pins.iter().count(), 2);
+        for pin in pins.iter() {
+            let listed = pin.listing().to_string();
+            assert!(
+                listed.contains("inputSchema") && !listed.contains("x-atf"),
+                "{listed}"
+            );
+        }
+    }
+}

@@ -1,1 +1,381 @@
+//! Messages that peers read differently, as rows against honest ones, and then random ones.
 
+#![allow(clippy::too_many_lines, reason = "a table of vectors is one test")]
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::{Id, Limits, Message, Method, Notification, Received, Reply};
+use crate::call::{Reason, Step};
+
+const LIMITS: Limits = Limits {
+    body_bytes_max: 1 << 20,
+};
+const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ledger.query","arguments":{"sql":"SELECT 1"}}}"#;
+
+fn read(json: &[u8]) -> Result<Message, crate::call::Refusal> {
+    Received::read(json, &LIMITS)
+}
+
+fn request(json: &str) -> Received {
+    match read(json.as_bytes()) {
+        Ok(Message::Request(received)) => received,
+        other => panic!("{json}: {other:?}"),
+    }
+}
+
+/// `None`: it is read. `Some(code)`: it is refused and answered so.
+fn check(json: &[u8], expected: Option<i32>) {
+    let shown = String::from_utf8_lossy(&json[..json.len().min(200)]).into_owned();
+    let found = read(json);
+    if let Err(refusal) = &found {
+        assert_eq!(refusal.step, Step::Receive, "{shown}");
+    }
+    let reply = Received::reply(json, &LIMITS);
+    assert_eq!(found.is_err(), reply.is_some(), "{shown}");
+    let code = reply.map(|reply| reply.code);
+    assert_eq!(code, expected, "{shown}: {found:?}");
+}
+
+#[test]
+fn honest_messages_are_read() {
+    for json in [
+        CALL,
+        r#"{"jsonrpc":"2.0","id":"a-1","method":"tools/call","params":{"name":"x","arguments":{},"_meta":{"progressToken":7}}}"#,
+        r#"{"jsonrpc":"2.0","id":-9007199254740992,"method":"tools/call","params":{"name":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":9007199254740992,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":0,"method":"tools/list","params":{"cursor":"c"}}"#,
+        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"x","version":"1"}}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#,
+        " { \"method\" : \"ping\" , \"id\" : 1 , \"jsonrpc\" : \"2.0\" } \n",
+        r#"{"\u006asonrpc":"2.\u0030","id":1,"method":"pi\u006eg"}"#,
+    ] {
+        check(json.as_bytes(), None);
+    }
+}
+
+#[test]
+fn a_message_that_peers_may_read_differently_is_refused() {
+    let call = |from: &str, to: &str| {
+        assert!(CALL.contains(from), "{from}");
+        CALL.replacen(from, to, 1)
+    };
+    let deep = |n: usize| {
+        call(
+            "\"SELECT 1\"",
+            &format!("{}1{}", "[".repeat(n), "]".repeat(n)),
+        )
+    };
+    check(deep(61).as_bytes(), None);
+    for (json, code) in [
+        // Not JSON that all read alike.
+        (String::new(), -32700),
+        (call("\"id\":1", "\"id\":1,\"id\":1"), -32700),
+        (call("\"id\":1", "\"id\":1,\"\\u0069d\":2"), -32700),
+        (
+            call("\"method\":", "\"method\":\"ping\",\"method\":"),
+            -32700,
+        ),
+        (call("\"name\":", "\"name\":\"other\",\"name\":"), -32700),
+        (call("\"sql\":", "\"sql\":\"a\",\"s\\u0071l\":"), -32700),
+        (deep(62), -32700),
+        (deep(100_000), -32700),
+        (call("\"SELECT 1\"", "9007199254740993"), -32700),
+        (call("\"SELECT 1\"", "1E400"), -32700),
+        (call("\"SELECT 1\"", "NaN"), -32700),
+        (call("\"SELECT 1\"", "-Infinity"), -32700),
+        (
+            call("\"SELECT 1\"", "100000000000000000000000000000"),
+            -32700,
+        ),
+        (call("SELECT 1", "\\ud800"), -32700),
+        (call("SELECT 1", "\\udc00\\ud800"), -32700),
+        (format!("\u{feff}{CALL}"), -32700),
+        (format!("{CALL}{CALL}"), -32700),
+        (format!("{CALL}\0"), -32700),
+        // JSON, and no single message.
+        (format!("[{CALL}]"), -32600),
+        ("[]".to_owned(), -32600),
+        ("\"ping\"".to_owned(), -32600),
+        (r#"["2.0",1,"ping"]"#.to_owned(), -32600),
+        (call("\"2.0\"", "\"2.1\""), -32600),
+        (call("\"2.0\"", "2.0"), -32600),
+        (call("\"2.0\"", "null"), -32600),
+        (call("\"jsonrpc\":\"2.0\",", ""), -32600),
+        (call("\"method\":\"tools/call\",", ""), -32600),
+        (call("\"method\":\"tools/call\"", "\"method\":null"), -32600),
+        (call("\"tools/call\"", "[\"tools/call\"]"), -32600),
+        (call("\"method\"", "\"Method\""), -32600),
+        (call("\"id\":1", "\"id\":1,\"Method\":\"ping\""), -32600),
+        (call("\"id\":1", "\"id\":1,\"ID\":2"), -32600),
+        (call("\"id\":1", "\"id\":1,\"extra\":2"), -32600),
+        (call("\"id\":1", "\"id\":1,\"result\":{}"), -32600),
+        (call("\"id\":1", "\"id\":1,\"error\":null"), -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(), -32600),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}"#.to_owned(),
+            -32600,
+        ),
+        // No id that is one.
+        (call("\"id\":1", "\"id\":null"), -32600),
+        (call("\"id\":1", "\"id\":true"), -32600),
+        (call("\"id\":1", "\"id\":1.0"), -32600),
+        (call("\"id\":1", "\"id\":1.5"), -32600),
+        (call("\"id\":1", "\"id\":1e2"), -32600),
+        (call("\"id\":1", "\"id\":{}"), -32600),
+        (call("\"id\":1", "\"id\":[1]"), -32600),
+        (call("\"id\":1", "\"id\":9007199254740994"), -32600),
+        (
+            call("\"id\":1", &format!("\"id\":\"{}\"", "x".repeat(129))),
+            -32600,
+        ),
+        (call("\"id\":1,", ""), -32600),
+        (r#"{"jsonrpc":"2.0","method":"ping"}"#.to_owned(), -32600),
+        (
+            r#"{"jsonrpc":"2.0","method":"notifications/message"}"#.to_owned(),
+            -32600,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":[1]}"#.to_owned(),
+            -32600,
+        ),
+        // No method that is known.
+        (call("tools/call", "Tools/Call"), -32601),
+        (call("tools/call", "tools/call "), -32601),
+        (call("tools/call", "tools/cаll"), -32601),
+        (call("tools/call", "tools/call\\u0000"), -32601),
+        (call("tools/call", "resources/read"), -32601),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}"#.to_owned(),
+            -32601,
+        ),
+        // Parameters that are none.
+        (call("\"params\":{", "\"Params\":{"), -32600),
+        (call("\"name\"", "\"Name\""), -32602),
+        (call("\"name\":", "\"Name\":\"other\",\"name\":"), -32602),
+        (call("\"name\":", "\"_Meta\":{},\"name\":"), -32602),
+        (call("\"arguments\"", "\"argument\u{17f}\""), -32602),
+        (call("\"name\":", "\"task\":{},\"name\":"), -32602),
+        (call("\"name\":\"ledger.query\",", ""), -32602),
+        (call("\"ledger.query\"", "7"), -32602),
+        (call("\"ledger.query\"", "\"ledger query\""), -32602),
+        (call("\"ledger.query\"", "\"\""), -32602),
+        (call("{\"sql\":\"SELECT 1\"}", "null"), -32602),
+        (call("{\"sql\":\"SELECT 1\"}", "[]"), -32602),
+        (call("{\"sql\":\"SELECT 1\"}", "\"{}\""), -32602),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#.to_owned(),
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}"#.to_owned(),
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["ledger.query",{}]}"#
+                .to_owned(),
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"Cursor":"x"}}"#.to_owned(),
+            -32602,
+        ),
+        (call("\"name\":", "\"_meta\":[],\"name\":"), -32602),
+        (
+            call(
+                "\"name\":",
+                "\"_meta\":{\"io.atf/promptSha256\":7},\"name\":",
+            ),
+            -32602,
+        ),
+        (
+            call(
+                "\"name\":",
+                "\"_meta\":{\"io.atf/promptsha256\":\"a\"},\"name\":",
+            ),
+            -32602,
+        ),
+    ] {
+        check(json.as_bytes(), Some(code));
+    }
+    for bytes in [
+        &b"\xff"[..],
+        b"{\"a\":\"\xc3\x28\"}",
+        b"{\"a\":\"\xed\xa0\x80\"}",
+        b"\xff\xfe{\0}\0",
+    ] {
+        check(bytes, Some(-32700));
+    }
+    let long = call("SELECT 1", &"x".repeat(LIMITS.body_bytes_max));
+    check(long.as_bytes(), Some(-32600));
+}
+
+#[test]
+fn the_arguments_go_on_byte_for_byte() {
+    for arguments in [
+        r#"{ "sql" : "SELECT\u0020 1" , "n":1.50 }"#,
+        "{\n\t\"b\":1,\"a\":[ ]}",
+        "{}",
+    ] {
+        let json = CALL.replacen(r#"{"sql":"SELECT 1"}"#, arguments, 1);
+        let received = request(&json);
+        assert_eq!(received.tool_call().unwrap().arguments().get(), arguments);
+    }
+    let none = request(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#);
+    assert_eq!(none.tool_call().unwrap().arguments().get(), "{}");
+}
+
+#[test]
+fn a_refused_message_is_answered_with_its_id_when_it_has_one() {
+    for (json, id) in [
+        (
+            r#"{"jsonrpc":"2.0","id":"a","method":"x"}"#,
+            Some(Id::Text("a".to_owned())),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call"}"#,
+            Some(Id::Number(7)),
+        ),
+        (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, None),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, None),
+    ] {
+        let reply = Received::reply(json.as_bytes(), &LIMITS);
+        assert!(
+            matches!(reply, Some(Reply { id: found, .. }) if found == id),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn a_prompt_digest_is_claimed_once_or_twice_alike() {
+    let (a, b) = ("a".repeat(64), "b".repeat(64));
+    let with_meta = |digest: &str| {
+        let meta = format!("\"_meta\":{{\"io.atf/promptSha256\":\"{digest}\"}},\"name\":");
+        CALL.replacen("\"name\":", &meta, 1)
+    };
+    for (meta, header, expected) in [
+        (None, None, Ok(None)),
+        (Some(&a), None, Ok(Some(&a))),
+        (None, Some(&a), Ok(Some(&a))),
+        (Some(&a), Some(&a), Ok(Some(&a))),
+        (Some(&a), Some(&b), Err(Reason::PromptDigest)),
+        (None, Some(&"A".repeat(64)), Err(Reason::PromptDigest)),
+        (None, Some(&String::new()), Err(Reason::PromptDigest)),
+    ] {
+        let json = meta.map_or(CALL.to_owned(), |digest| with_meta(digest));
+        let found = request(&json)
+            .with_prompt_header(header.map(String::as_str))
+            .map(|received| received.prompt().map(|digest| digest.to_string()))
+            .map_err(|refusal| refusal.reason);
+        assert_eq!(
+            found,
+            expected.map(|digest| digest.cloned()),
+            "{meta:?} {header:?}"
+        );
+    }
+    let refusal = read(with_meta("abc").as_bytes())
+        .err()
+        .map(|refusal| refusal.reason);
+    assert_eq!(refusal, Some(Reason::PromptDigest));
+}
+
+/// What `serde_json` sees in a message that we have read has to be what we saw.
+fn agrees(bytes: &[u8]) {
+    let Ok(message) = read(bytes) else {
+        assert!(Received::reply(bytes, &LIMITS).is_some());
+        return;
+    };
+    let value: Value = serde_json::from_slice(bytes).expect("what we read is JSON to others");
+    let method = value["method"].as_str().expect("and has a method");
+    let received = match message {
+        Message::Request(received) => received,
+        Message::Notification(notification) => {
+            assert!(value.get("id").is_none());
+            let name = match notification {
+                Notification::Initialized => "notifications/initialized",
+                Notification::Cancelled => "notifications/cancelled",
+            };
+            assert_eq!(method, name);
+            return;
+        }
+    };
+    assert_eq!(method, received.method().as_str());
+    assert_eq!(serde_json::to_value(received.id()).unwrap(), value["id"]);
+    let call = received.tool_call();
+    assert_eq!(call.is_some(), received.method() == Method::ToolsCall);
+    if let Some(call) = call {
+        let params = &value["params"];
+        assert_eq!(params["name"].as_str(), Some(call.name().as_str()));
+        let arguments: Value = serde_json::from_str(call.arguments().get()).unwrap();
+        let theirs = params.get("arguments").cloned();
+        assert_eq!(arguments, theirs.unwrap_or(serde_json::json!({})));
+    }
+}
+
+/// A change of one place: bytes that matter to a parser put over, into or out of a message.
+fn mutated(mut bytes: Vec<u8>, changes: &[(usize, usize, u8)]) -> Vec<u8> {
+    const PIECES: [&[u8]; 24] = [
+        b"\"",
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"\\u0061",
+        b"\\ud800",
+        b"null",
+        b"1.0",
+        b"1e400",
+        b"-0",
+        b"\xef\xbb\xbf",
+        b"\xff",
+        b"\"id\":2,",
+        b"\"ID\":2,",
+        b"\"method\":\"ping\",",
+        b"\"name\":\"y\",",
+        b" ",
+        b"\n",
+        b"\0",
+        b"9007199254740993",
+    ];
+    for &(at, what, kind) in changes {
+        let at = at % (bytes.len() + 1);
+        let piece = PIECES[what % PIECES.len()];
+        match kind % 3 {
+            0 => drop(bytes.splice(at..at, piece.iter().copied())),
+            1 if at < bytes.len() => drop(bytes.remove(at)),
+            _ => {
+                let end = (at + piece.len()).min(bytes.len());
+                drop(bytes.splice(at..end, piece.iter().copied()));
+            }
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        agrees(&bytes);
+    }
+
+    #[test]
+    fn random_json_like_text_never_panics(text in "[\\[\\]{}\",:\\\\u0-9a-f.eE+ -]{0,80}") {
+        agrees(text.as_bytes());
+    }
+
+    #[test]
+    fn a_mutated_message_is_refused_or_read_as_others_read_it(
+        arguments in "[a-z0-9 ]{0,12}",
+        changes in proptest::collection::vec((any::<usize>(), any::<usize>(), any::<u8>()), 0..4),
+    ) {
+        let json = CALL.replacen("SELECT 1", &arguments, 1);
+        agrees(&mutated(json.into_bytes(), &changes));
+    }
+}
