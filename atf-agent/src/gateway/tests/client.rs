@@ -1,6 +1,6 @@
 //! A client: HTTP/1.1 over a run's socket, by hyper or by hand.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream as PlainStream;
 use std::path::Path;
 use std::time::Duration;
@@ -48,7 +48,15 @@ pub(crate) struct Client(SendRequest<Full<Bytes>>);
 
 impl Client {
     pub(crate) async fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).await.unwrap();
+        let stream = loop {
+            match UnixStream::connect(socket).await {
+                // The backlog is full; a connection that does not wait is refused (unix(7)).
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                connected => break connected.unwrap(),
+            }
+        };
         let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         // Its end shows in the next request.
         tokio::spawn(async move { connection.await.ok() });

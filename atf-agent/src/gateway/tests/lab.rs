@@ -1,8 +1,8 @@
 //! A gateway on real sockets in a directory of its own, between doubles of its neighbours.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -56,6 +56,13 @@ pub(crate) struct LabRun {
     pub(crate) token: String,
 }
 
+/// One key for all labs of this process: making one takes longer than a test.
+fn minter() -> Minter {
+    static KEY: OnceLock<Vec<u8>> = OnceLock::new();
+    let key = KEY.get_or_init(|| Minter::generate().unwrap().pkcs8());
+    Minter::from_pkcs8(key).unwrap()
+}
+
 /// The prompt of every run of the lab.
 pub(crate) fn prompt() -> Digest {
     Digest::of(b"be honest")
@@ -75,7 +82,7 @@ impl Lab {
         for process in ["authority", "recorder", "executor", "gateway"] {
             std::fs::create_dir_all(places.runtime(process)).unwrap();
         }
-        let minter = Minter::generate().unwrap();
+        let minter = minter();
         std::fs::write(places.jwks(), minter.jwks()).unwrap();
         let authority = AuthorityDouble::start(&places.authority_socket());
         let recorder = RecorderDouble::start(&places.recorder_socket());
