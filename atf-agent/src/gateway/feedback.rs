@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Gateway;
 use super::account::Asked;
 use super::clock as kernel;
+use super::kernel_side::KernelFault;
 use super::runs::LiveRun;
 use crate::audit::Event;
 use crate::call::{DecisionId, Reason, Refusal, Step, Untrusted};
@@ -14,7 +15,8 @@ use crate::call::{DecisionId, Reason, Refusal, Step, Untrusted};
 /// A seal as it was written, to be recorded.
 pub(super) struct Seal {
     decided_boot_ns: u64,
-    written_boot_ns: u64,
+    /// Why the kernel does not have it, or since when it does.
+    written_boot_ns: Result<u64, KernelFault>,
     count: u64,
 }
 
@@ -65,13 +67,18 @@ pub(super) async fn tell(
         gateway.recorder.note(finding).await;
     }
     if let Some(seal) = seal {
+        let mut why = format!("{} refusals, the last {}", seal.count, refusal.reason);
+        let written_boot_ns = seal.written_boot_ns.unwrap_or_else(|error| {
+            why = format!("{why}; sealed in the gateway alone: {error}");
+            0
+        });
         let sealed = Event::Sealed {
             run: run.entry.run,
             cgroup: run.entry.cgroup,
             decision: Some(decision),
             decided_boot_ns: seal.decided_boot_ns,
-            written_boot_ns: seal.written_boot_ns,
-            why: format!("{} refusals, the last {}", seal.count, refusal.reason),
+            written_boot_ns,
+            why,
         };
         gateway.recorder.note(sealed).await;
     }
@@ -105,18 +112,22 @@ pub(super) fn release(gateway: &Gateway, run: &LiveRun) -> Result<(), Untrusted>
 /// Sees to it that a run that is sealed here has its entry in the kernel.
 pub(super) fn seal_in_kernel(gateway: &Gateway, run: &LiveRun) {
     let has_entry = (gateway.kernel.sealed)(run.entry.cgroup).unwrap_or(false);
-    if !has_entry {
-        seal_at(gateway, run, kernel::boot_ns());
+    if has_entry {
+        return;
+    }
+    if let Err(error) = seal_at(gateway, run, kernel::boot_ns()) {
+        tracing::error!(run = %run.entry.run, %error, "still sealed in the gateway alone");
     }
 }
 
-/// Writes the entry; when the kernel has it, boot clock, nanoseconds. A failure leaves the run
+/// Writes the entry; since when the kernel has it, boot clock, nanoseconds. A failure leaves the run
 /// sealed in the gateway, and each of its further calls tries again.
-fn seal_at(gateway: &Gateway, run: &LiveRun, decided_boot_ns: u64) -> u64 {
-    if let Err(error) = (gateway.kernel.seal)((run.entry.cgroup, decided_boot_ns)) {
-        tracing::error!(run = %run.entry.run, %error, "the seal is not in the kernel");
-    }
-    kernel::boot_ns()
+fn seal_at(gateway: &Gateway, run: &LiveRun, decided_boot_ns: u64) -> Result<u64, KernelFault> {
+    (gateway.kernel.seal)((run.entry.cgroup, decided_boot_ns))
+        .map(|()| kernel::boot_ns())
+        .inspect_err(|error| {
+            tracing::error!(run = %run.entry.run, %error, "the seal is not in the kernel");
+        })
 }
 
 /// Whether a refusal speaks against the run. What ATF itself could not do does not.

@@ -93,7 +93,7 @@ async fn live(
     let recorded = after::record_outcome(gateway, &permit, &outcome).await;
     after::settle(permit, &outcome);
     recorded?;
-    Ok(Answer::result(&id, &*result?))
+    result.map(|result| Answer::result(&id, &result))
 }
 
 /// A step said no: the run is sealed when it was one no too many, then the log learns all, then the

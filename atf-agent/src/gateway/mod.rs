@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -125,6 +126,7 @@ pub async fn serve(
     let mut stop = signal(SignalKind::terminate()).map_err(GatewayError::Signals)?;
     let mut reload = signal(SignalKind::hangup()).map_err(GatewayError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(GatewayError::Signals)?;
+    raise_descriptors();
     let gateway = Arc::new(Gateway::new(places, ids, settings, profile, kernel)?);
     let mut tasks = gateway.start()?;
     loop {
@@ -229,6 +231,15 @@ impl Gateway {
             },
             now_unix_ns,
         }
+    }
+}
+
+/// Each connection of each run is a descriptor: as many as the hard limit allows.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open descriptors stays as it is");
     }
 }
 

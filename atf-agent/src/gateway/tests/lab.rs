@@ -32,21 +32,12 @@ pub(crate) struct Lab {
 }
 
 /// What a test may want otherwise.
+#[derive(Default)]
 pub(crate) struct Wanted {
     pub(crate) settings: Settings,
     pub(crate) patience: Patience,
     /// `None` when the kernel has layer B, else the agents' cgroup.
     pub(crate) agents_dir: Option<PathBuf>,
-}
-
-impl Default for Wanted {
-    fn default() -> Self {
-        Self {
-            settings: Settings::default(),
-            patience: Patience::default(),
-            agents_dir: None,
-        }
-    }
 }
 
 /// A live run of the lab.

@@ -186,7 +186,7 @@ async fn check(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_step_refuses_with_its_reason_and_its_face() {
+async fn token_schema_and_sql_refusals_have_their_reason_and_their_face() {
     let own = |_: &Lab, _: &LabRun| None;
     for (name, tools, body, expected) in [
         (
@@ -226,9 +226,18 @@ async fn each_step_refuses_with_its_reason_and_its_face() {
             tool_call(ADJUST, &json!({})),
             tool(Step::Schema, Reason::SchemaArguments),
         ),
+    ] {
+        check(name, tools, &body, own, expected).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_and_message_refusals_have_their_reason_and_their_face() {
+    let own = |_: &Lab, _: &LabRun| None;
+    for (name, tools, body, expected) in [
         (
             "an amount over the cap of a call",
-            &[ADJUST],
+            &[ADJUST][..],
             adjust(50_001),
             tool(Step::Policy, Reason::CapExceeded),
         ),

@@ -126,6 +126,28 @@ async fn a_caller_that_the_kernel_does_not_vouch_for_is_closed_and_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_of_another_uid_is_closed_and_found() {
+    let lab = Lab::start(Wanted::default()).await;
+    let uid = rustix::process::geteuid().as_raw() + 1;
+    let run = lab.run_of(RunId::random(), CgroupId(1), uid, &[]);
+    let own = lab.run(&[]);
+    let ping = b"POST /mcp HTTP/1.1\r\n\r\n".to_vec();
+    let patience = std::time::Duration::from_secs(5);
+    let served = raw(&own.socket, ping.clone(), patience).await;
+    assert!(served.starts_with("HTTP/1.1 403 "), "the control: {served}");
+    assert_eq!(raw(&run.socket, ping, patience).await, "");
+    let finding = lab.until("the finding", |lab| {
+        lab.events().into_iter().find_map(|event| match event {
+            Event::Finding { run, detail, .. } => Some((run, detail)),
+            _ => None,
+        })
+    });
+    let (found, detail) = finding.await;
+    assert_eq!(found, Some(run.entry.run));
+    assert!(detail.raw().contains("uid"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_lease_is_renewed_ahead_of_its_end() {
     let lab = Lab::start(Wanted::default()).await;
     let until = || lab.kernel.until_boot_ms.load(Ordering::SeqCst);
