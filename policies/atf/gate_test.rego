@@ -1,4 +1,4 @@
-# Runs under `opa test policies/` too.
+# Runs under `opa test policies/atf policies/data.json` too.
 package atf.gate_test
 
 import rego.v1

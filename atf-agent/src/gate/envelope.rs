@@ -70,18 +70,16 @@ pub(super) fn case_variant(json: &str, known: &[&str]) -> Option<String> {
     #[derive(Deserialize)]
     struct Names<'a>(#[serde(borrow)] std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>);
     let names: Names<'_> = serde_json::from_str(json).ok()?;
-    let folded = |name: &str| -> String {
-        let fold = |c: char| match c {
-            '\u{17f}' => 's',
-            '\u{212a}' => 'k',
-            c => c.to_ascii_lowercase(),
-        };
-        name.chars().map(fold).collect()
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
     };
+    let alike = |a: &str, b: &str| a.chars().map(fold).eq(b.chars().map(fold));
     let is_variant = |name: &str| {
         known
             .iter()
-            .any(|known| name != *known && folded(name) == folded(known))
+            .any(|known| name != *known && alike(name, known))
     };
     names
         .0

@@ -204,6 +204,42 @@ fn each_attack_is_refused_by_its_step() {
     }
 }
 
+/// The control of the two rows with SQL. It needs the real rules: a placeholder denies all.
+#[test]
+fn an_honest_select_is_allowed() {
+    let select = "SELECT id, amount_cents FROM ledger_entries WHERE id = 1 LIMIT 10";
+    let found = Attempt::query(select).decide(&Gate::shipped());
+    assert!(found.is_ok(), "{found:?}");
+}
+
+/// A double that is whole satisfies `integer` (JSON Schema 2020-12 section 6.1.1).
+#[test]
+fn an_amount_in_another_spelling_of_the_number_gets_no_more_than_the_number() {
+    let gate = Gate::shipped();
+    for (amount, reserved) in [
+        ("100", Some(100)),
+        ("100.0", Some(100)),
+        ("1e2", Some(100)),
+        ("6e4", None),
+    ] {
+        let attempt = Attempt::with(|a| {
+            a.arguments = format!(r#"{{"entry_id":1,"amount_cents":{amount},"reason":"x"}}"#);
+        });
+        let found = attempt.decide(&gate).ok();
+        let cents = found.map(|judged| judged.obligations().reserve_cents);
+        assert_eq!(cents, reserved, "{amount}");
+    }
+}
+
+#[test]
+fn the_rules_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Verifier>();
+    shared::<Pins>();
+    shared::<Policy>();
+    shared::<Caps>();
+}
+
 fn terms() -> Terms {
     Terms {
         decision: DecisionId::random(),
