@@ -48,6 +48,7 @@ async fn live(
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
     account.learn(|call| authenticated.describe(call));
     if let Some(result) = mcp::result(&authenticated, &rules.pins) {
+        account.decided();
         if mcp::tells(authenticated.method()) {
             after::record(gateway, account.event(Verdict::Allowed)).await?;
         }

@@ -9,6 +9,7 @@ mod caller;
 mod clients;
 mod clock;
 mod connections;
+mod error;
 mod feedback;
 mod headers;
 mod http;
@@ -26,8 +27,6 @@ mod settings;
 mod tests;
 
 use std::fs;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -39,52 +38,15 @@ use tokio::task::JoinSet;
 
 use crate::audit::Event;
 use crate::call::{Refusal, RunId, Step};
-use crate::gate::{Counters, Facts, Limits, PinError, PolicyError};
-use crate::identity::{IdentityError, SigningKey, Verifier};
+use crate::gate::{Counters, Facts, Limits};
+use crate::identity::{SigningKey, Verifier};
 use crate::state::Caps;
 use crate::wire::{Ids, Places};
 
+pub use error::GatewayError;
 pub use kernel_side::{KernelFault, KernelSide};
 pub use keys::TokenProfile;
 pub use settings::Settings;
-
-/// Why the gateway does not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// The agents' cgroup cannot be named as the kernel names it.
-    #[error("the agents' cgroup {path} is not found: {error}; is the enforcer up?")]
-    Agents {
-        /// Its directory.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The policy is refused.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    /// A tool's pin is refused.
-    #[error(transparent)]
-    Pins(#[from] PinError),
-    /// No permit key.
-    #[error("no permit key: {0}")]
-    Key(#[from] IdentityError),
-    /// The public permit key cannot be written.
-    #[error(
-        "cannot write the public permit key {path}: {error}; the directory must be the gateway's"
-    )]
-    PermitKey {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// No signal can be waited for.
-    #[error("cannot wait for signals: {0}")]
-    Signals(io::Error),
-    /// One of the tasks that never end has ended.
-    #[error("a part of the gateway that never ends has ended: {0}")]
-    Ended(String),
-}
 
 /// How long calls under way may take to end after SIGTERM: what the executor has, at most.
 const DRAIN_MAX: Duration = Duration::from_secs(10);

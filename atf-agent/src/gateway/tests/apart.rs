@@ -4,17 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::client::{Client, post, request, tool_call};
+use super::client::{ADJUST, Client, adjust, post, request};
 use super::doubles::Mood;
 use super::lab::{Lab, LabRun, Wanted};
 use crate::audit::Event;
-
-const ADJUST: &str = "ledger.adjust";
-
-fn adjust() -> String {
-    let arguments = json!({"entry_id": 1, "amount_cents": 5, "reason": "r"});
-    tool_call(ADJUST, &arguments)
-}
 
 /// Starts a call of `run` and waits until the executor has it.
 async fn under_way(lab: &Lab, run: &LabRun) -> tokio::task::JoinHandle<String> {
@@ -23,7 +16,7 @@ async fn under_way(lab: &Lab, run: &LabRun) -> tokio::task::JoinHandle<String> {
     let before = acts();
     let call = tokio::spawn(async move {
         let mut client = Client::connect(&socket).await;
-        let got = client.post(&adjust(), &[("authorization", &bearer)]).await;
+        let got = client.post(&adjust(5), &[("authorization", &bearer)]).await;
         got.map_or_else(|error| error.to_string(), |got| got.reason())
     });
     lab.until("the act", |_| (acts() > before).then_some(()))

@@ -115,6 +115,15 @@ pub(crate) fn tool_call(tool: &str, arguments: &Value) -> String {
     .to_string()
 }
 
+/// The tool of most rows.
+pub(crate) const ADJUST: &str = "ledger.adjust";
+
+/// An adjustment by this many cents.
+pub(crate) fn adjust(cents: u64) -> String {
+    let arguments = json!({"entry_id": 1, "amount_cents": cents, "reason": "r"});
+    tool_call(ADJUST, &arguments)
+}
+
 /// A request of another method.
 pub(crate) fn request(method: &str, params: &Value) -> String {
     json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).to_string()

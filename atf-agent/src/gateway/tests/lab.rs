@@ -11,7 +11,7 @@ use super::super::http::Patience;
 use super::super::{Gateway, Settings, TokenProfile};
 use super::doubles::{AuthorityDouble, ExecutorDouble, RecorderDouble};
 use super::kernel::KernelInMemory;
-use crate::audit::Event;
+use crate::audit::{Call, Event, Outcome, Verdict};
 use crate::call::{CgroupId, Digest, RunId};
 use crate::identity::{Claims, Context, Entitlements, Minter};
 use crate::wire::{Ids, Places, Registry, RegistryAck, RunEntry};
@@ -187,6 +187,27 @@ impl Lab {
             .iter()
             .filter(|e| !matches!(e, Event::Started { .. }));
         told.cloned().collect()
+    }
+
+    /// The only decision in the log.
+    #[track_caller]
+    pub(crate) fn decided(&self) -> (Call, Verdict) {
+        let decided = |event| match event {
+            Event::Decided { call, verdict } => Some((*call, verdict)),
+            _ => None,
+        };
+        let mut all: Vec<_> = self.events().into_iter().filter_map(decided).collect();
+        assert_eq!(all.len(), 1, "{all:#?}");
+        all.remove(0)
+    }
+
+    /// What became of the permits.
+    pub(crate) fn outcomes(&self) -> Vec<Outcome> {
+        let settled = |event| match event {
+            Event::Settled { outcome, .. } => Some(outcome),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(settled).collect()
     }
 
     /// Waits until `found` gives something; the calls run detached from their connections.

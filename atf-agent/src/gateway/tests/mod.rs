@@ -1,5 +1,6 @@
 //! The gateway on real sockets. Its neighbours are doubles that say so; the gate is the real one.
 
+mod acting;
 mod apart;
 mod callers;
 mod client;

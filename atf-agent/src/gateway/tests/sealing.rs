@@ -5,18 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::clock::boot_ns;
-use super::client::{Client, post, request, tool_call};
+use super::client::{ADJUST, Client, adjust, post, request};
 use super::lab::{Lab, LabRun, Wanted};
 use crate::audit::Event;
 use crate::call::Reason;
 use crate::wire::{Registry, RegistryAck};
-
-const ADJUST: &str = "ledger.adjust";
-
-fn adjust(cents: u64) -> String {
-    let arguments = json!({"entry_id": 1, "amount_cents": cents, "reason": "r"});
-    tool_call(ADJUST, &arguments)
-}
 
 /// A call that the policy refuses; the answer may be lost with the connection.
 async fn refused(run: &LabRun) {
