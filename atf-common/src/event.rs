@@ -10,7 +10,7 @@ pub struct Event {
     pub run: u64,
     /// The process (`tgid`) for process hooks, 0 for packet hooks.
     pub pid: u32,
-    /// Its effective uid.
+    /// Its real uid, 0 for packet hooks.
     pub uid: u32,
     /// Number of a [`crate::vector::Vector`].
     pub vector: u32,
@@ -18,9 +18,10 @@ pub struct Event {
     pub denial: u32,
     /// Socket family, where the hook has one.
     pub family: u32,
-    /// Socket type or destination port, by vector, where the hook has one.
+    /// Socket type (`sock_create`, `socket_create`), destination port (`connect`, `sendmsg`,
+    /// `bind`) or EtherType (`egress`, `ingress`), else 0.
     pub detail: u32,
-    /// The process's command name, zero-terminated.
+    /// The process's command name, zero-terminated; empty for packet hooks.
     pub comm: [u8; 16],
     /// Denials of this run and vector that were suppressed since its last event.
     pub suppressed: u64,

@@ -19,6 +19,7 @@ pub struct Run {
 #[repr(C)]
 pub struct State {
     /// Boot clock, nanoseconds, when a program first saw the run's DENY entry; 0 while it has not.
+    /// Void when it is not later than the run's [`Release`].
     pub latched_boot_ns: u64,
     /// What the programs counted, by the vector's number.
     pub vectors: [VectorState; crate::vector::VECTORS],
@@ -38,8 +39,10 @@ pub struct VectorState {
     pub suppressed: u64,
     /// Denials that a full ring lost.
     pub dropped: u64,
-    /// The limiter's memory: boot clock, nanoseconds, of the last event.
-    pub last_event_boot_ns: u64,
+    /// The limiter's memory: boot clock, nanoseconds, at which its budget is whole again.
+    pub whole_boot_ns: u64,
+    /// How many of `suppressed` an event in the ring has already told of.
+    pub suppressed_told: u64,
 }
 
 /// Value of `DENY`, by cgroup id. Written by the gateway alone. An entry seals the run, whatever
@@ -49,6 +52,15 @@ pub struct VectorState {
 pub struct Deny {
     /// Boot clock, nanoseconds, of the decision that sealed the run.
     pub decided_boot_ns: u64,
+}
+
+/// Value of `RELEASES`, by cgroup id. Written by the authority alone: it lifts a latch without
+/// writing the `STATES` entry, whose counters move all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Release {
+    /// Boot clock, nanoseconds: a latch that is not later is void.
+    pub released_boot_ns: u64,
 }
 
 /// The only value of `LEASE`. Written by the gateway alone.
@@ -76,7 +88,7 @@ pub struct Stamp {
     pub run: u64,
     /// The process (`tgid`), for the log.
     pub pid: u32,
-    /// Its effective uid.
+    /// Its real uid.
     pub uid: u32,
 }
 
@@ -90,17 +102,21 @@ pub struct Config {
     pub level: u32,
     /// [`crate::ABI_VERSION`].
     pub abi: u32,
+    /// Which programs were attached, one bit each, so that a missing one cannot pass for a kernel
+    /// that never had it.
+    pub programs: u64,
 }
 
 const _: () = {
     assert!(size_of::<Run>() == 24);
-    assert!(size_of::<VectorState>() == 48);
-    assert!(size_of::<State>() == 8 + 48 * crate::vector::VECTORS);
+    assert!(size_of::<VectorState>() == 56);
+    assert!(size_of::<State>() == 8 + 56 * crate::vector::VECTORS);
     assert!(size_of::<Deny>() == 8);
+    assert!(size_of::<Release>() == 8);
     assert!(size_of::<Lease>() == 8);
     assert!(size_of::<Mark>() == 8);
     assert!(size_of::<Stamp>() == 16);
-    assert!(size_of::<Config>() == 16);
+    assert!(size_of::<Config>() == 24);
 };
 
 #[cfg(feature = "user")]
@@ -109,12 +125,16 @@ const _: () = {
     reason = "the Pod lines are one of the places where unsafe may live"
 )]
 mod pod {
-    // SAFETY (all): `repr(C)`, integers only, and no padding, as the size assertions show.
+    // SAFETY: `repr(C)`, integers only, and no padding, as the size assertions show.
     unsafe impl aya::Pod for super::Run {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::State {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Deny {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::VectorState {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Release {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Lease {}
     // SAFETY: as above.

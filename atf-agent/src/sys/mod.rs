@@ -1,3 +1,5 @@
 //! sys
 
+pub mod bpf;
+pub mod canary;
 pub mod peer;

@@ -1,0 +1,147 @@
+//! What this kernel can hold, found by loading the real programs. Nothing is attached to the
+//! agents' cgroup, nothing is pinned.
+
+use serde::{Deserialize, Serialize};
+
+use super::attach::Loaded;
+use super::cage::Cage;
+use super::matrix::{self, Row};
+use super::object::Object;
+use super::programs::{self, Kind, PROGRAMS};
+use super::{Posture, canary};
+
+/// The feature that makes the difference between CORE and FULL: LSM programs load and are called.
+pub(super) const BPF_LSM: &str = "bpf_lsm";
+
+/// One thing that the kernel has, or has not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// The program's name, or `bpf_lsm`: LSM programs do not only load but are called.
+    pub name: String,
+    /// Whether it is there.
+    pub present: bool,
+    /// What the kernel said when it is not; empty when it is.
+    pub why: String,
+}
+
+/// What `atf doctor` says of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// What follows from the features.
+    pub posture: Posture,
+    /// The kernel's release, `uname -r`.
+    pub kernel: String,
+    /// Everything that was looked for.
+    pub features: Vec<Feature>,
+    /// The attempts that the cage does not close here.
+    pub not_covered: Vec<Row>,
+}
+
+/// Loads every program once, and says what that means.
+pub fn probe(cage: &Cage) -> Report {
+    let found = match Object::open(None) {
+        Ok(mut object) => Found::load(cage, &mut object),
+        Err(error) => Found::nothing(&error.to_string()),
+    };
+    let posture = found.posture();
+    Report {
+        posture,
+        kernel: release(),
+        not_covered: matrix::not_covered(&found.features),
+        features: found.features,
+    }
+}
+
+/// The kernel's release.
+pub(super) fn release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// What loaded.
+pub(super) struct Found {
+    pub(super) loaded: Vec<Loaded>,
+    pub(super) features: Vec<Feature>,
+}
+
+impl Found {
+    /// Loads every program of the object.
+    pub(super) fn load(cage: &Cage, object: &mut Object) -> Self {
+        let mut found = Self {
+            loaded: Vec::new(),
+            features: Vec::new(),
+        };
+        for program in &PROGRAMS {
+            let why = match object.load(program) {
+                Ok(fd) => {
+                    found.loaded.push(Loaded { program, fd });
+                    String::new()
+                }
+                Err(why) => why,
+            };
+            found.tell(program.name, why);
+        }
+        let why = found.why_no_lsm(cage);
+        found.tell(BPF_LSM, why);
+        found
+    }
+
+    fn nothing(why: &str) -> Self {
+        let mut found = Self {
+            loaded: Vec::new(),
+            features: Vec::new(),
+        };
+        for name in PROGRAMS.iter().map(|program| program.name).chain([BPF_LSM]) {
+            found.tell(name, why.to_owned());
+        }
+        found
+    }
+
+    /// The posture that the features make.
+    pub(super) fn posture(&self) -> Posture {
+        let lsm = self.has(BPF_LSM);
+        programs::posture(|program| self.has(program.name) && (program.kind != Kind::Lsm || lsm))
+    }
+
+    /// What stands between this kernel and FULL.
+    pub(super) fn lacking(&self) -> String {
+        let lacking = self.features.iter().filter(|feature| !feature.present);
+        let lacking = lacking.map(|feature| format!("{} ({})", feature.name, feature.why));
+        lacking.collect::<Vec<_>>().join(", ")
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.features
+            .iter()
+            .any(|feature| feature.name == name && feature.present)
+    }
+
+    fn tell(&mut self, name: &str, why: String) {
+        let present = why.is_empty();
+        self.features.push(Feature {
+            name: name.to_owned(),
+            present,
+            why,
+        });
+    }
+
+    /// Why LSM programs are of no use here; empty when they are.
+    fn why_no_lsm(&self, cage: &Cage) -> String {
+        let hook = self
+            .loaded
+            .iter()
+            .find(|loaded| loaded.program.name == "socket_create");
+        let Some(hook) = hook else {
+            return "LSM programs do not load".to_owned();
+        };
+        match canary::lsm_enforces(cage, hook) {
+            Ok(true) => String::new(),
+            Ok(false) => "LSM programs are never called; boot with bpf in lsm=".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+}

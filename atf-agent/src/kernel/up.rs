@@ -1,0 +1,121 @@
+//! `atf enforcer up`: load, attach, pin at once, prove. Nothing is left running that could die.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use atf_common::records::{Config, Deny, Run, State};
+use rustix::fs::{FlockOperation, flock};
+
+use super::attach::{self, Loaded};
+use super::cage::{Cage, KEEP};
+use super::error::KernelError;
+use super::object::Object;
+use super::probe::Found;
+use super::programs::{Kind, Program, bit};
+use super::proof::{Proof, prove};
+use super::{Posture, canary, maps, pins};
+use crate::wire::Ids;
+
+/// How long the kernel may take to let go of a replaced link: some RCU grace periods, which are
+/// milliseconds each, and far more on a busy host.
+const LET_GO_MAX: Duration = Duration::from_secs(5);
+const LET_GO_POLL: Duration = Duration::from_millis(10);
+
+/// Puts the cage up, or repairs it: the maps are kept, so that no run and no seal is forgotten.
+/// When the cage stands already, proves it and changes nothing but the owners of the pins.
+///
+/// # Errors
+/// When the kernel holds less than the configuration demands, or what was put up does not hold.
+/// Then what this call attached is gone again.
+pub fn up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
+    pins::ensure_dir(cage, ids)?;
+    let lock = fs::File::open(&cage.pin_dir).map_err(KernelError::doing("open", &cage.pin_dir))?;
+    flock(&lock, FlockOperation::LockExclusive)
+        .map_err(KernelError::doing("lock", &cage.pin_dir))?;
+    pins::own(cage, ids)?;
+    if let Ok(proof) = prove(cage) {
+        return Ok(proof);
+    }
+    let fresh = !cage.links_dir().exists();
+    let done = put_up(cage, ids);
+    if done.is_err() {
+        let undone = if fresh {
+            super::down(cage)
+        } else {
+            attach::discard(cage)
+        };
+        if let Err(error) = undone {
+            tracing::error!(%error, "could not take down what was put up in part");
+        }
+    }
+    done
+}
+
+fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
+    let keep = cage.agents_dir.join(KEEP);
+    fs::create_dir_all(&keep).map_err(KernelError::doing("make", &keep))?;
+    refuse_other_version(cage)?;
+    let mut object = Object::open(Some(&cage.pin_dir))?;
+    let found = Found::load(cage, &mut object);
+    let posture = found.posture();
+    if posture == Posture::Refuse || posture < cage.posture {
+        let (wanted, lacking) = (cage.posture.max(Posture::Core), found.lacking());
+        return Err(KernelError::Posture {
+            found: posture,
+            wanted,
+            lacking,
+        });
+    }
+    let chosen: Vec<Loaded> = found
+        .loaded
+        .into_iter()
+        .filter(|loaded| loaded.program.kind != Kind::Lsm || posture == Posture::Full)
+        .collect();
+    let programs: Vec<&Program> = chosen.iter().map(|loaded| loaded.program).collect();
+    object.configure(Config {
+        agents: cage.agents_id()?.0,
+        level: cage.level,
+        abi: atf_common::ABI_VERSION,
+        programs: programs
+            .iter()
+            .map(|program| bit(program))
+            .fold(0, |all, one| all | one),
+    })?;
+    pins::pin_maps(cage, ids, &object)?;
+    attach::attach(cage, &cage.open_agents()?, &chosen)?;
+    canary::fly(cage, &object, &programs)?;
+    attach::settle(cage)?;
+    pins::pin_config(cage, ids, &object)?;
+    prove_soon(cage)
+}
+
+/// The proof, once the kernel has let go of the links that were replaced: it does that some time
+/// after their last pin is gone.
+fn prove_soon(cage: &Cage) -> Result<Proof, KernelError> {
+    let until = Instant::now() + LET_GO_MAX;
+    loop {
+        let proof = prove(cage);
+        if proof.is_ok() || Instant::now() > until {
+            return proof;
+        }
+        sleep(LET_GO_POLL);
+    }
+}
+
+/// Maps of another layout would be read wrongly by these programs.
+fn refuse_other_version(cage: &Cage) -> Result<(), KernelError> {
+    let path = &cage.pin_dir;
+    let checks = [
+        maps::is_hash_of::<Run>(path, "RUNS"),
+        maps::is_hash_of::<State>(path, "STATES"),
+        maps::is_hash_of::<Deny>(path, "DENY"),
+    ];
+    for check in checks {
+        check.map_err(|found| KernelError::Version {
+            path: path.clone(),
+            found,
+        })?;
+    }
+    Ok(())
+}

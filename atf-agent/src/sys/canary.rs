@@ -1,0 +1,208 @@
+//! A process that enters a cgroup, tries a few operations there, tells the outcome and ends.
+
+#![allow(unsafe_code, reason = "the room for system calls")]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Most attempts of one canary: their outcomes must fit into a pipe without a reader.
+pub const ATTEMPTS_MAX: usize = 64;
+
+/// Bytes of a name in a `sockaddr_un`, without the end of a path.
+const UNIX_NAME_MAX: usize = 107;
+
+/// One operation to try: make a socket, and perhaps use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    family: i32,
+    kind: i32,
+    protocol: i32,
+    then: Then,
+    /// A socket address, byte for byte as the kernel takes it.
+    address: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Nothing,
+    Connect,
+    Send,
+    Bind,
+}
+
+impl Attempt {
+    /// Make a socket: `AF_*`, `SOCK_*`, protocol.
+    pub fn socket(family: i32, kind: i32, protocol: i32) -> Self {
+        Self {
+            family,
+            kind,
+            protocol,
+            then: Then::Nothing,
+            address: Vec::new(),
+        }
+    }
+
+    /// Connect a socket of this `SOCK_*` kind.
+    pub fn connect(kind: i32, to: SocketAddr) -> Self {
+        Self::with_address(kind, Then::Connect, to)
+    }
+
+    /// Send one byte to an address, from a socket of this `SOCK_*` kind that is not connected.
+    pub fn send(kind: i32, to: SocketAddr) -> Self {
+        Self::with_address(kind, Then::Send, to)
+    }
+
+    /// Bind a TCP socket.
+    pub fn bind(to: SocketAddr) -> Self {
+        Self::with_address(libc::SOCK_STREAM, Then::Bind, to)
+    }
+
+    /// Connect a unix stream socket: to a path or, when the name begins with a zero byte, to an
+    /// abstract name. A name that is longer than an address (107 bytes) is cut.
+    pub fn connect_unix(name: &[u8]) -> Self {
+        Self::unix(libc::SOCK_STREAM, Then::Connect, name)
+    }
+
+    /// Send one byte from a unix datagram socket; the name is as for [`Attempt::connect_unix`].
+    pub fn send_unix(name: &[u8]) -> Self {
+        Self::unix(libc::SOCK_DGRAM, Then::Send, name)
+    }
+
+    fn unix(kind: i32, then: Then, name: &[u8]) -> Self {
+        let mut address = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
+        address.extend(name.iter().take(UNIX_NAME_MAX));
+        if name.first() != Some(&0) {
+            address.push(0);
+        }
+        Self {
+            then,
+            address,
+            ..Self::socket(libc::AF_UNIX, kind, 0)
+        }
+    }
+
+    fn with_address(kind: i32, then: Then, to: SocketAddr) -> Self {
+        let family = if to.is_ipv4() {
+            libc::AF_INET
+        } else {
+            libc::AF_INET6
+        };
+        let mut address = (family as u16).to_ne_bytes().to_vec();
+        address.extend(to.port().to_be_bytes());
+        match to {
+            SocketAddr::V4(to) => {
+                address.extend(to.ip().octets());
+                address.extend([0; 8]);
+            }
+            SocketAddr::V6(to) => {
+                address.extend(to.flowinfo().to_be_bytes());
+                address.extend(to.ip().octets());
+                address.extend(to.scope_id().to_ne_bytes());
+            }
+        }
+        Self {
+            then,
+            address,
+            ..Self::socket(family, kind, 0)
+        }
+    }
+}
+
+/// Forks a process into the cgroup whose `cgroup.procs` is given and makes it try `attempts`, in
+/// order. Gives the error number of each, 0 for success.
+///
+/// # Errors
+/// When there is no process, or it cannot enter the cgroup.
+pub fn try_in(procs: &File, attempts: &[Attempt]) -> io::Result<Vec<i32>> {
+    let attempts = &attempts[..attempts.len().min(ATTEMPTS_MAX)];
+    let (mut reader, writer) = pipe()?;
+    // SAFETY: the child makes system calls alone, none of which allocates or locks, and ends.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => in_child(procs.as_raw_fd(), writer.as_raw_fd(), attempts),
+        _ => drop(writer),
+    }
+    let mut said = Vec::new();
+    let read = reader.read_to_end(&mut said);
+    let mut status = 0;
+    // SAFETY: our own child, waited for once.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    read?;
+    let outcomes: Vec<i32> = said
+        .chunks_exact(4)
+        .map(|word| i32::from_ne_bytes([word[0], word[1], word[2], word[3]]))
+        .collect();
+    match outcomes.split_first() {
+        Some((0, rest)) if rest.len() == attempts.len() => Ok(rest.to_vec()),
+        Some((errno, [])) => Err(io::Error::from_raw_os_error(*errno)),
+        _ => Err(io::Error::other(
+            "the canary died before it had tried everything",
+        )),
+    }
+}
+
+/// What the child does. The first word that it writes is the outcome of entering the cgroup.
+fn in_child(procs: RawFd, out: RawFd, attempts: &[Attempt]) -> ! {
+    // SAFETY: system calls on descriptors that are open and buffers that are ours.
+    unsafe {
+        let entered = libc::write(procs, c"0".as_ptr().cast(), 1);
+        let errno = if entered == 1 {
+            0
+        } else {
+            *libc::__errno_location()
+        };
+        tell(out, errno);
+        if errno == 0 {
+            for attempt in attempts {
+                tell(out, outcome(attempt));
+            }
+        }
+        libc::_exit(0)
+    }
+}
+
+/// # Safety
+/// `out` must be open.
+unsafe fn tell(out: RawFd, errno: i32) {
+    // SAFETY: four bytes of ours; a pipe takes them whole. A failure shows as a missing word.
+    unsafe { libc::write(out, (&raw const errno).cast(), 4) };
+}
+
+fn outcome(attempt: &Attempt) -> i32 {
+    let address = attempt.address.as_ptr().cast::<libc::sockaddr>();
+    let length = attempt.address.len() as libc::socklen_t;
+    // SAFETY: system calls on plain numbers, on a descriptor that we made, and on an address whose
+    // length is told.
+    unsafe {
+        let kind = attempt.kind | libc::SOCK_CLOEXEC;
+        let fd = libc::socket(attempt.family, kind, attempt.protocol);
+        if fd < 0 {
+            return *libc::__errno_location();
+        }
+        let done = match attempt.then {
+            Then::Nothing => 0,
+            Then::Connect => libc::connect(fd, address, length) as isize,
+            Then::Bind => libc::bind(fd, address, length) as isize,
+            Then::Send => libc::sendto(fd, c"x".as_ptr().cast(), 1, 0, address, length),
+        };
+        if done < 0 {
+            *libc::__errno_location()
+        } else {
+            0
+        }
+    }
+}
+
+fn pipe() -> io::Result<(File, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors, which are ours once the call succeeds.
+    unsafe {
+        if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((File::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])))
+    }
+}

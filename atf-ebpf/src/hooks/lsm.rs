@@ -1,0 +1,145 @@
+//! Layer B: sockets of every family as they are made, and the peers of unix sockets. Attached to
+//! the agents' cgroup (`lsm_cgroup`), so the answers are 1 and 0 here too.
+
+use core::ffi::c_void;
+
+use atf_common::records::Stamp;
+use atf_common::vector::Vector;
+use atf_common::verdict::Denial;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
+use aya_ebpf::macros::lsm_cgroup;
+use aya_ebpf::programs::LsmContext;
+
+use crate::maps::{MARKS, OWNERS, STAMPS, of_socket, put_on_socket};
+use crate::report::{Actor, Attempt, answer};
+use crate::run;
+
+pub const AF_UNIX: u32 = 1;
+const AF_NETLINK: u32 = 16;
+const SOCK_STREAM: u32 = 1;
+const SOCK_DGRAM: u32 = 2;
+const SOCK_SEQPACKET: u32 = 5;
+/// `getifaddrs` asks it; the others are channels between processes or controls of the kernel.
+const NETLINK_ROUTE: u32 = 0;
+
+/// Where `struct socket` has its `struct sock *sk`: the same on every kernel of the support table.
+/// The verifier types the loaded word by the kernel's own BTF and refuses the program when it is
+/// not a socket, so a kernel with another layout gets no layer B rather than a wrong one.
+const SOCKET_SK_OFFSET: usize = 24;
+
+/// `socket_create(int family, int type, int protocol, int kern)`
+#[lsm_cgroup(hook = "socket_create")]
+pub fn socket_create(ctx: LsmContext) -> i32 {
+    let (family, kind, protocol): (u32, u32, u32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    let kernel_made: u32 = ctx.arg(3);
+    if kernel_made != 0 {
+        return 1;
+    }
+    let run = run::of_current();
+    let verdict = run::live(run).and_then(|()| admitted(family, kind, protocol));
+    answer(create(run, family, kind), verdict)
+}
+
+/// `socket_post_create(struct socket *sock, int family, int type, int protocol, int kern)`: the
+/// socket's owner. Counted only when it fails; `socket_create` has counted the socket.
+#[lsm_cgroup(hook = "socket_post_create")]
+pub fn socket_post_create(ctx: LsmContext) -> i32 {
+    let socket: *const u8 = ctx.arg(0);
+    let (family, kind): (u32, u32) = (ctx.arg(1), ctx.arg(2));
+    let kernel_made: u32 = ctx.arg(4);
+    if kernel_made != 0 {
+        return 1;
+    }
+    let run = run::of_current();
+    if run != run::NOBODY && put_on_socket(&OWNERS, sk(socket), stamp(run)) {
+        return 1;
+    }
+    answer(create(run, family, kind), Err(Denial::HelperFailed))
+}
+
+/// `unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`: `other` is the
+/// listening socket itself, and `newsk` the one that `accept` will return.
+#[lsm_cgroup(hook = "unix_stream_connect")]
+pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
+    let (other, newsk): (*mut c_void, *mut c_void) = (ctx.arg(1), ctx.arg(2));
+    let run = run::of_current();
+    let verdict = run::live(run).and_then(|()| meet(run, other, newsk));
+    answer(unix(run, Vector::UnixStreamConnect), verdict)
+}
+
+/// `unix_may_send(struct socket *sock, struct socket *other)`: datagrams stay within the run.
+#[lsm_cgroup(hook = "unix_may_send")]
+pub fn unix_may_send(ctx: LsmContext) -> i32 {
+    let other: *const u8 = ctx.arg(1);
+    let run = run::of_current();
+    let verdict = run::live(run).and_then(|()| own(run, sk(other)));
+    answer(unix(run, Vector::UnixMaySend), verdict)
+}
+
+#[inline(always)]
+fn admitted(family: u32, kind: u32, protocol: u32) -> Result<(), Denial> {
+    match family {
+        AF_UNIX if matches!(kind, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET) => Ok(()),
+        AF_NETLINK if protocol == NETLINK_ROUTE => Ok(()),
+        _ => Err(Denial::Forbidden),
+    }
+}
+
+/// The run's gateway, which learns from the stamp who is calling, or a socket of the run's own.
+#[inline(always)]
+fn meet(run: u64, other: *mut c_void, newsk: *mut c_void) -> Result<(), Denial> {
+    if of_socket(&MARKS, other).is_some_and(|mark| mark.run == run) {
+        return match put_on_socket(&STAMPS, newsk, stamp(run)) {
+            true => Ok(()),
+            false => Err(Denial::HelperFailed),
+        };
+    }
+    own(run, other)
+}
+
+#[inline(always)]
+fn own(run: u64, other: *mut c_void) -> Result<(), Denial> {
+    match of_socket(&OWNERS, other) {
+        Some(owner) if owner.run == run => Ok(()),
+        _ => Err(Denial::ForeignPeer),
+    }
+}
+
+/// The `struct sock` of a `struct socket`; null when it has none.
+#[inline(always)]
+fn sk(socket: *const u8) -> *mut c_void {
+    // SAFETY: `socket` is an argument of the hook, typed by the verifier, which also makes a read
+    // through a null pointer give zero.
+    unsafe { socket.add(SOCKET_SK_OFFSET).cast::<*mut c_void>().read() }
+}
+
+#[inline(always)]
+fn stamp(run: u64) -> Stamp {
+    Stamp {
+        run,
+        pid: (bpf_get_current_pid_tgid() >> 32) as u32,
+        uid: bpf_get_current_uid_gid() as u32,
+    }
+}
+
+#[inline(always)]
+fn create(run: u64, family: u32, kind: u32) -> Attempt {
+    Attempt {
+        run,
+        vector: Vector::SocketCreate,
+        actor: Actor::Process,
+        family,
+        detail: kind,
+    }
+}
+
+#[inline(always)]
+fn unix(run: u64, vector: Vector) -> Attempt {
+    Attempt {
+        run,
+        vector,
+        actor: Actor::Process,
+        family: AF_UNIX,
+        detail: 0,
+    }
+}

@@ -1,0 +1,35 @@
+//! Packets of sockets that were born in a run. No byte of a packet is read for the decision, so no
+//! header can deceive it.
+
+use atf_common::vector::Vector;
+use aya_ebpf::macros::cgroup_skb;
+use aya_ebpf::programs::SkBuffContext;
+
+use crate::report::{Actor, Attempt, answer};
+use crate::run;
+
+#[cgroup_skb(egress)]
+pub fn egress(ctx: SkBuffContext) -> i32 {
+    forbid(&ctx, Vector::Egress)
+}
+
+#[cgroup_skb(ingress)]
+pub fn ingress(ctx: SkBuffContext) -> i32 {
+    forbid(&ctx, Vector::Ingress)
+}
+
+#[inline(always)]
+fn forbid(ctx: &SkBuffContext, vector: Vector) -> i32 {
+    let skb = ctx.skb.skb;
+    let run = run::of_packet(skb);
+    // SAFETY: the program's context; the kernel lets it read the word.
+    let ethertype = unsafe { (*skb).protocol };
+    let attempt = Attempt {
+        run,
+        vector,
+        actor: Actor::Packet,
+        family: 0,
+        detail: u32::from((ethertype as u16).swap_bytes()),
+    };
+    answer(attempt, run::forbidden(run))
+}

@@ -1,0 +1,160 @@
+//! What the programs leave behind: counters for everything, and an event for each denial that the
+//! limiter lets through. Every denial is in exactly one of `events`, `suppressed` and `dropped`.
+
+use core::arch::asm;
+
+use atf_common::event::Event;
+use atf_common::limits::{EVENT_BURST, EVENT_INTERVAL_NS};
+use atf_common::records::VectorState;
+use atf_common::vector::Vector;
+use atf_common::verdict::Denial;
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
+
+use crate::maps::{EVENTS, LOST, STATES};
+use crate::run::now_boot_ns;
+
+/// What the return value of a cgroup or `lsm_cgroup` program means to the kernel.
+const ALLOW: i32 = 1;
+const DENY: i32 = 0;
+
+/// Who is behind an operation.
+#[derive(Clone, Copy)]
+pub enum Actor {
+    /// The current process.
+    Process,
+    /// A packet: the current process is whoever was interrupted.
+    Packet,
+}
+
+/// One operation, as its hook sees it.
+#[derive(Clone, Copy)]
+pub struct Attempt {
+    pub run: u64,
+    pub vector: Vector,
+    pub actor: Actor,
+    pub family: u32,
+    pub detail: u32,
+}
+
+/// Counts and reports the verdict, and puts it into the kernel's words.
+#[inline(always)]
+#[must_use = "the kernel must be told"]
+pub fn answer(attempt: Attempt, verdict: Result<(), Denial>) -> i32 {
+    match verdict {
+        Ok(()) => {
+            if let Some(counters) = counters(attempt) {
+                // SAFETY: see `counters`.
+                unsafe { add_one(&raw mut (*counters).allowed) }
+            }
+            ALLOW
+        }
+        Err(denial) => {
+            deny(attempt, denial);
+            DENY
+        }
+    }
+}
+
+/// The counters of the run and vector: in its `STATES` entry, else in `LOST`. Never null.
+#[inline(always)]
+fn counters(attempt: Attempt) -> Option<*mut VectorState> {
+    let vector = attempt.vector as usize;
+    if let Some(state) = STATES.get_ptr_mut(attempt.run) {
+        // SAFETY: not null, and the vector's number is a constant below `VECTORS`.
+        return Some(unsafe { &raw mut (*state).vectors[vector] });
+    }
+    LOST.get_ptr_mut(vector as u32)
+}
+
+#[inline(always)]
+fn deny(attempt: Attempt, denial: Denial) {
+    let Some(counters) = counters(attempt) else {
+        return;
+    };
+    let now_boot_ns = now_boot_ns();
+    // SAFETY: see `counters`. The counts are atomic. The limiter's own words are not: two processors
+    // at once may let one event too many through, which is counted like any other.
+    unsafe {
+        add_one(&raw mut (*counters).denied);
+        if !limiter_admits(counters, now_boot_ns) {
+            add_one(&raw mut (*counters).suppressed);
+            return;
+        }
+        let suppressed = (&raw const (*counters).suppressed).read_volatile();
+        let told = (&raw const (*counters).suppressed_told).read_volatile();
+        let silent = suppressed.wrapping_sub(told);
+        if emit(attempt, denial, now_boot_ns, silent) {
+            (&raw mut (*counters).suppressed_told).write_volatile(suppressed);
+            add_one(&raw mut (*counters).events);
+        } else {
+            add_one(&raw mut (*counters).dropped);
+        }
+    }
+}
+
+/// A bucket of `EVENT_BURST` events that gains one each `EVENT_INTERVAL_NS`, kept as the one time
+/// at which it is full again.
+///
+/// # Safety
+/// `counters` must be a value of a map.
+#[inline(always)]
+unsafe fn limiter_admits(counters: *mut VectorState, now_boot_ns: u64) -> bool {
+    const SPREAD_NS: u64 = (EVENT_BURST as u64 - 1) * EVENT_INTERVAL_NS;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let whole = (&raw const (*counters).whole_boot_ns).read_volatile();
+        let whole = if whole > now_boot_ns {
+            whole
+        } else {
+            now_boot_ns
+        };
+        if whole - now_boot_ns > SPREAD_NS {
+            return false;
+        }
+        (&raw mut (*counters).whole_boot_ns).write_volatile(whole + EVENT_INTERVAL_NS);
+    }
+    true
+}
+
+/// Puts one event into the ring. False when the ring is full.
+#[inline(always)]
+fn emit(attempt: Attempt, denial: Denial, now_boot_ns: u64, suppressed: u64) -> bool {
+    let (pid, uid, comm) = match attempt.actor {
+        Actor::Process => (
+            (bpf_get_current_pid_tgid() >> 32) as u32,
+            bpf_get_current_uid_gid() as u32,
+            bpf_get_current_comm().unwrap_or_default(),
+        ),
+        Actor::Packet => (0, 0, [0; 16]),
+    };
+    let Some(mut entry) = EVENTS.reserve(0) else {
+        return false;
+    };
+    entry.write(Event {
+        boot_ns: now_boot_ns,
+        run: attempt.run,
+        pid,
+        uid,
+        vector: attempt.vector as u32,
+        denial: denial as u32,
+        family: attempt.family,
+        detail: attempt.detail,
+        comm,
+        suppressed,
+    });
+    entry.submit(0);
+    true
+}
+
+/// Adds one, atomically among processors. The target has no atomics that return a value, so core
+/// offers none; the instruction itself is as old as eBPF.
+///
+/// # Safety
+/// `word` must point into a value of a map.
+#[inline(always)]
+unsafe fn add_one(word: *mut u64) {
+    // SAFETY: the caller's promise; the instruction touches that word alone.
+    unsafe {
+        asm!("lock *(u64 *)({word} + 0) += {one}", word = in(reg) word, one = in(reg) 1_u64);
+    }
+}

@@ -1,0 +1,9 @@
+//! The kernel programs on this kernel. Needs root, and fails without it.
+
+mod cell;
+mod count;
+mod inet;
+mod life;
+mod pins;
+mod seal;
+mod unix;
