@@ -1,5 +1,232 @@
-//! gateway
+//! `atf gateway`: where a run's calls arrive, are judged, recorded and acted upon, and from where a
+//! refused run is sealed. It holds public keys and its own permit key, no credential and no
+//! capability.
 
+mod account;
+mod after;
+mod answer;
+mod caller;
+mod clients;
+mod clock;
+mod connections;
+mod error;
+mod feedback;
+mod headers;
+mod http;
+mod kernel_side;
+mod keys;
+mod lease;
+mod line;
+mod listener;
+mod mcp;
+mod registry;
+mod rules;
+mod runs;
 mod settings;
+#[cfg(test)]
+mod tests;
 
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::audit::Event;
+use crate::call::{Refusal, RunId, Step};
+use crate::gate::{Counters, Facts, Limits};
+use crate::identity::{SigningKey, Verifier};
+use crate::state::Caps;
+use crate::wire::{Ids, Places};
+
+pub use error::GatewayError;
+pub use kernel_side::{KernelFault, KernelSide};
+pub use keys::TokenProfile;
 pub use settings::Settings;
+
+/// How long calls under way may take to end after SIGTERM: what the executor has, at most.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Everything that a call meets.
+pub(crate) struct Gateway {
+    places: Places,
+    ids: Ids,
+    settings: Settings,
+    patience: http::Patience,
+    kernel: KernelSide,
+    agents: caller::Agents,
+    runs: runs::Runs,
+    recorder: clients::Recorder,
+    executor: clients::Executor,
+    keys: keys::Keys,
+    rules: rules::InForce,
+    caps: Caps,
+    permit_key: SigningKey,
+    /// One permit for each call that is under way.
+    under_way: Arc<Semaphore>,
+}
+
+/// Calls that may be under way in all runs together. A count, not a limit: each run has its own.
+const UNDER_WAY_MAX: u32 = 1 << 20;
+
+/// Runs the gateway until SIGTERM or SIGINT; the calls under way are then waited for. SIGHUP reads
+/// the policy anew. Must run as `ids.gateway`, within a tokio runtime.
+///
+/// # Errors
+/// When it cannot start, or a part of it ended that never should.
+pub async fn serve(
+    places: Places,
+    ids: Ids,
+    settings: Settings,
+    profile: TokenProfile,
+    kernel: KernelSide,
+) -> Result<(), GatewayError> {
+    let mut stop = signal(SignalKind::terminate()).map_err(GatewayError::Signals)?;
+    let mut reload = signal(SignalKind::hangup()).map_err(GatewayError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(GatewayError::Signals)?;
+    raise_descriptors();
+    let gateway = Arc::new(Gateway::new(places, ids, settings, profile, kernel)?);
+    let mut tasks = gateway.start()?;
+    loop {
+        tokio::select! {
+            _ = stop.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = reload.recv() => match gateway.rules.reload() {
+                Ok(rules) => tracing::info!(policy = %rules.policy.revision(), "policy reloaded"),
+                Err(error) => tracing::error!(%error, "the policy is refused; the old one stays"),
+            },
+            ended = tasks.join_next() => {
+                return Err(GatewayError::Ended(format!("{ended:?}")));
+            }
+        }
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
+impl Gateway {
+    fn new(
+        places: Places,
+        ids: Ids,
+        settings: Settings,
+        profile: TokenProfile,
+        kernel: KernelSide,
+    ) -> Result<Self, GatewayError> {
+        let agents = fs::read_to_string("/proc/self/mountinfo")
+            .and_then(|mountinfo| caller::Agents::find(&kernel.agents_dir, &mountinfo))
+            .map_err(|error| GatewayError::Agents {
+                path: kernel.agents_dir.clone(),
+                error,
+            })?;
+        let execute_timeout = Duration::from_millis(settings.execute_timeout_ms);
+        Ok(Self {
+            agents,
+            patience: http::Patience::default(),
+            runs: runs::Runs::default(),
+            recorder: clients::Recorder::new(places.recorder_socket()),
+            executor: clients::Executor::new(places.executor_socket(), execute_timeout),
+            keys: keys::Keys::new(places.jwks(), profile),
+            rules: rules::InForce::read(places.policy_dir.clone())?,
+            caps: Caps::default(),
+            permit_key: SigningKey::generate()?,
+            under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
+            places,
+            ids,
+            settings,
+            kernel,
+        })
+    }
+
+    /// Publishes the permit key, and starts what never ends.
+    fn start(self: &Arc<Self>) -> Result<JoinSet<()>, GatewayError> {
+        let path = self.places.permit_key();
+        keys::publish(&self.permit_key, &path)
+            .map_err(|error| GatewayError::PermitKey { path, error })?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(lease::renew(Arc::clone(self)));
+        tasks.spawn(registry::follow(Arc::clone(self)));
+        tokio::spawn(started(Arc::clone(self)));
+        Ok(tasks)
+    }
+
+    /// Accepts nothing more, and waits for the calls under way, so that their outcomes are recorded.
+    async fn stop(&self) {
+        for run in self.runs.all() {
+            run.stop_listening();
+        }
+        let all = self.under_way.acquire_many(UNDER_WAY_MAX);
+        if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
+            tracing::warn!("calls were still under way after {DRAIN_MAX:?}");
+        }
+    }
+
+    /// Drops what is remembered of a run that has ended.
+    fn forget(&self, run: RunId) {
+        self.caps.forget(run);
+    }
+
+    /// What is read of a message at all.
+    fn limits(&self) -> Limits {
+        Limits {
+            body_bytes_max: self.settings.body_bytes_max,
+        }
+    }
+
+    /// The verifier of tokens.
+    fn verifier(&self) -> Result<Arc<Verifier>, Refusal> {
+        let none = "the authority's keys were never read";
+        let verifier = self.keys.verifier();
+        verifier.ok_or_else(|| line::unavailable(Step::Authenticate, none))
+    }
+
+    /// What the policy is told of the run, besides the call.
+    fn facts(&self, run: &runs::LiveRun, now_unix_ns: u64) -> Facts {
+        Facts {
+            counters: Counters {
+                calls: run.judged.fetch_add(1, Ordering::SeqCst),
+                refusals: run.refusals.load(Ordering::SeqCst),
+                spent_cents: self.caps.spent(run.entry.run),
+            },
+            now_unix_ns,
+        }
+    }
+}
+
+/// Each connection of each run is a descriptor: as many as the hard limit allows.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open descriptors stays as it is");
+    }
+}
+
+/// Tells the log that the gateway started. The recorder may start later.
+async fn started(gateway: Arc<Gateway>) {
+    let policy = gateway.rules.now().policy.revision();
+    let facts = vec![
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("policy".to_owned(), policy.to_string()),
+        ("permit_key".to_owned(), gateway.permit_key.public_hex()),
+    ];
+    while let Err(error) = gateway
+        .recorder
+        .append(
+            Event::Started {
+                facts: facts.clone(),
+            },
+            false,
+        )
+        .await
+    {
+        tracing::warn!(%error, "the start is not recorded yet");
+        tokio::time::sleep(STARTED_PAUSE).await;
+    }
+}
+
+/// Pause between two tries to record the start.
+const STARTED_PAUSE: Duration = Duration::from_secs(1);

@@ -253,9 +253,10 @@ pub struct PermitBody {
     pub expires_unix_s: u64,
 }
 
-/// What the executor is asked. Only the gateway's uid may ask.
+/// What the executor is asked. Only the gateway's uid may ask. Tagged from outside: an inner tag
+/// makes serde copy the fields first, and a raw value does not survive the copy.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ExecutorRequest {
     /// The boot nonce, please.
     Hello,
@@ -272,9 +273,9 @@ pub enum ExecutorRequest {
     },
 }
 
-/// What the executor answers.
+/// What the executor answers. Tagged from outside, as [`ExecutorRequest`] is.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ExecutorReply {
     /// Changes with each start of the executor.
     Hello {
@@ -296,4 +297,49 @@ pub enum ExecutorReply {
         /// For the log alone.
         why: Untrusted,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_values_cross_the_executors_socket_byte_for_byte() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let arguments = r#"{ "b":1e2, "a":"\u0041" }"#;
+        let asked = ExecutorRequest::Execute {
+            permit: SignedPermit {
+                body: "{}".to_owned(),
+                signature: String::new(),
+            },
+            arguments: raw(arguments),
+            token: "a.b.c".to_owned(),
+            receipt: Receipt {
+                seq: 1,
+                fingerprint: Digest::of(b""),
+                permit: None,
+                durable: true,
+                signature: String::new(),
+            },
+        };
+        let read = serde_json::from_slice(&serde_json::to_vec(&asked).unwrap()).unwrap();
+        let ExecutorRequest::Execute {
+            arguments: found, ..
+        } = read
+        else {
+            panic!("{read:?}");
+        };
+        assert_eq!(found.get(), arguments);
+
+        let answered = ExecutorReply::Result {
+            result: raw(arguments),
+        };
+        let read = serde_json::from_slice(&serde_json::to_vec(&answered).unwrap()).unwrap();
+        let ExecutorReply::Result { result: found } = read else {
+            panic!("{read:?}");
+        };
+        assert_eq!(found.get(), arguments);
+        assert!(serde_json::from_str::<ExecutorRequest>(r#"{"hello":1}"#).is_err());
+        assert!(serde_json::from_str::<ExecutorRequest>(r#""hello""#).is_ok());
+    }
 }

@@ -9,6 +9,7 @@ mod messages;
 mod peer;
 mod pipelined;
 mod places;
+mod subscription;
 
 pub use blocking::{Connection, Server, serve};
 pub use frame::{FRAME_BYTES_MAX, FrameError, VERSION};
@@ -18,3 +19,4 @@ pub use messages::*;
 pub use peer::Peer;
 pub use pipelined::Pipelined;
 pub use places::Places;
+pub use subscription::Subscription;

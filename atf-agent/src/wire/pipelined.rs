@@ -91,7 +91,7 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
     }
 }
 
-async fn read_frame(from: &mut OwnedReadHalf) -> Result<(u64, Vec<u8>), FrameError> {
+pub(super) async fn read_frame(from: &mut OwnedReadHalf) -> Result<(u64, Vec<u8>), FrameError> {
     let mut header = [0; HEADER_BYTES];
     from.read_exact(&mut header).await?;
     let (length, number) = frame::decode_header(header)?;

@@ -1,0 +1,159 @@
+//! What a call is known to be, as it goes down the line: the log is told of it, and its caller is
+//! answered by it.
+
+use std::time::Instant;
+
+use crate::audit::{self, Event, Verdict};
+use crate::call::{Caller, DecisionId, Digest, Refusal};
+use crate::gate::{Id, Limits, Message, Permit, Received, Reply};
+
+use super::headers::Envelope;
+
+/// The account of one call.
+pub(super) struct Account {
+    call: audit::Call,
+    started: Instant,
+    asked: Asked,
+    /// Whether there was a token at all.
+    pub(super) had_token: bool,
+}
+
+/// Whom a refusal answers, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A message that was not read.
+    Unread(Reply),
+    /// A request for a tool, whose result a model reads.
+    Tool(Id),
+    /// Any other request.
+    Other(Id),
+}
+
+impl Asked {
+    /// Whether it was refused for a method that is not known. SDKs probe for methods of other
+    /// revisions, so that this alone must not speak against a run.
+    pub(super) fn is_of_unknown_method(&self) -> bool {
+        matches!(self, Self::Unread(reply) if reply.code == METHOD_NOT_FOUND)
+    }
+}
+
+impl Account {
+    /// An account of a call that is about to be read.
+    pub(super) fn open(caller: Caller, envelope: &Envelope) -> Self {
+        Self {
+            started: Instant::now(),
+            asked: Asked::Unread(Reply {
+                id: None,
+                code: INVALID_REQUEST,
+            }),
+            had_token: envelope.jwt.is_some(),
+            call: audit::Call {
+                decision: DecisionId::random(),
+                run: caller.run,
+                cgroup: caller.cgroup,
+                method: None,
+                agent: None,
+                user: None,
+                task: None,
+                token: envelope.jwt.as_ref().map(|jwt| Digest::of(jwt.as_bytes())),
+                tool: None,
+                pin: None,
+                arguments: None,
+                prompt: None,
+                policy: None,
+                permit: None,
+                gate_ns: 0,
+            },
+        }
+    }
+
+    /// Step 1: reads the message. `None` when it is a notification, which has no effect.
+    ///
+    /// # Errors
+    /// When it is not read, or the prompt digest of its header contradicts it.
+    pub(super) fn receive(
+        &mut self,
+        message: &[u8],
+        envelope: &Envelope,
+        limits: &Limits,
+    ) -> Result<Option<Received>, Refusal> {
+        let received = match Received::read(message, limits) {
+            Ok(Message::Notification(kind)) => {
+                tracing::debug!(run = %self.call.run, ?kind, "a notification");
+                return Ok(None);
+            }
+            Ok(Message::Request(received)) => received,
+            Err(refusal) => {
+                if let Some(reply) = Received::reply(message, limits) {
+                    self.asked = Asked::Unread(reply);
+                }
+                return Err(refusal);
+            }
+        };
+        let id = received.id().clone();
+        self.asked = match received.tool_call() {
+            Some(_) => Asked::Tool(id),
+            None => Asked::Other(id),
+        };
+        received.describe(&mut self.call);
+        let received = received.with_prompt_header(envelope.prompt.as_deref())?;
+        received.describe(&mut self.call);
+        Ok(Some(received))
+    }
+
+    /// Lets a step write down what it learnt.
+    pub(super) fn learn(&mut self, describe: impl FnOnce(&mut audit::Call)) {
+        describe(&mut self.call);
+    }
+
+    /// The revision of the policy by which it is judged from here on.
+    pub(super) fn judged_by(&mut self, revision: Digest) {
+        self.call.policy = Some(revision);
+    }
+
+    /// The permit that it got.
+    pub(super) fn permitted(&mut self, permit: &Permit) {
+        permit.judged().describe(&mut self.call);
+        self.call.permit = Some(permit.digest());
+    }
+
+    /// The gate has decided: the clock of the decision stops.
+    pub(super) fn decided(&mut self) {
+        if self.call.gate_ns == 0 {
+            let elapsed = self.started.elapsed().as_nanos();
+            self.call.gate_ns = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// The decision.
+    pub(super) fn decision(&self) -> DecisionId {
+        self.call.decision
+    }
+
+    /// Whom a refusal answers.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// The record of a decision.
+    pub(super) fn event(&self, verdict: Verdict) -> Event {
+        Event::Decided {
+            call: Box::new(self.call.clone()),
+            verdict,
+        }
+    }
+
+    /// The record of a refusal.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Event {
+        self.event(Verdict::Refused {
+            step: refusal.step,
+            reason: refusal.reason,
+            detail: refusal.detail.clone(),
+        })
+    }
+}
+
+/// JSON-RPC 2.0: no such method.
+const METHOD_NOT_FOUND: i32 = -32601;
+/// JSON-RPC 2.0: no request.
+const INVALID_REQUEST: i32 = -32600;

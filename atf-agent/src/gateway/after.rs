@@ -1,0 +1,130 @@
+//! What surrounds the act: the record before it, the limits of its result, the record of its
+//! outcome, and the settlement.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep};
+
+use super::Gateway;
+use super::clients::Acted;
+use super::line::unavailable;
+use crate::audit::{Event, Outcome};
+use crate::call::{Digest, Reason, Refusal, Step};
+use crate::gate::Permit;
+use crate::wire::Receipt;
+
+/// How long the record of an outcome is tried for: a recorder that was killed is back by then.
+const OUTCOME_TRIED_FOR: Duration = Duration::from_secs(10);
+/// Pause between two tries.
+const OUTCOME_PAUSE: Duration = Duration::from_millis(200);
+
+/// Appends a decision to the log and waits until it is there.
+///
+/// # Errors
+/// When there is no receipt: what is not in the log does not happen.
+pub(super) async fn record(gateway: &Gateway, event: Event) -> Result<Receipt, Refusal> {
+    let durable = gateway.settings.audit_durable;
+    let recorded = gateway.recorder.append(event, durable).await;
+    recorded.map_err(|error| {
+        tracing::error!(%error, "a decision is not recorded");
+        unavailable(Step::Record, error)
+    })
+}
+
+/// What became of the call, and what of it the caller gets. A result that is withheld was produced
+/// all the same.
+pub(super) fn filter(
+    acted: Acted,
+    result_bytes_max: usize,
+) -> (Outcome, Result<Box<RawValue>, Refusal>) {
+    let result = match acted {
+        Acted::Answered(result) => result,
+        Acted::Not(outcome) => {
+            let refusal = Refusal::new(Step::Execute, Reason::ExecuteFailed, not_done(&outcome));
+            return (outcome, Err(refusal));
+        }
+    };
+    let text = result.get();
+    let read = text.starts_with('{').then(|| serde_json::from_str(text));
+    let head: Option<ResultHead> = read.and_then(Result::ok);
+    let outcome = Outcome::Answered {
+        result: Digest::of(text.as_bytes()),
+        bytes: text.len() as u64,
+        is_error: head.as_ref().is_some_and(|head| head.is_error),
+    };
+    let withheld = |why: String| Refusal::new(Step::Filter, Reason::ResultWithheld, why);
+    if text.len() > result_bytes_max {
+        let why = format!(
+            "{} bytes, at most {result_bytes_max} are passed on",
+            text.len()
+        );
+        return (outcome, Err(withheld(why)));
+    }
+    if head.is_none() {
+        let why = "expected a tool result, found other JSON".to_owned();
+        return (outcome, Err(withheld(why)));
+    }
+    (outcome, Ok(result))
+}
+
+/// Records what became of a permit. The act is done, so this is tried for a while; the caller gets
+/// no result that the log does not know of.
+///
+/// # Errors
+/// When the recorder stays away. The log then has a permit without an outcome, which says so.
+pub(super) async fn record_outcome(
+    gateway: &Gateway,
+    permit: &Permit,
+    outcome: &Outcome,
+) -> Result<(), Refusal> {
+    let body = permit.body();
+    let event = Event::Settled {
+        decision: body.decision,
+        run: body.run,
+        tool: body.tool.clone(),
+        outcome: outcome.clone(),
+    };
+    let deadline = Instant::now() + OUTCOME_TRIED_FOR;
+    loop {
+        // Queued, not on the disk: a power cut leaves a permit without an outcome, and that is
+        // what a reader of the log must take it for anyway.
+        match gateway.recorder.append(event.clone(), false).await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => {
+                tracing::error!(%error, decision = %body.decision, ?outcome, "an outcome is not recorded");
+                return Err(unavailable(Step::Record, error));
+            }
+            Err(error) => {
+                tracing::warn!(%error, decision = %body.decision, "an outcome is not recorded yet");
+                sleep(OUTCOME_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Settles the reservation: spent when the tool answered, free when nothing was done, and taken for
+/// good when nobody knows.
+pub(super) fn settle(permit: Permit, outcome: &Outcome) {
+    let reservation = permit.into_reservation();
+    match outcome {
+        Outcome::Answered { .. } => reservation.commit(),
+        Outcome::NotDone { .. } => reservation.refund(),
+        Outcome::Unknown { .. } => drop(reservation),
+    }
+}
+
+/// The one member of a tool's result that is read.
+#[derive(Deserialize)]
+struct ResultHead {
+    #[serde(default, rename = "isError")]
+    is_error: bool,
+}
+
+fn not_done(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::NotDone { why } | Outcome::Unknown { why } => why.raw(),
+        Outcome::Answered { .. } => "answered",
+    }
+}

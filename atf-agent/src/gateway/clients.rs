@@ -1,0 +1,247 @@
+//! The two processes on the path of a call, as the gateway speaks to them: the recorder and the
+//! executor. Each connection is shared by all calls and opened anew when it has failed.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::audit::{Event, Outcome};
+use crate::call::{Digest, Untrusted};
+use crate::wire::{
+    ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt, RecorderReply, RecorderRequest,
+    SignedPermit,
+};
+
+/// How long the recorder has for a record: a disk that takes longer is one that does not answer.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a process of ATF has to take a connection or to say hello.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A process that did not answer, or said no.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unavailable {
+    /// Nobody listens, or the connection broke.
+    #[error("the {who} is away: {error}")]
+    Away {
+        /// The process.
+        who: &'static str,
+        /// What happened.
+        error: FrameError,
+    },
+    /// It took too long.
+    #[error("the {who} did not answer in {after:?}")]
+    Slow {
+        /// The process.
+        who: &'static str,
+        /// How long it had.
+        after: Duration,
+    },
+    /// It answered no.
+    #[error("the {who} refused: {why}")]
+    Refused {
+        /// The process.
+        who: &'static str,
+        /// In its words.
+        why: Untrusted,
+    },
+}
+
+/// A connection that is opened when it is needed.
+struct Link<Ask, Answer> {
+    who: &'static str,
+    path: PathBuf,
+    open: Mutex<Option<Arc<Pipelined<Ask, Answer>>>>,
+}
+
+impl<Ask: Serialize, Answer: DeserializeOwned> Link<Ask, Answer> {
+    fn new(who: &'static str, path: PathBuf) -> Self {
+        Self {
+            who,
+            path,
+            open: Mutex::new(None),
+        }
+    }
+
+    /// The open connection, and whether it is a new one.
+    async fn get(&self) -> Result<(Arc<Pipelined<Ask, Answer>>, bool), Unavailable> {
+        let mut open = self.open.lock().await;
+        if let Some(pipelined) = open.as_ref().filter(|p| !p.is_closed()) {
+            return Ok((Arc::clone(pipelined), false));
+        }
+        let fresh = within(self.who, OPEN_TIMEOUT, async {
+            Ok(Pipelined::open(&self.path).await?)
+        })
+        .await?;
+        let fresh = Arc::new(fresh);
+        *open = Some(Arc::clone(&fresh));
+        Ok((fresh, true))
+    }
+}
+
+/// The recorder.
+pub(super) struct Recorder {
+    link: Link<RecorderRequest, RecorderReply>,
+}
+
+impl Recorder {
+    /// The recorder at the socket `path`; it is connected when it is first needed.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            link: Link::new("recorder", path),
+        }
+    }
+
+    /// Appends one record, and waits for its receipt.
+    ///
+    /// # Errors
+    /// When there is no receipt. Whether the record is in the log is not known then.
+    pub(super) async fn append(&self, event: Event, durable: bool) -> Result<Receipt, Unavailable> {
+        let (pipelined, _) = self.link.get().await?;
+        let request = RecorderRequest::Append {
+            event: Box::new(event),
+            durable,
+        };
+        let asked = async { pipelined.ask(&request).await };
+        match within(self.link.who, RECORD_TIMEOUT, asked).await? {
+            RecorderReply::Recorded { receipt } => Ok(receipt),
+            RecorderReply::Refused { why } => Err(Unavailable::Refused {
+                who: self.link.who,
+                why,
+            }),
+        }
+    }
+
+    /// Appends a record on which nothing waits; its loss is told to the operator's log.
+    pub(super) async fn note(&self, event: Event) {
+        if let Err(error) = self.append(event.clone(), false).await {
+            tracing::error!(%error, ?event, "not recorded");
+        }
+    }
+}
+
+/// The executor.
+pub(super) struct Executor {
+    link: Link<ExecutorRequest, ExecutorReply>,
+    /// The boot nonce of the executor at the other end of the link.
+    nonce: Mutex<Option<Digest>>,
+    execute_timeout: Duration,
+}
+
+/// One connection to one life of the executor.
+pub(super) struct Ready {
+    pipelined: Arc<Pipelined<ExecutorRequest, ExecutorReply>>,
+    execute_timeout: Duration,
+    /// What permits for this life must carry.
+    pub(super) nonce: Digest,
+}
+
+/// What became of a permit that was sent, or not.
+pub(super) enum Acted {
+    /// The tool answered.
+    Answered(Box<RawValue>),
+    /// It did not; the outcome says what is known.
+    Not(Outcome),
+}
+
+impl Executor {
+    /// The executor at the socket `path`, which has `execute_timeout` for one call.
+    pub(super) fn new(path: PathBuf, execute_timeout: Duration) -> Self {
+        Self {
+            link: Link::new("executor", path),
+            nonce: Mutex::new(None),
+            execute_timeout,
+        }
+    }
+
+    /// A connection to the executor that lives now, and its nonce.
+    ///
+    /// # Errors
+    /// When it is away.
+    pub(super) async fn ready(&self) -> Result<Ready, Unavailable> {
+        let mut nonce = self.nonce.lock().await;
+        let (pipelined, is_new) = self.link.get().await?;
+        if is_new {
+            *nonce = None;
+        }
+        let known = match *nonce {
+            Some(known) => known,
+            None => *nonce.insert(hello(&pipelined).await?),
+        };
+        Ok(Ready {
+            pipelined,
+            execute_timeout: self.execute_timeout,
+            nonce: known,
+        })
+    }
+}
+
+impl Ready {
+    /// Has the permit acted upon, once: an act that may have happened is never tried again.
+    pub(super) async fn execute(
+        &self,
+        permit: SignedPermit,
+        arguments: Box<RawValue>,
+        token: String,
+        receipt: Receipt,
+    ) -> Acted {
+        if self.pipelined.is_closed() {
+            return not_done("the executor went away before it had the permit");
+        }
+        let request = ExecutorRequest::Execute {
+            permit,
+            arguments,
+            token,
+            receipt,
+        };
+        match timeout(self.execute_timeout, self.pipelined.ask(&request)).await {
+            Ok(Ok(ExecutorReply::Result { result })) => Acted::Answered(result),
+            Ok(Ok(ExecutorReply::Refused { why })) => Acted::Not(Outcome::NotDone { why }),
+            Ok(Ok(ExecutorReply::Unknown { why })) => Acted::Not(Outcome::Unknown { why }),
+            Ok(Ok(ExecutorReply::Hello { .. })) => unknown("the executor answered with a hello"),
+            // Only the encoding fails this way, before anything is sent.
+            Ok(Err(error @ FrameError::Length { .. })) => not_done(&error.to_string()),
+            Ok(Err(error)) => unknown(&error.to_string()),
+            Err(_) => unknown(&format!("no answer in {:?}", self.execute_timeout)),
+        }
+    }
+}
+
+async fn hello(
+    pipelined: &Pipelined<ExecutorRequest, ExecutorReply>,
+) -> Result<Digest, Unavailable> {
+    let asked = async { pipelined.ask(&ExecutorRequest::Hello).await };
+    match within("executor", OPEN_TIMEOUT, asked).await? {
+        ExecutorReply::Hello { nonce } => Ok(nonce),
+        other => Err(Unavailable::Away {
+            who: "executor",
+            error: io::Error::other(format!("expected a hello, found {other:?}")).into(),
+        }),
+    }
+}
+
+async fn within<T>(
+    who: &'static str,
+    after: Duration,
+    asked: impl Future<Output = Result<T, FrameError>>,
+) -> Result<T, Unavailable> {
+    match timeout(after, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Unavailable::Away { who, error }),
+        Err(_) => Err(Unavailable::Slow { who, after }),
+    }
+}
+
+fn not_done(why: &str) -> Acted {
+    Acted::Not(Outcome::NotDone { why: why.into() })
+}
+
+fn unknown(why: &str) -> Acted {
+    Acted::Not(Outcome::Unknown { why: why.into() })
+}

@@ -1,0 +1,45 @@
+//! Why the gateway does not start.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::gate::{PinError, PolicyError};
+use crate::identity::IdentityError;
+
+/// Why the gateway does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The agents' cgroup cannot be named as the kernel names it.
+    #[error("the agents' cgroup {path} is not found: {error}; is the enforcer up?")]
+    Agents {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The policy is refused.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A tool's pin is refused.
+    #[error(transparent)]
+    Pins(#[from] PinError),
+    /// No permit key.
+    #[error("no permit key: {0}")]
+    Key(#[from] IdentityError),
+    /// The public permit key cannot be written.
+    #[error(
+        "cannot write the public permit key {path}: {error}; the directory must be the gateway's"
+    )]
+    PermitKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// No signal can be waited for.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    /// One of the tasks that never end has ended.
+    #[error("a part of the gateway that never ends has ended: {0}")]
+    Ended(String),
+}

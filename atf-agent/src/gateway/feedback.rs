@@ -1,0 +1,151 @@
+//! The loop back into the kernel: refusals are counted, and at the policy's threshold the run is
+//! sealed, first in the kernel, then at the gateway's own ends, then in the log.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Gateway;
+use super::account::Asked;
+use super::clock as kernel;
+use super::kernel_side::KernelFault;
+use super::runs::LiveRun;
+use crate::audit::Event;
+use crate::call::{DecisionId, Reason, Refusal, Step, Untrusted};
+
+/// A seal as it was written, to be recorded.
+pub(super) struct Seal {
+    decided_boot_ns: u64,
+    /// Why the kernel does not have it, or since when it does.
+    written_boot_ns: Result<u64, KernelFault>,
+    count: u64,
+}
+
+/// How long a sealed run waits for each no.
+const SEALED_PAUSE: Duration = Duration::from_millis(250);
+
+/// Counts a refusal. At the policy's threshold the run is sealed before anything else happens: the
+/// record, which waits for a disk, comes after.
+#[must_use = "a seal has to be recorded"]
+pub(super) fn refused(
+    gateway: &Gateway,
+    run: &LiveRun,
+    asked: &Asked,
+    refusal: &Refusal,
+) -> Option<Seal> {
+    if !counts(refusal.reason) || asked.is_of_unknown_method() {
+        return None;
+    }
+    let count = run.refusals.fetch_add(1, Ordering::SeqCst) + 1;
+    if count < gateway.rules.now().policy.seal_refusals() || !run.seal() {
+        return None;
+    }
+    let decided_boot_ns = kernel::boot_ns();
+    let written_boot_ns = seal_at(gateway, run, decided_boot_ns);
+    run.connections.shut();
+    tracing::warn!(run = %run.entry.run, count, reason = %refusal.reason, "run sealed");
+    Some(Seal {
+        decided_boot_ns,
+        written_boot_ns,
+        count,
+    })
+}
+
+/// Tells the log what a refusal led to, beside the decision itself.
+pub(super) async fn tell(
+    gateway: &Gateway,
+    run: &LiveRun,
+    decision: DecisionId,
+    refusal: &Refusal,
+    seal: Option<Seal>,
+) {
+    if refusal.reason == Reason::TokenOtherRun {
+        let finding = Event::Finding {
+            name: "token.other_run".to_owned(),
+            run: Some(run.entry.run),
+            detail: refusal.detail.clone(),
+        };
+        gateway.recorder.note(finding).await;
+    }
+    if let Some(seal) = seal {
+        let mut why = format!("{} refusals, the last {}", seal.count, refusal.reason);
+        let written_boot_ns = seal.written_boot_ns.unwrap_or_else(|error| {
+            why = format!("{why}; sealed in the gateway alone: {error}");
+            0
+        });
+        let sealed = Event::Sealed {
+            run: run.entry.run,
+            cgroup: run.entry.cgroup,
+            decision: Some(decision),
+            decided_boot_ns: seal.decided_boot_ns,
+            written_boot_ns,
+            why,
+        };
+        gateway.recorder.note(sealed).await;
+    }
+}
+
+/// Refuses the call of a sealed run. Where the kernel cannot keep such a run from connecting, it
+/// must not fill the log either: each of its calls waits first.
+///
+/// # Errors
+/// When the run is sealed.
+pub(super) async fn unsealed(gateway: &Gateway, run: &LiveRun) -> Result<(), Refusal> {
+    if !run.is_sealed() {
+        return Ok(());
+    }
+    seal_in_kernel(gateway, run);
+    tokio::time::sleep(SEALED_PAUSE).await;
+    let detail = "the run is sealed";
+    Err(Refusal::new(Step::Authenticate, Reason::RunSealed, detail))
+}
+
+/// Lifts a run's seal, in the kernel and here.
+///
+/// # Errors
+/// When the kernel's entry cannot be removed; the run stays sealed then.
+pub(super) fn release(gateway: &Gateway, run: &LiveRun) -> Result<(), Untrusted> {
+    (gateway.kernel.unseal)(run.entry.cgroup).map_err(|e| Untrusted::new(e.to_string()))?;
+    run.release();
+    Ok(())
+}
+
+/// Sees to it that a run that is sealed here has its entry in the kernel.
+pub(super) fn seal_in_kernel(gateway: &Gateway, run: &LiveRun) {
+    let has_entry = (gateway.kernel.sealed)(run.entry.cgroup).unwrap_or(false);
+    if has_entry {
+        return;
+    }
+    if let Err(error) = seal_at(gateway, run, kernel::boot_ns()) {
+        tracing::error!(run = %run.entry.run, %error, "still sealed in the gateway alone");
+    }
+}
+
+/// Writes the entry; since when the kernel has it, boot clock, nanoseconds. A failure leaves the run
+/// sealed in the gateway, and each of its further calls tries again.
+fn seal_at(gateway: &Gateway, run: &LiveRun, decided_boot_ns: u64) -> Result<u64, KernelFault> {
+    (gateway.kernel.seal)((run.entry.cgroup, decided_boot_ns))
+        .map(|()| kernel::boot_ns())
+        .inspect_err(|error| {
+            tracing::error!(run = %run.entry.run, %error, "the seal is not in the kernel");
+        })
+}
+
+/// Whether a refusal speaks against the run. What ATF itself could not do does not.
+fn counts(reason: Reason) -> bool {
+    match reason {
+        Reason::MessageInvalid
+        | Reason::TokenInvalid
+        | Reason::TokenOtherRun
+        | Reason::ToolNotNamed
+        | Reason::ToolNotPinned
+        | Reason::SchemaArguments
+        | Reason::SqlRefused
+        | Reason::PromptDigest
+        | Reason::PolicyDenied
+        | Reason::CapExceeded => true,
+        Reason::RunSealed
+        | Reason::Unavailable
+        | Reason::ExecuteFailed
+        | Reason::ResultWithheld => false,
+    }
+}

@@ -1,0 +1,301 @@
+//! What an HTTP request must look like before its body is read. Pure; the rules are those of MCP's
+//! Streamable HTTP transport, revision 2025-11-25.
+
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+};
+use hyper::{Method, StatusCode, Uri};
+
+/// The one path.
+const PATH: &str = "/mcp";
+/// Hosts that a run may name, with or without a port. A name from the public DNS here would mean
+/// that a browser was tricked into asking (DNS rebinding).
+const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", "atf"];
+/// Revisions that a client may state. A request without one is of 2025-03-26, says the standard.
+const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const PROMPT: HeaderName = HeaderName::from_static("atf-prompt-sha256");
+
+/// What the line needs of the headers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Envelope {
+    /// The bearer token (RFC 6750); absent when there is none or more than one.
+    pub(super) jwt: Option<String>,
+    /// The prompt digest that the caller claims, not yet read.
+    pub(super) prompt: Option<String>,
+}
+
+/// A request that is no call.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Turned {
+    /// The host is none of ours.
+    #[error("the host must be localhost, 127.0.0.1, [::1] or atf")]
+    Host,
+    /// A web page of another origin asks.
+    #[error("the origin must be one of this gateway")]
+    Origin,
+    /// Another path.
+    #[error("the only path is /mcp")]
+    Path,
+    /// Another method; there is no stream to open and no session to delete.
+    #[error("the only method is POST")]
+    Method,
+    /// Not JSON.
+    #[error("the content type must be application/json")]
+    ContentType,
+    /// The client does not take JSON.
+    #[error("the client must accept application/json")]
+    Accept,
+    /// A revision that is not known.
+    #[error("the protocol version is not supported; supported: 2025-03-26, 2025-06-18, 2025-11-25")]
+    Revision,
+}
+
+impl Turned {
+    /// The status code that says so.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Host | Self::Origin => StatusCode::FORBIDDEN,
+            Self::Path => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Accept => StatusCode::NOT_ACCEPTABLE,
+            Self::Revision => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Reads the head of a request.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Envelope, Turned> {
+    let host = match (one(headers, &HOST), uri.authority()) {
+        // An absolute request target names the host too (RFC 9112, 3.2.2): both must be ours.
+        (Some(host), Some(authority)) if is_ours(host) => Some(authority.as_str()),
+        (Some(host), None) => Some(host),
+        _ => None,
+    };
+    if !host.is_some_and(is_ours) {
+        return Err(Turned::Host);
+    }
+    if headers.contains_key(ORIGIN) && !one(headers, &ORIGIN).is_some_and(is_our_origin) {
+        return Err(Turned::Origin);
+    }
+    if uri.path() != PATH || uri.query().is_some() {
+        return Err(Turned::Path);
+    }
+    if method != Method::POST {
+        return Err(Turned::Method);
+    }
+    if !one(headers, &CONTENT_TYPE).is_some_and(is_json) {
+        return Err(Turned::ContentType);
+    }
+    if headers.contains_key(ACCEPT) && !headers.get_all(ACCEPT).iter().any(takes_json) {
+        return Err(Turned::Accept);
+    }
+    if headers.contains_key(PROTOCOL_VERSION)
+        && !one(headers, &PROTOCOL_VERSION).is_some_and(|found| REVISIONS.contains(&found))
+    {
+        return Err(Turned::Revision);
+    }
+    Ok(Envelope {
+        jwt: one(headers, &AUTHORIZATION).and_then(bearer),
+        // A prompt digest that cannot be read, or of which there are two, must not count as none.
+        prompt: headers
+            .contains_key(PROMPT)
+            .then(|| one(headers, &PROMPT).unwrap_or_default().to_owned()),
+    })
+}
+
+/// The value of a header that is there once; more than one is as good as none.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+fn is_ours(host: &str) -> bool {
+    HOSTS.iter().any(|ours| {
+        let Some((head, rest)) = host.split_at_checked(ours.len()) else {
+            return false;
+        };
+        head.eq_ignore_ascii_case(ours)
+            && (rest.is_empty()
+                || rest.strip_prefix(':').is_some_and(|port| {
+                    (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit())
+                }))
+    })
+}
+
+fn is_our_origin(origin: &str) -> bool {
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| origin.strip_prefix(scheme).is_some_and(is_ours))
+}
+
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    parts
+        .next()
+        .is_some_and(|media| media.eq_ignore_ascii_case("application/json"))
+        && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
+}
+
+/// Whether one `Accept` value allows JSON (RFC 9110, 12.5.1); a weight of zero forbids it.
+fn takes_json(value: &HeaderValue) -> bool {
+    value.to_str().unwrap_or_default().split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        ["application/json", "application/*", "*/*"]
+            .iter()
+            .any(|ours| media.eq_ignore_ascii_case(ours))
+            && !parts
+                .any(|p| p.starts_with("q=0") && p[3..].bytes().all(|b| matches!(b, b'.' | b'0')))
+    })
+}
+
+fn bearer(value: &str) -> Option<String> {
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' '))
+        .then(|| token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The headers of an honest call, with `changes` applied: an empty value takes one away.
+    fn headers(changes: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let honest = [
+            ("host", "localhost"),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+        ];
+        for (name, value) in honest.iter().chain(changes) {
+            let name: HeaderName = name.parse().unwrap();
+            let value: HeaderValue = value.parse().unwrap();
+            if value.is_empty() {
+                headers.remove(name);
+            } else if changes.iter().filter(|(n, _)| *n == name.as_str()).count() > 1 {
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
+        }
+        headers
+    }
+
+    #[track_caller]
+    fn check(changes: &[(&str, &str)], expected: Result<(), Turned>) {
+        let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(changes));
+        assert_eq!(found.map(|_| ()), expected, "{changes:?}");
+    }
+
+    #[test]
+    fn an_honest_head_passes_in_all_its_spellings() {
+        for changes in [
+            &[][..],
+            &[("host", "LOCALHOST:80")],
+            &[("host", "127.0.0.1:8080")],
+            &[("host", "[::1]:1")],
+            &[("host", "atf")],
+            &[("origin", "http://localhost:3000")],
+            &[("accept", "")],
+            &[("accept", "*/*")],
+            &[("accept", "text/html, application/json;q=0.1")],
+            &[("content-type", "Application/JSON; charset=UTF-8")],
+            &[("mcp-protocol-version", "2025-11-25")],
+            &[("mcp-protocol-version", "2025-03-26")],
+        ] {
+            check(changes, Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_head_that_breaks_a_rule_is_turned_away_by_that_rule() {
+        for (name, value, rule) in [
+            ("host", "", Turned::Host),
+            ("host", "example.org", Turned::Host),
+            ("host", "localhost.example.org", Turned::Host),
+            ("host", "localhost:", Turned::Host),
+            ("host", "localhost:80@evil", Turned::Host),
+            ("host", "127.0.0.1:999999", Turned::Host),
+            ("origin", "http://example.org", Turned::Origin),
+            ("origin", "null", Turned::Origin),
+            ("origin", "file://localhost", Turned::Origin),
+            ("content-type", "", Turned::ContentType),
+            ("content-type", "text/plain", Turned::ContentType),
+            (
+                "content-type",
+                "application/json; charset=utf-7",
+                Turned::ContentType,
+            ),
+            ("accept", "text/event-stream", Turned::Accept),
+            ("accept", "application/json;q=0", Turned::Accept),
+            ("accept", "application/json;q=0.00", Turned::Accept),
+            ("mcp-protocol-version", "2026-07-28", Turned::Revision),
+            ("mcp-protocol-version", "1", Turned::Revision),
+        ] {
+            check(&[(name, value)], Err(rule));
+        }
+        check(&[("host", "atf"), ("host", "atf")], Err(Turned::Host));
+        let origin = "http://localhost";
+        check(
+            &[("origin", origin), ("origin", origin)],
+            Err(Turned::Origin),
+        );
+    }
+
+    #[test]
+    fn other_paths_and_methods_are_turned_away() {
+        for (method, uri, expected) in [
+            (Method::POST, "/mcp", Ok(Envelope::default())),
+            (Method::POST, "http://atf/mcp", Ok(Envelope::default())),
+            (Method::POST, "http://example.org/mcp", Err(Turned::Host)),
+            (Method::POST, "/", Err(Turned::Path)),
+            (Method::POST, "/mcp/", Err(Turned::Path)),
+            (Method::POST, "/mcp?access_token=x", Err(Turned::Path)),
+            (Method::GET, "/mcp", Err(Turned::Method)),
+            (Method::DELETE, "/mcp", Err(Turned::Method)),
+            (Method::OPTIONS, "/mcp", Err(Turned::Method)),
+        ] {
+            let found = read(&method, &uri.parse().unwrap(), &headers(&[]));
+            assert_eq!(found, expected, "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_from_one_well_formed_header_alone() {
+        for (values, expected) in [
+            (&["Bearer a.b.c"][..], Some("a.b.c")),
+            (&["bearer a.b.c"], Some("a.b.c")),
+            (&["Basic a.b.c"], None),
+            (&["Bearer"], None),
+            (&["Bearer a b"], None),
+            (&["Bearer a", "Bearer b"], None),
+            (&[], None),
+        ] {
+            let changes: Vec<_> = values.iter().map(|v| ("authorization", *v)).collect();
+            let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(&changes));
+            assert_eq!(found.unwrap().jwt.as_deref(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_prompt_digest_that_is_stated_twice_is_not_none() {
+        let twice = [("atf-prompt-sha256", "aa"), ("atf-prompt-sha256", "bb")];
+        for (changes, expected) in [
+            (&twice[..], Some("")),
+            (&twice[..1], Some("aa")),
+            (&[], None),
+        ] {
+            let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(changes));
+            assert_eq!(found.unwrap().prompt.as_deref(), expected);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! HTTP/1.1 on one accepted connection of a run: limits, the head, the body, and then the line. It
+//! decides nothing about calls.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::Gateway;
+use super::answer::Answer;
+use super::connections::Open;
+use super::headers::{self, Turned};
+use super::line;
+use super::runs::LiveRun;
+use crate::call::Caller;
+
+/// Most header fields of one request; SDKs send about ten.
+const HEADERS_MAX: usize = 64;
+/// Bytes of a request's head, a token of 8 KiB included; also what one connection buffers.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// How long a connection may keep the gateway waiting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the moment a request may come until its head is whole: slow senders and idle
+    /// connections alike; clients open a new one.
+    pub(super) head: Duration,
+    /// From the head until the body is whole.
+    pub(super) body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(60),
+            body: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Serves one connection until it ends or the run's connections are shut.
+pub(super) async fn serve(
+    gateway: Arc<Gateway>,
+    run: Arc<LiveRun>,
+    caller: Caller,
+    stream: UnixStream,
+    mut open: Open,
+) {
+    let patience = gateway.patience;
+    let service = service_fn(move |request| {
+        let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
+        async move { Ok::<_, Infallible>(respond(answer(gateway, run, caller, request).await)) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.head)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(run = %caller.run, %error, "a connection ended badly");
+        },
+        // Dropping the connection closes the gateway's end; calls under way are detached.
+        () = open.shut() => tracing::debug!(run = %caller.run, "a connection was shut"),
+    }
+}
+
+/// One request. The line runs detached, so that a caller that hangs up cannot skip the records.
+async fn answer(
+    gateway: Arc<Gateway>,
+    run: Arc<LiveRun>,
+    caller: Caller,
+    request: Request<Incoming>,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let envelope = match headers::read(&head.method, &head.uri, &head.headers) {
+        Ok(envelope) => envelope,
+        Err(turned) => {
+            tracing::debug!(run = %caller.run, %turned, "a request is turned away");
+            return Answer::turned(turned.status(), &turned.to_string());
+        }
+    };
+    // Taken before the body is read, so that one run holds no more bodies than calls.
+    let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
+        return Answer::failed();
+    };
+    let message = match read_body(body, &gateway).await {
+        Ok(message) => message,
+        Err(answer) => return answer,
+    };
+    let Ok(under_way) = Arc::clone(&gateway.under_way).acquire_owned().await else {
+        return Answer::failed();
+    };
+    let call = tokio::spawn(async move {
+        let answer = line::call(&gateway, &run, caller, &message, envelope).await;
+        drop((slot, under_way));
+        answer
+    });
+    call.await.unwrap_or_else(|error| {
+        tracing::error!(%error, run = %caller.run, "a call failed inside the gateway");
+        Answer::failed()
+    })
+}
+
+async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
+    let bytes_max = gateway.settings.body_bytes_max;
+    let too_large = || Answer::turned(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
+        return Err(too_large());
+    }
+    match timeout(
+        gateway.patience.body,
+        Limited::new(body, bytes_max).collect(),
+    )
+    .await
+    {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Answer::turned(
+            StatusCode::BAD_REQUEST,
+            "the body is not whole",
+        )),
+        Err(_) => Err(Answer::turned(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long",
+        )),
+    }
+}
+
+fn respond(answer: Answer) -> Response<Full<Bytes>> {
+    let is_empty = answer.body.is_empty();
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    if !is_empty {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Some(challenge) = answer.challenge {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if answer.status == Turned::Method.status() {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}

@@ -1,0 +1,128 @@
+//! The line: a call's whole life, in order. Each step takes what the step before made, so that none
+//! can be skipped; whatever says no ends in `refused`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Gateway;
+use super::account::Account;
+use super::answer::Answer;
+use super::headers::Envelope;
+use super::runs::LiveRun;
+use super::{after, feedback, mcp};
+use crate::audit::Verdict;
+use crate::call::{Caller, Reason, Refusal, Step};
+use crate::gate::{self, Permit, Terms};
+
+/// One call of `caller`, from its bytes to its answer. Must run detached from the connection.
+pub(super) async fn call(
+    gateway: &Gateway,
+    run: &LiveRun,
+    caller: Caller,
+    message: &[u8],
+    envelope: Envelope,
+) -> Answer {
+    let mut account = Account::open(caller, &envelope);
+    match live(gateway, run, caller, message, &envelope, &mut account).await {
+        Ok(answer) => answer,
+        Err(refusal) => refused(gateway, run, &mut account, refusal).await,
+    }
+}
+
+async fn live(
+    gateway: &Gateway,
+    run: &LiveRun,
+    caller: Caller,
+    message: &[u8],
+    envelope: &Envelope,
+    account: &mut Account,
+) -> Result<Answer, Refusal> {
+    let (rules, now) = (gateway.rules.now(), now_unix_ns());
+    // 1. receive
+    let Some(received) = account.receive(message, envelope, &gateway.limits())? else {
+        return Ok(Answer::accepted());
+    };
+    // 2. authenticate
+    let id = received.id().clone();
+    feedback::unsealed(gateway, run).await?;
+    let (verifier, jwt) = (gateway.verifier()?, envelope.jwt.as_deref());
+    let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
+    account.learn(|call| authenticated.describe(call));
+    if let Some(result) = mcp::result(&authenticated, &rules.pins) {
+        account.decided();
+        if mcp::tells(authenticated.method()) {
+            after::record(gateway, account.event(Verdict::Allowed)).await?;
+        }
+        return Ok(Answer::made(&id, &result));
+    }
+    // 3. schema
+    account.judged_by(rules.policy.revision());
+    let well_formed = gate::check_schema(authenticated, &rules.pins)?;
+    account.learn(|call| well_formed.describe(call));
+    // 4. sql
+    let checked = gate::check_sql(well_formed)?;
+    // 5. policy
+    let judged = gate::judge(checked, &rules.policy, gateway.facts(run, now))?;
+    account.decided();
+    // 6. reserve: this alone makes the permit
+    let executor = gateway.executor.ready().await;
+    let executor = executor.map_err(|error| unavailable(Step::Execute, error))?;
+    let terms = Terms {
+        decision: account.decision(),
+        nonce: executor.nonce,
+        now_unix_s: now_unix_ns() / NS_PER_S,
+    };
+    let reservation = gate::reserve(&judged, &gateway.caps)?;
+    let permit = Permit::issue(judged, reservation, terms)?;
+    // 7. record, before the act
+    account.permitted(&permit);
+    let receipt = match after::record(gateway, account.event(Verdict::Allowed)).await {
+        Ok(receipt) => receipt,
+        Err(refusal) => {
+            permit.into_reservation().refund();
+            return Err(refusal);
+        }
+    };
+    // 8. execute
+    let (signed, token) = (permit.sign(&gateway.permit_key), jwt.unwrap_or_default());
+    let arguments = permit.judged().call().tool_call().arguments().to_owned();
+    let acted = executor
+        .execute(signed, arguments, token.to_owned(), receipt)
+        .await;
+    // 9. filter the result
+    let (outcome, result) = after::filter(acted, gateway.settings.result_bytes_max);
+    // 10. record the outcome, settle, feed back
+    let recorded = after::record_outcome(gateway, &permit, &outcome).await;
+    after::settle(permit, &outcome);
+    recorded?;
+    result.map(|result| Answer::result(&id, &result))
+}
+
+/// A step said no: the run is sealed when it was one no too many, then the log learns all, then the
+/// caller a little. A refusal that is not in the log is not told at all.
+async fn refused(
+    gateway: &Gateway,
+    run: &LiveRun,
+    account: &mut Account,
+    refusal: Refusal,
+) -> Answer {
+    account.decided();
+    let seal = feedback::refused(gateway, run, account.asked(), &refusal);
+    let recorded = after::record(gateway, account.refused(&refusal)).await;
+    feedback::tell(gateway, run, account.decision(), &refusal, seal).await;
+    let told = recorded.err().unwrap_or(refusal);
+    Answer::refused(account.asked(), &told, account.had_token)
+}
+
+/// Nanoseconds in a second.
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// The wall clock, nanoseconds since the epoch; zero before it, when no token is valid.
+fn now_unix_ns() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    elapsed.map_or(0, |e| u64::try_from(e.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// The refusal of a call that a part of ATF left alone.
+pub(super) fn unavailable(step: Step, error: impl std::fmt::Display) -> Refusal {
+    Refusal::new(step, Reason::Unavailable, error.to_string())
+}

@@ -1,0 +1,142 @@
+//! One listening socket for each run, in a directory that this run alone sees. What one run floods
+//! is its own backlog.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{Mode, chmod};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::Gateway;
+use super::caller;
+use super::clock as kernel;
+use super::http;
+use super::kernel_side::KernelFault;
+use super::runs::LiveRun;
+use crate::audit::Event;
+use crate::call::Untrusted;
+
+/// Connections of one run that the kernel keeps waiting while the run's slots are full.
+const BACKLOG_MAX: i32 = 64;
+
+/// Pause after an `accept` that failed: descriptors may be short, and trying at once frees none.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a run has no listener.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ListenError {
+    /// Something that is not a socket stands at the path.
+    #[error("expected a socket or nothing at {path}, found another file; remove it")]
+    Foreign {
+        /// The path.
+        path: String,
+    },
+    /// The socket cannot be made.
+    #[error("cannot listen at {path}: {error}; the launcher makes its directory for the gateway")]
+    Socket {
+        /// The path.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The kernel does not take the mark, so the run could not connect.
+    #[error("cannot mark the run's socket in the kernel: {0}")]
+    Mark(KernelFault),
+}
+
+/// Listens for `run` from now on. Needs a running tokio runtime.
+///
+/// # Errors
+/// When the socket cannot be made or marked; nothing listens then.
+pub(super) fn open(gateway: &Arc<Gateway>, run: &Arc<LiveRun>) -> Result<(), ListenError> {
+    let path = gateway.places.run_socket(run.entry.run);
+    let failed = |error: io::Error| ListenError::Socket {
+        path: path.display().to_string(),
+        error,
+    };
+    remove_stale(&path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(|error| failed(error.into()))?;
+    // Marked before it can be reached: there is no moment in which it listens unmarked.
+    (gateway.kernel.mark)(socket.as_fd(), run.entry.cgroup).map_err(ListenError::Mark)?;
+    SocketAddrUnix::new(&path)
+        .and_then(|address| bind(&socket, &address))
+        // The run has another uid; that it alone sees the directory is what guards the socket.
+        .and_then(|()| chmod(&path, Mode::from_raw_mode(0o666)))
+        .and_then(|()| listen(&socket, BACKLOG_MAX))
+        .map_err(|error| failed(error.into()))?;
+    let listener = UnixListener::from_std(socket.into()).map_err(failed)?;
+    let task = tokio::spawn(accept(Arc::clone(gateway), Arc::clone(run), listener));
+    run.listens(task.abort_handle());
+    Ok(())
+}
+
+/// Takes the socket file of a run that has ended away. The launcher removes the directory anyway.
+pub(super) fn remove(gateway: &Gateway, run: &LiveRun) {
+    let path = gateway.places.run_socket(run.entry.run);
+    if let Err(error) = remove_stale(&path) {
+        tracing::debug!(%error, "the socket of an ended run stays");
+    }
+}
+
+fn remove_stale(path: &Path) -> Result<(), ListenError> {
+    let shown = || path.display().to_string();
+    match fs::symlink_metadata(path) {
+        Ok(meta) if !meta.file_type().is_socket() => Err(ListenError::Foreign { path: shown() }),
+        Ok(_) => fs::remove_file(path).map_err(|error| ListenError::Socket {
+            path: shown(),
+            error,
+        }),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener) {
+    while let Some(slot) = run.connections.slot().await {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(run = %run.entry.run, %error, "no connection accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let open = run.connections.open(slot);
+        let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
+        tokio::spawn(async move {
+            match caller::prove(stream.as_fd(), &run.entry, &gateway.kernel, &gateway.agents) {
+                Ok(caller) => http::serve(gateway, run, caller, stream, open).await,
+                Err(error) => stranger(&gateway, &run, stream, &error).await,
+            }
+        });
+    }
+}
+
+/// Closes a connection without a proven caller, and says so to the log.
+async fn stranger(
+    gateway: &Gateway,
+    run: &LiveRun,
+    stream: UnixStream,
+    error: &caller::CallerError,
+) {
+    drop(stream);
+    let Some(suppressed) = run.strangers.count(kernel::boot_ms()) else {
+        return;
+    };
+    tracing::warn!(run = %run.entry.run, %error, suppressed, "connection without a proven caller");
+    let finding = Event::Finding {
+        name: "caller.disagree".to_owned(),
+        run: Some(run.entry.run),
+        detail: Untrusted::new(format!("{error}; {suppressed} more before it")),
+    };
+    gateway.recorder.note(finding).await;
+}

@@ -1,0 +1,151 @@
+//! The live runs, as the authority told them, and what the gateway remembers of each.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+use super::connections::Connections;
+use super::settings::Settings;
+use crate::call::RunId;
+use crate::wire::RunEntry;
+
+/// One live run.
+pub(super) struct LiveRun {
+    /// What the authority registered.
+    pub(super) entry: RunEntry,
+    /// What is open.
+    pub(super) connections: Connections,
+    /// One for each call that may be under way.
+    pub(super) calls: Arc<Semaphore>,
+    /// Refusals that count towards the seal.
+    pub(super) refusals: AtomicU64,
+    /// Tool calls that came as far as the policy.
+    pub(super) judged: AtomicU64,
+    /// Connections without a proven caller, for which at most one finding a second is recorded.
+    pub(super) strangers: Strangers,
+    sealed: AtomicBool,
+    listener: Mutex<Option<AbortHandle>>,
+}
+
+impl LiveRun {
+    /// A run that nothing has called yet.
+    pub(super) fn new(entry: RunEntry, sealed: bool, settings: &Settings) -> Self {
+        Self {
+            connections: Connections::new(settings.connections_per_run_max),
+            calls: Arc::new(Semaphore::new(settings.calls_per_run_max)),
+            refusals: AtomicU64::new(0),
+            judged: AtomicU64::new(0),
+            strangers: Strangers::default(),
+            sealed: AtomicBool::new(sealed),
+            listener: Mutex::new(None),
+            entry,
+        }
+    }
+
+    /// Whether it is sealed.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::SeqCst)
+    }
+
+    /// Seals it in the gateway; true for the one caller that did it.
+    pub(super) fn seal(&self) -> bool {
+        !self.sealed.swap(true, Ordering::SeqCst)
+    }
+
+    /// Lifts the seal in the gateway; the refusals are counted anew.
+    pub(super) fn release(&self) {
+        self.refusals.store(0, Ordering::SeqCst);
+        self.sealed.store(false, Ordering::SeqCst);
+    }
+
+    /// Keeps the task that accepts its connections.
+    pub(super) fn listens(&self, task: AbortHandle) {
+        if let Some(former) = lock(&self.listener).replace(task) {
+            former.abort();
+        }
+    }
+
+    /// Stops accepting.
+    pub(super) fn stop_listening(&self) {
+        if let Some(task) = lock(&self.listener).take() {
+            task.abort();
+        }
+    }
+
+    /// Stops accepting, and ends what is open. Calls under way end by themselves.
+    pub(super) fn close(&self) {
+        self.stop_listening();
+        self.connections.close();
+    }
+}
+
+/// Counts the connections without a proven caller between two findings.
+#[derive(Default)]
+pub(super) struct Strangers(Mutex<(u64, u64)>);
+
+/// Milliseconds between two findings about strangers at one run's socket: a flood of them must not
+/// become a flood of records.
+const FINDING_INTERVAL_MS: u64 = 1_000;
+
+impl Strangers {
+    /// Counts one; how many were not reported since the last finding, when one is due.
+    pub(super) fn count(&self, now_boot_ms: u64) -> Option<u64> {
+        let mut state = lock(&self.0);
+        let (last_boot_ms, suppressed) = *state;
+        if last_boot_ms != 0 && now_boot_ms < last_boot_ms + FINDING_INTERVAL_MS {
+            state.1 += 1;
+            return None;
+        }
+        *state = (now_boot_ms, 0);
+        Some(suppressed)
+    }
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Runs(Mutex<HashMap<RunId, Arc<LiveRun>>>);
+
+impl Runs {
+    /// The live run of this id.
+    pub(super) fn get(&self, run: RunId) -> Option<Arc<LiveRun>> {
+        lock(&self.0).get(&run).cloned()
+    }
+
+    /// Adds a run; the one that had its id, if any, is given back.
+    pub(super) fn insert(&self, run: Arc<LiveRun>) -> Option<Arc<LiveRun>> {
+        lock(&self.0).insert(run.entry.run, run)
+    }
+
+    /// Takes a run out.
+    pub(super) fn remove(&self, run: RunId) -> Option<Arc<LiveRun>> {
+        lock(&self.0).remove(&run)
+    }
+
+    /// The live runs.
+    pub(super) fn all(&self) -> Vec<Arc<LiveRun>> {
+        lock(&self.0).values().cloned().collect()
+    }
+}
+
+/// What is guarded is whole even when a holder of the lock panicked: it is only set and taken.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_reported_once_a_second_and_all_are_counted() {
+        let strangers = Strangers::default();
+        assert_eq!(strangers.count(5_000), Some(0));
+        assert_eq!(strangers.count(5_001), None);
+        assert_eq!(strangers.count(5_999), None);
+        assert_eq!(strangers.count(6_000), Some(2));
+        assert_eq!(strangers.count(9_000), Some(0));
+    }
+}

@@ -1,0 +1,231 @@
+//! Doubles of the authority, the recorder and the executor: real sockets and real messages, and no
+//! more behind them than a test needs.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+
+use serde_json::value::RawValue;
+
+use crate::audit::Event;
+use crate::call::Digest;
+use crate::wire::{
+    AuthorityRequest, ExecutorReply, ExecutorRequest, PermitBody, Receipt, RecorderReply,
+    RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, serve,
+};
+
+fn listen(path: &Path, each: impl Fn(Server) + Send + Sync + 'static) {
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || serve(&listener, |_| true, each));
+}
+
+/// What a test has the authority's double do.
+enum Say {
+    Change(Registry),
+    HangUp,
+}
+
+/// An authority that registers what the test says.
+pub(crate) struct AuthorityDouble {
+    pub(crate) live: Arc<Mutex<Vec<RunEntry>>>,
+    say: Sender<Say>,
+    acks: Mutex<Receiver<RegistryAck>>,
+}
+
+impl AuthorityDouble {
+    pub(crate) fn start(path: &Path) -> Self {
+        let (say, said) = channel();
+        let (acked, acks) = channel();
+        let live = Arc::new(Mutex::new(Vec::<RunEntry>::new()));
+        let (runs, said) = (Arc::clone(&live), Mutex::new(said));
+        listen(path, move |mut server| {
+            let asked = server.next::<AuthorityRequest>().unwrap();
+            assert!(matches!(asked, Some((_, AuthorityRequest::Subscribe))));
+            let mut next = Say::Change(Registry::Snapshot {
+                runs: runs.lock().unwrap().clone(),
+            });
+            let mut number = 100;
+            while let Say::Change(change) = next {
+                number += 1;
+                server.answer(number, &change).unwrap();
+                let Some((found, ack)) = server.next::<RegistryAck>().unwrap() else {
+                    return;
+                };
+                assert_eq!(found, number);
+                acked.send(ack).unwrap();
+                next = said.lock().unwrap().recv().unwrap_or(Say::HangUp);
+            }
+            server.hang_up();
+        });
+        Self {
+            live,
+            say,
+            acks: Mutex::new(acks),
+        }
+    }
+
+    /// Tells the gateway, and waits for its answer.
+    pub(crate) fn tell(&self, change: Registry) -> RegistryAck {
+        self.say.send(Say::Change(change)).unwrap();
+        self.ack()
+    }
+
+    /// Breaks the connection, and waits until the gateway has the next snapshot.
+    pub(crate) fn restart(&self) -> RegistryAck {
+        self.say.send(Say::HangUp).unwrap();
+        self.ack()
+    }
+
+    /// The gateway's next answer.
+    pub(crate) fn ack(&self) -> RegistryAck {
+        let patience = std::time::Duration::from_secs(10);
+        self.acks.lock().unwrap().recv_timeout(patience).unwrap()
+    }
+}
+
+/// How a double of a process behaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Works,
+    Refuses,
+    HangsUp,
+    /// Waits until the mood changes.
+    Waits,
+}
+
+/// A mood that can be waited for.
+pub(crate) struct Moody(Mutex<Mood>, Condvar);
+
+impl Moody {
+    fn new() -> Self {
+        Self(Mutex::new(Mood::Works), Condvar::new())
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        *self.0.lock().unwrap() = mood;
+        self.1.notify_all();
+    }
+
+    fn settled(&self) -> Mood {
+        let waits = |mood: &mut Mood| *mood == Mood::Waits;
+        *self.1.wait_while(self.0.lock().unwrap(), waits).unwrap()
+    }
+}
+
+/// A recorder that keeps what it is told in memory.
+pub(crate) struct RecorderDouble {
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) mood: Moody,
+}
+
+impl RecorderDouble {
+    pub(crate) fn start(path: &Path) -> Arc<Self> {
+        let double = Arc::new(Self {
+            events: Mutex::new(Vec::new()),
+            mood: Moody::new(),
+        });
+        let shared = Arc::clone(&double);
+        listen(path, move |mut server| {
+            while let Ok(Some((number, asked))) = server.next() {
+                let RecorderRequest::Append { event, durable } = asked;
+                let reply = match shared.mood.settled() {
+                    Mood::Works => shared.append(*event, durable),
+                    Mood::Refuses => RecorderReply::Refused {
+                        why: "the disk is full".into(),
+                    },
+                    Mood::HangsUp | Mood::Waits => break,
+                };
+                server.answer(number, &reply).unwrap();
+            }
+            server.hang_up();
+        });
+        double
+    }
+
+    fn append(&self, event: Event, durable: bool) -> RecorderReply {
+        let mut events = self.events.lock().unwrap();
+        let permit = match &event {
+            Event::Decided { call, .. } => call.permit,
+            _ => None,
+        };
+        events.push(event);
+        RecorderReply::Recorded {
+            receipt: Receipt {
+                seq: events.len() as u64,
+                fingerprint: Digest::of(b"record"),
+                permit,
+                durable,
+                signature: String::new(),
+            },
+        }
+    }
+}
+
+/// One permit that the executor's double was given.
+pub(crate) struct Act {
+    pub(crate) permit: PermitBody,
+    pub(crate) signed: SignedPermit,
+    pub(crate) arguments: String,
+    pub(crate) token: String,
+    pub(crate) receipt: Receipt,
+}
+
+/// An executor that does nothing and answers what the test says.
+pub(crate) struct ExecutorDouble {
+    pub(crate) acts: Mutex<Vec<Act>>,
+    pub(crate) result: Mutex<String>,
+    pub(crate) mood: Moody,
+}
+
+/// The boot nonce of the executor's double.
+pub(crate) fn nonce() -> Digest {
+    Digest::of(b"this life")
+}
+
+impl ExecutorDouble {
+    pub(crate) fn start(path: &Path) -> Arc<Self> {
+        let double = Arc::new(Self {
+            acts: Mutex::new(Vec::new()),
+            result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
+            mood: Moody::new(),
+        });
+        let shared = Arc::clone(&double);
+        listen(path, move |mut server| {
+            while let Ok(Some((number, asked))) = server.next() {
+                let reply = match asked {
+                    ExecutorRequest::Hello => ExecutorReply::Hello { nonce: nonce() },
+                    ExecutorRequest::Execute {
+                        permit,
+                        arguments,
+                        token,
+                        receipt,
+                    } => {
+                        shared.acts.lock().unwrap().push(Act {
+                            permit: serde_json::from_str(&permit.body).unwrap(),
+                            signed: permit,
+                            arguments: arguments.get().to_owned(),
+                            token,
+                            receipt,
+                        });
+                        match shared.mood.settled() {
+                            Mood::Works => ExecutorReply::Result {
+                                result: RawValue::from_string(
+                                    shared.result.lock().unwrap().clone(),
+                                )
+                                .unwrap(),
+                            },
+                            Mood::Refuses => ExecutorReply::Refused {
+                                why: "the permit has expired".into(),
+                            },
+                            Mood::HangsUp | Mood::Waits => break,
+                        }
+                    }
+                };
+                server.answer(number, &reply).unwrap();
+            }
+            server.hang_up();
+        });
+        double
+    }
+}

@@ -1,0 +1,13 @@
+//! The gateway on real sockets. Its neighbours are doubles that say so; the gate is the real one.
+
+mod acting;
+mod apart;
+mod callers;
+mod client;
+mod doubles;
+mod http_rows;
+mod kernel;
+mod lab;
+mod line_rows;
+mod registering;
+mod sealing;

@@ -1,0 +1,148 @@
+//! The loop: refusals seal, seals hold, and an operator lifts them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::clock::boot_ns;
+use super::client::{ADJUST, Client, adjust, post, request};
+use super::lab::{Lab, LabRun, Wanted};
+use crate::audit::Event;
+use crate::call::Reason;
+use crate::wire::{Registry, RegistryAck};
+
+/// A call that the policy refuses; the answer may be lost with the connection.
+async fn refused(run: &LabRun) {
+    let mut client = Client::connect(&run.socket).await;
+    let bearer = format!("Bearer {}", run.token);
+    let _lost = client
+        .post(&adjust(60_000), &[("authorization", &bearer)])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_third_refusal_seals_the_run_and_no_other() {
+    let lab = Lab::start(Wanted::default()).await;
+    let (run, other) = (lab.run(&[ADJUST]), lab.run(&[ADJUST]));
+    let mut idle = Client::connect(&run.socket).await;
+    let bearer = format!("Bearer {}", run.token);
+    let ping = request("ping", &json!({}));
+    let headers = [("authorization", bearer.as_str())];
+    idle.post(&ping, &headers).await.unwrap();
+    let before = boot_ns();
+    refused(&run).await;
+    refused(&run).await;
+    refused(&other).await;
+    assert!(!lab.kernel.has_deny(run.entry.cgroup), "two are not three");
+    idle.post(&ping, &headers).await.unwrap();
+    refused(&run).await;
+    assert!(lab.kernel.has_deny(run.entry.cgroup));
+    let sealed = lab.until("the record of the seal", |lab| {
+        lab.events().into_iter().find_map(|event| match event {
+            Event::Sealed {
+                run,
+                decision,
+                decided_boot_ns,
+                written_boot_ns,
+                ..
+            } => Some((run, decision, decided_boot_ns, written_boot_ns)),
+            _ => None,
+        })
+    });
+    let (sealed, decision, decided, written) = sealed.await;
+    assert_eq!(sealed, run.entry.run);
+    assert!(before < decided && decided <= written && written < boot_ns());
+    let last = lab
+        .events()
+        .into_iter()
+        .rev()
+        .find_map(|event| match event {
+            Event::Decided { call, .. } => Some(call.decision),
+            _ => None,
+        });
+    assert_eq!(decision, last, "the decision that did it");
+    assert!(
+        idle.post(&ping, &headers).await.is_err(),
+        "its connections are shut"
+    );
+    let got = post(&run, &adjust(1)).await;
+    assert_eq!(got.reason(), Reason::RunSealed.to_string());
+    let list = post(&run, &request("tools/list", &json!({}))).await;
+    assert_eq!(list.reason(), Reason::RunSealed.to_string(), "every method");
+    assert_eq!(post(&other, &adjust(1)).await.reason(), "", "the other run");
+    assert!(lab.executor.acts.lock().unwrap().len() == 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_release_lifts_a_seal() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    for _ in 0..3 {
+        refused(&run).await;
+    }
+    // The authority does not know yet, and its snapshot must not lift what the gateway decided.
+    assert!(matches!(lab.authority.restart(), RegistryAck::Done));
+    assert!(lab.kernel.has_deny(run.entry.cgroup));
+    assert_eq!(post(&run, &adjust(1)).await.reason(), "run.sealed");
+    let release = Registry::Release { run: run.entry.run };
+    assert!(matches!(lab.authority.tell(release), RegistryAck::Done));
+    assert!(!lab.kernel.has_deny(run.entry.cgroup));
+    assert_eq!(post(&run, &adjust(1)).await.reason(), "");
+    refused(&run).await;
+    assert_eq!(post(&run, &adjust(1)).await.reason(), "", "counted anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_speak_against_a_run_does_not_seal_it() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    for _ in 0..5 {
+        let probe = request("server/discover", &json!({}));
+        assert_eq!(post(&run, &probe).await.json()["error"]["code"], -32_601);
+    }
+    lab.executor.mood.set(super::doubles::Mood::Refuses);
+    for _ in 0..5 {
+        assert_eq!(post(&run, &adjust(1)).await.reason(), "execute.failed");
+    }
+    lab.executor.mood.set(super::doubles::Mood::Works);
+    assert_eq!(post(&run, &adjust(1)).await.reason(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seal_outlives_the_gateway_and_the_authority_may_seal_too() {
+    let lab = Lab::start(Wanted::default()).await;
+    let (in_kernel, told, free) = (lab.run(&[ADJUST]), lab.run(&[ADJUST]), lab.run(&[ADJUST]));
+    let other_gateway_sealed = (lab.gateway.kernel.seal)((in_kernel.entry.cgroup, 1));
+    other_gateway_sealed.unwrap();
+    for entry in lab.authority.live.lock().unwrap().iter_mut() {
+        entry.sealed = entry.run == told.entry.run;
+    }
+    // As a new gateway does: nothing is known but what kernel and authority say.
+    for run in lab.gateway.runs.all() {
+        lab.gateway.runs.remove(run.entry.run).unwrap().close();
+    }
+    assert!(matches!(lab.authority.restart(), RegistryAck::Done));
+    assert!(lab.kernel.has_deny(told.entry.cgroup));
+    for (run, reason) in [
+        (&in_kernel, "run.sealed"),
+        (&told, "run.sealed"),
+        (&free, ""),
+    ] {
+        assert_eq!(post(run, &adjust(1)).await.reason(), reason);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_run_waits_for_each_no() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    let quick = std::time::Instant::now();
+    post(&run, &adjust(1)).await;
+    assert!(quick.elapsed() < Duration::from_millis(250), "the control");
+    for _ in 0..3 {
+        refused(&run).await;
+    }
+    let slow = std::time::Instant::now();
+    assert_eq!(post(&run, &adjust(1)).await.reason(), "run.sealed");
+    assert!(slow.elapsed() >= Duration::from_millis(250));
+}

@@ -1,0 +1,61 @@
+//! Who connected to a unix socket, as a handle that no reuse of process ids can turn to another
+//! process.
+
+#![allow(
+    unsafe_code,
+    reason = "SO_PEERPIDFD has no safe wrapper in the libraries that are used here"
+)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
+
+/// `SO_PEERPIDFD` of `include/uapi/asm-generic/socket.h`, since Linux 6.5.
+const SO_PEERPIDFD: libc::c_int = 77;
+
+/// A pidfd of the process that connected `socket` (unix(7)). It is close-on-exec.
+///
+/// # Errors
+/// `ENOPROTOOPT` before Linux 6.5; `ESRCH` or `EINVAL` when the process has been reaped; `ENODATA`
+/// when the socket has no peer.
+pub fn pidfd(socket: impl AsFd) -> io::Result<OwnedFd> {
+    let mut fd: libc::c_int = -1;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>())
+        .map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: `fd` and `length` live through the call, and `length` is the size of `fd`, which is
+    // all that the kernel writes; the socket is borrowed, so its descriptor stays open.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut fd).cast(),
+            &raw mut length,
+        )
+    };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if fd < 0 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // SAFETY: the kernel made this descriptor for this call; nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn the_peer_of_a_pair_is_this_process_and_a_socket_without_peer_has_none() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let pidfd = pidfd(&ours).unwrap();
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
+        let expected = format!("Pid:\t{}\n", std::process::id());
+        assert!(info.unwrap().contains(&expected));
+
+        let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(super::pidfd(&alone).is_err());
+    }
+}
