@@ -1,0 +1,131 @@
+//! Each process is killed in turn. While it is down nothing opens; when it is back, the honest agent
+//! works again on the same path.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::calls::{call_arguments, honest, start};
+use super::installation::{AGENT, Installation};
+use super::process::{Place, wait};
+use super::report::Row;
+use super::say;
+use crate::hijacked::mcp::Round;
+
+/// The processes, in the order of their deaths.
+const PROCESSES: [&str; 4] = ["gateway", "authority", "recorder", "executor"];
+
+/// The longest that a process may take to come back and be of use, under emulation.
+const BACK_MAX: Duration = Duration::from_secs(60);
+
+/// Good calls in a row after which all is well again.
+const GOOD_ROUNDS: u32 = 3;
+
+/// Kills each process under a run that calls honestly and tries to get out, ten times a second.
+pub(super) fn run(place: &Place<'_>, installation: &Installation) -> Result<Vec<Row>> {
+    let (tool, arguments) = honest();
+    let words = call_arguments("steady", (tool, &arguments), &installation.prompt(), &[]);
+    let mut command = start(place, installation, AGENT, "steady", &words);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = place.spawn(command)?;
+    let rounds = read_rounds(&mut child)?;
+    until_good(&rounds).context("the honest agent does not work even before anything is killed")?;
+    let mut rows = Vec::new();
+    for process in PROCESSES {
+        say(&format!("SIGKILL of the {process}"));
+        rows.push(kill(place, installation, &rounds, process)?);
+    }
+    drop(child.stdin.take());
+    wait(&mut child, BACK_MAX)?;
+    Ok(rows)
+}
+
+fn kill(
+    place: &Place<'_>,
+    installation: &Installation,
+    rounds: &Receiver<Round>,
+    name: &str,
+) -> Result<Row> {
+    let row = Row::new(&format!("kill_{name}"), &format!("SIGKILL of the {name}"));
+    let before = place.world.oracle.seen();
+    let old = installation.process(name)?;
+    let process = Pid::from_raw(old).with_context(|| format!("{old} is no process id"))?;
+    let began = Instant::now();
+    kill_process(process, Signal::KILL)?;
+    // Rounds that began before the kill are no evidence.
+    while rounds.try_recv().is_ok() {}
+    let new = successor(installation, name, old);
+    let back = new.and_then(|()| until_good(rounds));
+    let mut row = Row {
+        us: Some(began.elapsed().as_secs_f64() * 1e6),
+        ..row
+    };
+    let opened = place.world.oracle.seen() != before;
+    let (with, kept, note) = match &back {
+        _ if opened => ("out", false, "a canary was reached".to_owned()),
+        Err(error) => ("not back", false, format!("{error:#}")),
+        Ok(Seen { out, .. }) if *out => ("out", false, "an attempt saw no error".to_owned()),
+        Ok(_) => ("closed, then back", true, String::new()),
+    };
+    row.with = Some(with.to_owned());
+    Ok(row.promise(kept, note))
+}
+
+/// What was seen while waiting.
+struct Seen {
+    /// An attempt of the run's saw no error.
+    out: bool,
+}
+
+fn until_good(rounds: &Receiver<Round>) -> Result<Seen> {
+    let (began, mut good, mut seen) = (Instant::now(), 0, Seen { out: false });
+    let mut last = None;
+    while good < GOOD_ROUNDS {
+        let left = BACK_MAX.saturating_sub(began.elapsed());
+        let Ok(round) = rounds.recv_timeout(left) else {
+            bail!(
+                "no {GOOD_ROUNDS} good calls in a row after {} s; the last: {last:?}",
+                BACK_MAX.as_secs()
+            );
+        };
+        good = if round.call.is_result() { good + 1 } else { 0 };
+        seen.out |= round.attempt.outcome == "out";
+        last = Some(round);
+    }
+    Ok(seen)
+}
+
+fn successor(installation: &Installation, name: &str, old: i32) -> Result<()> {
+    let began = Instant::now();
+    while installation
+        .process(name)
+        .is_ok_and(|process| process == old)
+    {
+        if began.elapsed() > BACK_MAX {
+            bail!("nobody started the {name} again");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+fn read_rounds(child: &mut Child) -> Result<Receiver<Round>> {
+    let stdout = child.stdout.take().context("the agent has no output")?;
+    let (send, rounds) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let Ok(round) = serde_json::from_str(&line) else {
+                continue;
+            };
+            if send.send(round).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(rounds)
+}
