@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, progress};
+use crate::{cache, packages, progress};
 
 /// An archive that apt can search.
 pub(crate) struct Archive {
@@ -16,18 +16,32 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// The archive that the system uses.
-    pub(crate) fn system() -> Self {
-        Self {
-            options: Vec::new(),
+    /// The archive of `suite`: the system's own when the system is of that suite.
+    ///
+    /// # Errors
+    /// When the system has no Debian source, or the lists cannot be fetched.
+    pub(crate) fn of(suite: &str) -> Result<Self> {
+        if codename()? != suite {
+            return Self::private(suite);
         }
+        let system = Self {
+            options: Vec::new(),
+        };
+        if system.names("^linux-image-")?.is_empty() {
+            // A fresh machine has no package lists.
+            if !packages::is_root()? {
+                bail!("the system has no package lists: run `sudo apt-get update`");
+            }
+            progress::output(Command::new("apt-get").args(["update", "--quiet"]))?;
+        }
+        Ok(system)
     }
 
     /// The archive of `suite`, at the address of the system's own archive, with fresh lists.
     ///
     /// # Errors
     /// When the system has no Debian source, or the lists cannot be fetched.
-    pub(crate) fn private(suite: &str) -> Result<Self> {
+    fn private(suite: &str) -> Result<Self> {
         let root = cache::folder(&format!("apt/{suite}"))?;
         for folder in ["lists/partial", "archives/partial"] {
             fs::create_dir_all(root.join(folder))?;
@@ -134,6 +148,17 @@ fn numbers(name: &str) -> Vec<u64> {
     digits.filter_map(|run| run.parse().ok()).collect()
 }
 
+/// The system's release, as Debian's suites are called.
+fn codename() -> Result<String> {
+    let release =
+        fs::read_to_string("/etc/os-release").context("cannot tell which system this is")?;
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    let name = name.context("the system does not name its release in /etc/os-release")?;
+    Ok(name.trim_matches('"').to_owned())
+}
+
 /// Address and key of the system's own Debian source.
 struct Source {
     address: String,
@@ -145,14 +170,8 @@ const DEBIAN_KEY: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 impl Source {
     fn of_the_system() -> Result<Self> {
-        let release =
-            fs::read_to_string("/etc/os-release").context("cannot tell which system this is")?;
-        let codename = release
-            .lines()
-            .find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-        let codename = codename
-            .context("the system does not name its release")?
-            .trim_matches('"');
+        let codename = codename()?;
+        let codename = codename.as_str();
         let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
         if let Ok(parts) = fs::read_dir("/etc/apt/sources.list.d") {
             files.extend(parts.flatten().map(|entry| entry.path()));
