@@ -30,13 +30,13 @@ struct Refused {
 pub(super) fn honest() -> (&'static str, Value) {
     (
         "ledger.query",
-        json!({"sql": "SELECT id, balance_cents FROM accounts LIMIT 5"}),
+        json!({"sql": "SELECT id, amount_cents FROM ledger_entries LIMIT 5"}),
     )
 }
 
 /// A query that they refuse.
 pub(super) fn drop_table() -> (&'static str, Value) {
-    ("ledger.query", json!({"sql": "DROP TABLE accounts"}))
+    ("ledger.query", json!({"sql": "DROP TABLE ledger_entries"}))
 }
 
 fn refused() -> [Refused; 4] {
@@ -52,7 +52,7 @@ fn refused() -> [Refused; 4] {
     let adjust = |cents: Value| {
         (
             "ledger.adjust",
-            json!({"account": 1, "amount_cents": cents, "reason": "demo"}),
+            json!({"entry_id": 1, "amount_cents": cents, "reason": "demo"}),
         )
     };
     [
@@ -80,8 +80,8 @@ fn refused() -> [Refused; 4] {
         refuse(
             "over_the_cap",
             "an amount over its cap",
-            adjust(json!(1_000_000_000)),
-            ("reserve", "cap.exceeded"),
+            adjust(json!(60_000)),
+            ("policy", "cap.exceeded"),
         ),
     ]
 }

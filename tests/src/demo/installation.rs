@@ -99,7 +99,7 @@ impl Installation {
             (READER, r#""ledger.query""#),
         ] {
             let manifest = format!(
-                "name = \"{agent}\"\ntools = [{tools}]\nprompt_sha256 = \"{}\"\n",
+                "tools = [{tools}]\nprompt_sha256 = \"{}\"\n",
                 Digest::of(PROMPT.as_bytes())
             );
             fs::write(

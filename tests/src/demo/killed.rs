@@ -59,8 +59,8 @@ fn kill(
     kill_process(process, Signal::KILL)?;
     // Rounds that began before the kill are no evidence.
     while rounds.try_recv().is_ok() {}
-    let new = successor(installation, name, old);
-    let back = new.and_then(|()| until_good(rounds));
+    let back =
+        successor(installation, rounds, name, old).and_then(|out| Ok(until_good(rounds)? || out));
     let mut row = Row {
         us: Some(began.elapsed().as_secs_f64() * 1e6),
         ..row
@@ -69,49 +69,57 @@ fn kill(
     let (with, kept, note) = match &back {
         _ if opened => ("out", false, "a canary was reached".to_owned()),
         Err(error) => ("not back", false, format!("{error:#}")),
-        Ok(Seen { out, .. }) if *out => ("out", false, "an attempt saw no error".to_owned()),
-        Ok(_) => ("closed, then back", true, String::new()),
+        Ok(true) => ("out", false, "an attempt saw no error".to_owned()),
+        Ok(false) => ("closed, then back", true, String::new()),
     };
     row.with = Some(with.to_owned());
     Ok(row.promise(kept, note))
 }
 
-/// What was seen while waiting.
-struct Seen {
-    /// An attempt of the run's saw no error.
-    out: bool,
-}
-
-fn until_good(rounds: &Receiver<Round>) -> Result<Seen> {
-    let (began, mut good, mut seen) = (Instant::now(), 0, Seen { out: false });
-    let mut last = None;
+/// Waits until the honest call works again and again; whether an attempt saw no error meanwhile.
+fn until_good(rounds: &Receiver<Round>) -> Result<bool> {
+    let (began, mut good, mut out, mut last) = (Instant::now(), 0, false, None);
     while good < GOOD_ROUNDS {
         let left = BACK_MAX.saturating_sub(began.elapsed());
         let Ok(round) = rounds.recv_timeout(left) else {
-            bail!(
-                "no {GOOD_ROUNDS} good calls in a row after {} s; the last: {last:?}",
-                BACK_MAX.as_secs()
-            );
+            let waited = BACK_MAX.as_secs();
+            bail!("no {GOOD_ROUNDS} good calls in a row after {waited} s; the last: {last:?}");
         };
         good = if round.call.is_result() { good + 1 } else { 0 };
-        seen.out |= round.attempt.outcome == "out";
+        out |= is_out(&round);
         last = Some(round);
     }
-    Ok(seen)
+    Ok(out)
 }
 
-fn successor(installation: &Installation, name: &str, old: i32) -> Result<()> {
-    let began = Instant::now();
-    while installation
-        .process(name)
-        .is_ok_and(|process| process == old)
-    {
+/// Waits until the process lives again; whether an attempt saw no error meanwhile. What the honest
+/// call does meanwhile says nothing: without the authority, say, calls go on.
+fn successor(
+    installation: &Installation,
+    rounds: &Receiver<Round>,
+    name: &str,
+    old: i32,
+) -> Result<bool> {
+    let (began, mut out) = (Instant::now(), false);
+    loop {
+        out |= rounds
+            .try_iter()
+            .fold(false, |out, round| out | is_out(&round));
+        if installation
+            .process(name)
+            .is_ok_and(|process| process != old)
+        {
+            return Ok(out);
+        }
         if began.elapsed() > BACK_MAX {
             bail!("nobody started the {name} again");
         }
         thread::sleep(Duration::from_millis(10));
     }
-    Ok(())
+}
+
+fn is_out(round: &Round) -> bool {
+    round.attempt.outcome == "out"
 }
 
 fn read_rounds(child: &mut Child) -> Result<Receiver<Round>> {

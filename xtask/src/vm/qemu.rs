@@ -235,3 +235,48 @@ fn between_markers(text: &str) -> Option<String> {
     let after = text.split_once(RESULT_BEGINS)?.1;
     Some(after.split_once(RESULT_ENDS)?.0.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is made of a console that a shell script plays.
+    fn watch(script: &str) -> Result<()> {
+        let mut sh = Command::new("sh");
+        let mut console = sh.args(["-c", script]).stdout(Stdio::piped()).spawn()?;
+        let stdout = console.stdout.take().context("piped")?;
+        let log = std::env::temp_dir().join(format!("xtask-console-{}", console.id()));
+        let watched = Watch::new(stdout, &log)?.until_end(Duration::from_millis(500));
+        stop(&mut console)?;
+        std::fs::remove_file(log)?;
+        watched
+    }
+
+    #[test]
+    fn a_machine_that_hangs_is_told_from_one_that_ends() {
+        let init = format!("echo '{INIT_RUNS}'");
+        for (script, expected) in [
+            (format!("{init}; echo done"), Ok(())),
+            (
+                format!("{init}; echo '[1.0] Kernel panic - not syncing'; exec sleep 60"),
+                Err(false),
+            ),
+            (
+                format!("{init}; echo 'watchdog: BUG: soft lockup'; exec sleep 60"),
+                Err(false),
+            ),
+            ("echo SeaBIOS".to_owned(), Err(true)),
+            ("echo SeaBIOS; exec sleep 60".to_owned(), Err(true)),
+        ] {
+            let found = watch(&script).map_err(|error| error.is::<NoBoot>());
+            assert_eq!(found, expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn the_result_is_what_stands_between_its_markers() {
+        let text = format!("noise\r\n{RESULT_BEGINS}\r\n{{}}\r\n{RESULT_ENDS}\r\n");
+        assert_eq!(between_markers(&text).as_deref(), Some("{}"));
+        assert_eq!(between_markers(RESULT_BEGINS), None);
+    }
+}
