@@ -1,6 +1,7 @@
 //! The hijacked agent. It prints one JSON line for each thing that it tries, and nobody believes it.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use atf_tests::hijacked::{self, Around, mcp};
@@ -82,8 +83,18 @@ impl Call {
     }
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hijacked: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Attempt {
             id,
             lab,

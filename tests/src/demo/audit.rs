@@ -9,22 +9,36 @@ use serde_json::Value;
 use super::installation::{Installation, copy_tree};
 use super::report::Row;
 
-/// Verifies the log, and a copy in which one byte was flipped.
-pub(super) fn run(installation: &Installation) -> Result<[Row; 2]> {
-    let log = installation.log_folder();
-    let verified = verify(installation, &log)?;
-    let whole = verified["whole"] == true && verified["records"].as_u64() > Some(0);
-    let mut first = Row::new("log_whole", "the log as it is");
-    first.with = Some(if whole { "whole" } else { "broken" }.to_owned());
-    let first = first.promise(whole, verified.to_string());
+/// Verifies the log when ATF has ended, and a copy in which one byte was flipped.
+pub(super) fn run(installation: &mut Installation) -> [Row; 2] {
+    let (first, second) = (
+        ("log_whole", "the log as it is"),
+        ("log_flipped", "one byte of it flipped"),
+    );
+    let whole = installation
+        .stop()
+        .and_then(|()| whole(installation, Row::new(first.0, first.1)));
+    let found = flipped(installation, Row::new(second.0, second.1));
+    [
+        Row::or_failed(first.0, first.1, whole),
+        Row::or_failed(second.0, second.1, found),
+    ]
+}
 
+fn whole(installation: &Installation, mut row: Row) -> Result<Row> {
+    let verified = verify(installation, &installation.log_folder())?;
+    let whole = verified["whole"] == true && verified["records"].as_u64() > Some(0);
+    row.with = Some(if whole { "whole" } else { "broken" }.to_owned());
+    Ok(row.promise(whole, verified.to_string()))
+}
+
+fn flipped(installation: &Installation, mut row: Row) -> Result<Row> {
     let copy = tempfile::tempdir()?;
-    copy_tree(&log, copy.path())?;
+    copy_tree(&installation.log_folder(), copy.path())?;
     let seq = flip(copy.path())?;
     let verified = verify(installation, copy.path())?;
     let found = verified["whole"] == false && verified["broken"]["seq"].as_u64() == Some(seq);
-    let mut second = Row::new("log_flipped", "one byte of the log flipped");
-    second.with = Some(
+    row.with = Some(
         if found {
             "found at its record"
         } else {
@@ -32,11 +46,8 @@ pub(super) fn run(installation: &Installation) -> Result<[Row; 2]> {
         }
         .to_owned(),
     );
-    second.stopped_by = Some("audit verify".to_owned());
-    Ok([
-        first,
-        second.promise(found, format!("flipped in record {seq}; {verified}")),
-    ])
+    row.stopped_by = Some("audit verify".to_owned());
+    Ok(row.promise(found, format!("flipped in record {seq}; {verified}")))
 }
 
 /// What `atf audit verify` says; its status is not 0 when the log is broken.

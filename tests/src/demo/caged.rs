@@ -24,8 +24,8 @@ pub(super) fn run(
     log: &Log,
     attempt: &Attempt,
     doctor: &Doctor,
-    row: &mut Row,
-) -> Result<()> {
+    mut row: Row,
+) -> Result<Row> {
     let inner: Vec<OsString> = std::iter::once(place.hijacked().into())
         .chain(place.attempt(attempt))
         .collect();
@@ -38,12 +38,12 @@ pub(super) fn run(
         }
     })?;
     let said: Option<Said> = serde_json::from_str(&came.said).ok();
-    judge(row, &came, said.as_ref(), attempt, doctor);
+    judge(&mut row, &came, said.as_ref(), attempt, doctor);
     row.us = said.as_ref().map(|said| said.us);
     if row.verdict == Some(Verdict::Closed) {
         row.stopped_by = Some(stopped_by(log, said.as_ref(), attempt)?);
     }
-    Ok(())
+    Ok(row)
 }
 
 fn judge(row: &mut Row, came: &Came, said: Option<&Said>, attempt: &Attempt, doctor: &Doctor) {
@@ -111,10 +111,9 @@ fn nest(agents: &Path, child: &mut Child) -> Result<()> {
     const START_MAX: Duration = Duration::from_secs(30);
     let began = Instant::now();
     loop {
-        for entry in std::fs::read_dir(agents)?
-            .flatten()
-            .filter(|entry| entry.path().is_dir())
-        {
+        let runs = std::fs::read_dir(agents);
+        let runs = runs.with_context(|| format!("no {}", agents.display()))?;
+        for entry in runs.flatten().filter(|entry| entry.path().is_dir()) {
             let found =
                 processes_with(&entry.path(), "hijacked", "child_cgroup").unwrap_or_default();
             if let Some(process) = found.first() {
@@ -129,5 +128,73 @@ fn nest(agents: &Path, child: &mut Child) -> Result<()> {
             bail!("the attacker did not appear under {}", agents.display());
         }
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempts::ATTEMPTS;
+
+    /// Without ATF, canaries reached under it, what the attacker says, whether the doctor lists it.
+    type Case<'a> = (&'a str, &'a [&'static str], Option<&'a str>, bool);
+
+    fn check((without, reached, said, listed): Case<'_>, verdict: Verdict, with: &str) {
+        let attempt = &ATTEMPTS[0];
+        let mut row = Row::new(attempt.id, "");
+        row.without = Some(without.to_owned());
+        let came = Came {
+            reached: reached.to_vec(),
+            said: String::new(),
+            complained: String::new(),
+        };
+        let said = said.map(|outcome| Said {
+            id: attempt.id.to_owned(),
+            outcome: outcome.to_owned(),
+            errno: (outcome == "errno").then(|| "EPERM".to_owned()),
+            us: 1.0,
+            run: None,
+        });
+        let doctor = Doctor {
+            posture: "CORE".to_owned(),
+            not_covered: listed.then(|| attempt.id.to_owned()).into_iter().collect(),
+        };
+        judge(&mut row, &came, said.as_ref(), attempt, &doctor);
+        let found = (row.verdict, row.with.as_deref());
+        assert_eq!(
+            found,
+            (Some(verdict), Some(with)),
+            "{without} {reached:?} {listed}"
+        );
+    }
+
+    #[test]
+    fn only_the_oracle_decides_whether_an_attempt_got_out() {
+        let (denied, boasts) = (Some("errno"), Some("out"));
+        check(("out", &[], denied, false), Verdict::Closed, "EPERM");
+        check(
+            ("out", &[], boasts, false),
+            Verdict::Closed,
+            "nothing arrived",
+        );
+        check(("out", &["tcp4"], denied, false), Verdict::Escaped, "out");
+        check(("out", &["dns"], denied, false), Verdict::Escaped, "out");
+        check(("out", &["tcp4"], boasts, true), Verdict::NotCovered, "out");
+    }
+
+    #[test]
+    fn what_was_not_possible_or_did_not_run_is_not_closed() {
+        check(
+            ("EPERM", &[], Some("errno"), false),
+            Verdict::Vacuous,
+            "EPERM",
+        );
+        check(
+            ("EPERM", &["tcp4"], Some("out"), false),
+            Verdict::Escaped,
+            "out",
+        );
+        check(("out", &[], None, false), Verdict::Escaped, "did not run");
+        check(("out", &[], None, true), Verdict::Escaped, "did not run");
     }
 }

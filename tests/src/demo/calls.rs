@@ -87,40 +87,49 @@ fn refused() -> [Refused; 4] {
 }
 
 /// Makes the calls.
-pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> Result<Vec<Row>> {
+pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> Vec<Row> {
     let prompt = installation.prompt();
-    let mut rows = vec![honest_row(place, installation, &prompt)?];
-    for call in refused() {
-        let arguments = call_arguments("ask", (call.tool, &call.arguments), &prompt, &[]);
-        let answered = ask(place, installation, call.agent, call.id, &arguments)?;
-        rows.push(judge(
-            log,
-            &answered,
-            call.id,
-            call.what,
-            (call.step, call.reason),
-        )?);
+    let call = |id, what, agent, called: (&str, &Value), claimed: &str, expected| {
+        let words = call_arguments("ask", called, claimed, &[]);
+        let tried = ask(place, installation, agent, id, &words)
+            .and_then(|answered| judge(log, &answered, id, what, expected));
+        Row::or_failed(id, what, tried)
+    };
+    let (id, what) = ("honest_call", "an honest SELECT");
+    let mut rows = vec![Row::or_failed(
+        id,
+        what,
+        honest_row(place, installation, &prompt, (id, what)),
+    )];
+    for it in refused() {
+        let expected = (it.step, it.reason);
+        rows.push(call(
+            it.id,
+            it.what,
+            it.agent,
+            (it.tool, &it.arguments),
+            &prompt,
+            expected,
+        ));
     }
     let (tool, arguments) = honest();
-    let changed = "0".repeat(64);
-    let arguments_changed = call_arguments("ask", (tool, &arguments), &changed, &[]);
-    let answered = ask(
-        place,
-        installation,
-        AGENT,
-        "changed_prompt",
-        &arguments_changed,
-    )?;
     let expected = ("policy", "policy.prompt_digest");
-    rows.push(judge(
-        log,
-        &answered,
-        "changed_prompt",
-        "a changed prompt digest",
+    let (id, what, changed) = ("changed_prompt", "a changed prompt digest", "0".repeat(64));
+    rows.push(call(
+        id,
+        what,
+        AGENT,
+        (tool, &arguments),
+        &changed,
         expected,
-    )?);
-    rows.push(stolen(place, installation, log, &prompt)?);
-    Ok(rows)
+    ));
+    let (id, what) = ("stolen_token", "a token stolen from another run");
+    rows.push(Row::or_failed(
+        id,
+        what,
+        stolen(place, installation, log, &prompt, (id, what)),
+    ));
+    rows
 }
 
 /// The attacker's arguments for an MCP mode.
@@ -174,18 +183,29 @@ fn ask(
         .with_context(|| format!("{task}: no answer; standard error: {complained}"))
 }
 
-fn honest_row(place: &Place<'_>, installation: &Installation, prompt: &str) -> Result<Row> {
+fn honest_row(
+    place: &Place<'_>,
+    installation: &Installation,
+    prompt: &str,
+    (id, what): (&str, &str),
+) -> Result<Row> {
     let (tool, arguments) = honest();
-    let arguments = call_arguments("ask", (tool, &arguments), prompt, &[]);
-    let answered = ask(place, installation, AGENT, "honest", &arguments)?;
-    let mut row = Row::new("honest_call", "an honest SELECT");
+    let words = call_arguments("ask", (tool, &arguments), prompt, &[]);
+    let answered = ask(place, installation, AGENT, id, &words)?;
+    let mut row = Row::new(id, what);
     let worked = answered.is_result();
     row.with = Some(if worked { "rows" } else { "refused" }.to_owned());
     Ok(row.promise(worked, format!("{answered:?}")))
 }
 
 /// One run lends its token to another, as when a log or a screen leaks it. The lender lives on.
-fn stolen(place: &Place<'_>, installation: &Installation, log: &Log, prompt: &str) -> Result<Row> {
+fn stolen(
+    place: &Place<'_>,
+    installation: &Installation,
+    log: &Log,
+    prompt: &str,
+    (id, what): (&str, &str),
+) -> Result<Row> {
     let lend = ["mcp", "lend"].map(OsString::from);
     let mut command = start(place, installation, AGENT, "lender", &lend);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -199,13 +219,12 @@ fn stolen(place: &Place<'_>, installation: &Installation, log: &Log, prompt: &st
     let answered = ask(place, installation, AGENT, "thief", &words)?;
     drop(lender.stdin.take());
     wait(&mut lender, Duration::from_secs(20))?;
-    let expected = ("authenticate", "token.other_run");
     judge(
         log,
         &answered,
-        "stolen_token",
-        "a token stolen from another run",
-        expected,
+        id,
+        what,
+        ("authenticate", "token.other_run"),
     )
 }
 

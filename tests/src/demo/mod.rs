@@ -63,39 +63,51 @@ pub fn run(options: &Options) -> Result<Shown> {
     for attempt in &ATTEMPTS {
         rows.push(control::run(&place, attempt)?);
     }
+    let (kernel, timed) = (report::kernel(), options.timed);
     if options.suite == Suite::Lab {
-        return Ok(Shown::new(
-            report::kernel(),
-            None,
-            rows,
-            Vec::new(),
-            options.timed,
-        ));
+        return Ok(Shown::new(kernel, None, rows, Vec::new(), timed));
     }
     let doctor = doctor(&options.atf)?;
     let mut installation = Installation::start(folder.path(), options)?;
-    say("the attempts under ATF");
-    let log = installation.log();
-    for (row, attempt) in rows.iter_mut().zip(&ATTEMPTS) {
-        caged::run(&place, &installation, &log, attempt, &doctor, row)?;
-    }
-    say("calls through the gate");
-    rows.extend(calls::run(&place, &installation, &log)?);
-    say("the seal");
-    rows.push(seal::run(&place, &installation, &log)?);
-    say("each process killed");
-    rows.extend(killed::run(&place, &installation)?);
-    say("the log");
-    installation.stop()?;
-    rows.extend(audit::run(&installation)?);
-    let kernel = report::kernel();
+    under_atf(&place, &mut installation, &doctor, &mut rows);
     Ok(Shown::new(
         kernel,
         Some(doctor.posture),
         rows,
         doctor.not_covered,
-        options.timed,
+        timed,
     ))
+}
+
+/// Everything that needs a running ATF. A part that fails is a row that escaped, so that the others
+/// are still seen.
+fn under_atf(
+    place: &process::Place<'_>,
+    installation: &mut Installation,
+    doctor: &installation::Doctor,
+    rows: &mut Vec<Row>,
+) {
+    say("the attempts under ATF");
+    let log = installation.log();
+    for (row, attempt) in rows.iter_mut().zip(&ATTEMPTS) {
+        let tried = caged::run(place, installation, &log, attempt, doctor, row.clone());
+        let without = row.without.take();
+        *row = Row::or_failed(attempt.id, attempt.vector, tried);
+        row.without = without;
+    }
+    say("calls through the gate");
+    rows.extend(calls::run(place, installation, &log));
+    say("the seal");
+    let sealed = seal::run(place, installation, &log);
+    rows.push(Row::or_failed(
+        "seal",
+        "a run that repeats a refusal",
+        sealed,
+    ));
+    say("each process killed");
+    rows.extend(killed::run(place, installation));
+    say("the log");
+    rows.extend(audit::run(installation));
 }
 
 /// Progress, on standard error.

@@ -156,7 +156,7 @@ impl<'a> Place<'a> {
         let done = meanwhile(&mut child);
         wait(&mut child, ATTEMPT_MAX)?;
         let complained = text(&mut err)?;
-        done.with_context(|| complained.clone())?;
+        done.with_context(|| format!("standard error: {complained}"))?;
         Ok((text(&mut out)?, complained))
     }
 

@@ -95,6 +95,12 @@ impl Row {
         }
     }
 
+    /// The row, or, when it could not even be tried, a promise that was not kept: one part that fails
+    /// shall not hide what the others show.
+    pub(super) fn or_failed(id: &str, vector: &str, tried: anyhow::Result<Self>) -> Self {
+        tried.unwrap_or_else(|error| Self::new(id, vector).promise(false, format!("{error:#}")))
+    }
+
     /// A promise that was kept or not; `note` says what was seen.
     pub(super) fn promise(mut self, kept: bool, note: impl Into<String>) -> Self {
         self.verdict = Some(if kept {
