@@ -1,1 +1,8 @@
-//! x
+//! What needs more than one room: the lab, the hijacked agent, and the demo that puts ATF between
+//! them. Nothing here is part of the product.
+
+pub mod attempts;
+pub mod demo;
+pub mod hijacked;
+pub mod lab;
+pub mod sys;

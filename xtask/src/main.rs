@@ -1,2 +1,46 @@
-//! x
-fn main() {}
+//! ATF's own commands, called as `cargo xtask NAME`. One task a file; this one only tells them
+//! apart. Progress and prose go to standard error, results to standard output.
+
+mod bench;
+mod cache;
+mod cargo;
+mod ebpf;
+mod packages;
+mod progress;
+mod run;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, show, test and measure ATF")]
+enum Task {
+    /// Show the demo: in a VM (the default) or on this kernel.
+    Run(run::Options),
+    /// Run every test: format, lints, unit tests, the eBPF object, the demo on the host and in a VM.
+    Test,
+    /// Measure one area and compare it with its baseline.
+    Bench(bench::Options),
+    /// Build the eBPF object that is committed beside its source.
+    Ebpf {
+        /// Build nothing anew: prove that the committed object is what the sources give.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Run(options) => run::run(&options),
+        Task::Test => test::run(),
+        Task::Bench(options) => bench::run(&options),
+        Task::Ebpf { check } => ebpf::build(check).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}

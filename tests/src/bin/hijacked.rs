@@ -1,0 +1,116 @@
+//! The hijacked agent. It prints one JSON line for each thing that it tries, and nobody believes it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use atf_tests::hijacked::{self, Around, mcp};
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "hijacked", about = "The attacker of ATF's demo and tests")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Try one way out.
+    Attempt {
+        /// Its id.
+        id: String,
+        /// The folder of the lab's unix sockets.
+        #[arg(long, default_value = "/nowhere")]
+        lab: PathBuf,
+        /// The lab has no canary for it: stop before anything could leave the lab.
+        #[arg(long)]
+        unanswered: bool,
+        /// How many ancestors have tried already.
+        #[arg(long, default_value_t = 0)]
+        depth: u32,
+    },
+    /// Speak MCP to the gateway.
+    #[command(subcommand)]
+    Mcp(Mcp),
+}
+
+#[derive(Subcommand)]
+enum Mcp {
+    /// Make one request.
+    Ask {
+        /// The method.
+        #[arg(long, default_value = "tools/call")]
+        method: String,
+        #[command(flatten)]
+        call: Call,
+    },
+    /// Repeat an honest call until standard input ends.
+    Steady(Call),
+    /// Repeat a refused call until the run is sealed, and see when the kernel says no.
+    Hammer(Call),
+    /// Print the token and wait.
+    Lend,
+}
+
+#[derive(Args)]
+struct Call {
+    /// The tool.
+    #[arg(long, default_value = "")]
+    tool: String,
+    /// Its arguments, as a JSON object.
+    #[arg(long, default_value = "{}")]
+    arguments: String,
+    /// The prompt digest to claim.
+    #[arg(long)]
+    prompt: Option<String>,
+    /// A token to use instead of the run's own.
+    #[arg(long)]
+    token: Option<String>,
+}
+
+impl Call {
+    fn ask(self, method: &str) -> Result<mcp::Ask> {
+        let arguments = serde_json::from_str(&self.arguments).context("--arguments is not JSON")?;
+        let (tool, prompt, token) = (self.tool, self.prompt, self.token);
+        Ok(mcp::Ask {
+            method: method.to_owned(),
+            tool,
+            arguments,
+            prompt,
+            token,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hijacked: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Attempt {
+            id,
+            lab,
+            unanswered,
+            depth,
+        } => mcp::print(&hijacked::attempt(
+            &id,
+            &Around {
+                lab,
+                unanswered,
+                depth,
+            },
+        )?),
+        Task::Mcp(Mcp::Ask { method, call }) => mcp::print(&mcp::ask(&call.ask(&method)?)),
+        Task::Mcp(Mcp::Steady(call)) => mcp::steady(&call.ask("tools/call")?),
+        Task::Mcp(Mcp::Hammer(call)) => mcp::print(&mcp::hammer(&call.ask("tools/call")?)?),
+        Task::Mcp(Mcp::Lend) => mcp::lend(),
+    }
+}

@@ -1,0 +1,144 @@
+//! The VM's first process: it makes a root that can be pivoted, mounts what Linux programs expect,
+//! loads the lab's modules, has the demo run, hands the result out and ends the VM.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use rustix::mount::{MountFlags, mount, mount_move};
+use rustix::process::{WaitOptions, wait as wait_for_any};
+use rustix::system::{RebootCommand, finit_module, reboot};
+
+/// Where the demo leaves its result.
+const RESULT: &str = "/run/result.json";
+
+/// The second serial line: nobody but us writes there.
+const RESULT_LINE: &str = "/dev/ttyS1";
+
+/// What Linux programs expect: file system, place, options.
+const MOUNTS: [(&str, &str, &str); 9] = [
+    ("proc", "/proc", ""),
+    ("sysfs", "/sys", ""),
+    ("devtmpfs", "/dev", ""),
+    ("devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666"),
+    ("tmpfs", "/dev/shm", "mode=1777"),
+    ("tmpfs", "/run", "mode=755"),
+    ("tmpfs", "/tmp", "mode=1777"),
+    ("cgroup2", "/sys/fs/cgroup", ""),
+    ("securityfs", "/sys/kernel/security", ""),
+];
+
+/// Does everything, and ends the VM whatever happens.
+pub fn run() -> ! {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = prepare()
+        .and_then(|()| demo(&arguments))
+        .and_then(|()| hand_out());
+    if let Err(error) = result {
+        eprintln!("atf-vm: {error:#}");
+    }
+    rustix::fs::sync();
+    // QEMU is told to end where a machine would boot again.
+    let Err(error) = reboot(RebootCommand::Restart) else {
+        std::process::exit(0)
+    };
+    eprintln!("atf-vm: no restart: {error}");
+    // The end of the first process is the end of the VM too, with a panic.
+    std::process::exit(1)
+}
+
+fn prepare() -> Result<()> {
+    new_root().context("cannot make a root")?;
+    for (kind, place, options) in MOUNTS {
+        fs::create_dir_all(place)?;
+        let options = std::ffi::CString::new(options)?;
+        mount(kind, place, kind, MountFlags::empty(), options.as_c_str())
+            .with_context(|| format!("cannot mount {kind} at {place}"))?;
+    }
+    eprintln!("atf-vm: init runs");
+    let mut modules: Vec<_> = fs::read_dir("/modules")?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    // Their names begin with the number of their turn.
+    modules.sort();
+    for module in modules {
+        finit_module(fs::File::open(&module)?, c"", 0)
+            .with_context(|| format!("cannot load {}", module.display()))?;
+    }
+    // Newer kernels forbid TIOCSTI by default; the attempt needs a control that can succeed.
+    drop(fs::write("/proc/sys/dev/tty/legacy_tiocsti", "1"));
+    Ok(())
+}
+
+/// Moves everything from the initial file system, which pivot_root(2) refuses, to a tmpfs.
+fn new_root() -> Result<()> {
+    let new = "/new-root";
+    mount("tmpfs", new, "tmpfs", MountFlags::empty(), c"mode=755")?;
+    for entry in fs::read_dir("/")?.flatten() {
+        let (from, to) = (entry.path(), Path::new(new).join(entry.file_name()));
+        if entry.file_name() != "new-root" {
+            carry(&from, &to)?;
+        }
+    }
+    std::env::set_current_dir(new)?;
+    mount_move(".", "/")?;
+    rustix::process::chroot(".")?;
+    Ok(std::env::set_current_dir("/")?)
+}
+
+fn carry(from: &Path, to: &Path) -> Result<()> {
+    let kind = fs::symlink_metadata(from)?;
+    if kind.is_dir() {
+        fs::create_dir(to)?;
+        fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
+        for entry in fs::read_dir(from)?.flatten() {
+            carry(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else if kind.is_file() {
+        // One after the other, so that memory holds no file twice.
+        fs::copy(from, to)?;
+        fs::remove_file(from)?;
+    }
+    Ok(())
+}
+
+/// Runs the demo, and reaps whatever else ends meanwhile, as the first process must.
+fn demo(arguments: &[String]) -> Result<()> {
+    let emulated = fs::read_to_string("/proc/cmdline")?.contains("atf.accelerator=tcg");
+    let mut demo = Command::new("/init");
+    demo.args(arguments);
+    demo.args(["--atf", "/bin/atf", "--hijacked", "/bin/hijacked"]);
+    demo.args([
+        "--policies",
+        "/etc/atf/policies",
+        "--posture",
+        "FULL",
+        "--result",
+        RESULT,
+    ]);
+    if emulated {
+        demo.arg("--untimed");
+    }
+    let demo = demo.spawn().context("cannot start the demo")?;
+    loop {
+        match wait_for_any(WaitOptions::empty())? {
+            Some((process, _)) if process.as_raw_nonzero().get() == demo.id().cast_signed() => {
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn hand_out() -> Result<()> {
+    let result = fs::read_to_string(RESULT).context("the demo left no result")?;
+    let mut line = fs::File::options().write(true).open(RESULT_LINE)?;
+    write!(line, "ATF-RESULT-BEGIN\n{result}\nATF-RESULT-END\n")?;
+    // What the line has not sent yet would be lost with the VM.
+    rustix::termios::tcdrain(&line)?;
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! A private installation of ATF in a temporary folder: its configuration, its agents, its start and
+//! its end. Nothing of the host's own ATF is touched.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use atf_agent::call::Digest;
+use atf_agent::config::Config;
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::log::Log;
+use super::process::{Place, wait};
+use super::{Options, say};
+use crate::lab::cgroup::mount_point;
+
+/// The agent that may query and adjust.
+pub(super) const AGENT: &str = "clerk";
+/// The agent that may only query.
+pub(super) const READER: &str = "reader";
+
+/// What their system prompt says.
+const PROMPT: &str =
+    "You keep the ledger. Answer questions about accounts; adjust only what you are asked to.\n";
+
+/// The agents' cgroup, beside that of an ATF that the host may have.
+const CGROUP: &str = "atf-demo/agents";
+/// The pins, likewise.
+const PINS: &str = "/sys/fs/bpf/atf-demo";
+
+/// The longest that `atf up` may take under emulation, where a key of RSA takes its time.
+const UP_MAX: Duration = Duration::from_secs(120);
+
+/// A running ATF.
+pub(super) struct Installation {
+    config: Config,
+    config_file: PathBuf,
+    prompt_file: PathBuf,
+    atf: PathBuf,
+    up: Option<Child>,
+}
+
+/// What `atf doctor` says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Doctor {
+    /// `FULL`, `CORE` or `REFUSE`.
+    pub(super) posture: String,
+    /// The attempts that this host does not close.
+    pub(super) not_covered: Vec<String>,
+}
+
+/// The temporary folder of a demo; every process may enter it.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("atf-demo-").tempdir()?;
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    fs::create_dir(folder.path().join("lab"))?;
+    Ok(folder)
+}
+
+/// Asks the doctor.
+pub(super) fn doctor(atf: &Path) -> Result<Doctor> {
+    let text = output(Command::new(atf).args(["doctor", "--output", "json"]))?;
+    serde_json::from_str(&text).context("what atf doctor says is not what it should be")
+}
+
+impl Installation {
+    /// Writes the configuration and starts everything.
+    pub(super) fn start(folder: &Path, options: &Options) -> Result<Self> {
+        let mut config = Config::default();
+        config.places.run_dir = folder.join("run");
+        config.places.state_dir = folder.join("state");
+        config.places.policy_dir = folder.join("policies");
+        config.places.agents_dir = folder.join("agents");
+        config.places.pin_dir = PINS.into();
+        CGROUP.clone_into(&mut config.cage.cgroup);
+        config.cage.posture = serde_json::from_value(Value::from(options.posture.as_str()))
+            .context("the posture must be CORE or FULL")?;
+        // The VM has no /usr; its programs are static.
+        config.run.read_only.retain(|path| path.exists());
+        let (config_file, prompt_file) = (folder.join("atf.toml"), folder.join("prompt.txt"));
+        fs::write(&config_file, toml::to_string(&config)?)?;
+        fs::write(&prompt_file, PROMPT)?;
+        copy_tree(&options.policies, &config.places.policy_dir)?;
+        fs::create_dir(&config.places.agents_dir)?;
+        for (agent, tools) in [
+            (AGENT, r#""ledger.query", "ledger.adjust""#),
+            (READER, r#""ledger.query""#),
+        ] {
+            let manifest = format!(
+                "tools = [{tools}]\nprompt_sha256 = \"{}\"\n",
+                Digest::of(PROMPT.as_bytes())
+            );
+            fs::write(
+                config.places.agents_dir.join(format!("{agent}.toml")),
+                manifest,
+            )?;
+        }
+        let atf = options.atf.clone();
+        let mut installation = Self {
+            config,
+            config_file,
+            prompt_file,
+            atf,
+            up: None,
+        };
+        installation.up(folder)?;
+        Ok(installation)
+    }
+
+    fn up(&mut self, folder: &Path) -> Result<()> {
+        say("starting ATF");
+        output(self.atf().args(["executor", "--seed-demo"]))?;
+        output(self.atf().args(["enforcer", "up"]))?;
+        let journal = File::create(folder.join("up.log"))?;
+        let mut up = self
+            .atf()
+            .arg("up")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = up.stderr.take().context("atf up has no standard error")?;
+        self.up = Some(up);
+        let (send, ready) = mpsc::channel();
+        thread::spawn(move || {
+            use std::io::Write as _;
+            let mut journal = journal;
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                drop(writeln!(journal, "{line}"));
+                if line.contains("atf up: ready") {
+                    let _nobody_waits_any_more = send.send(());
+                }
+            }
+        });
+        if ready.recv_timeout(UP_MAX).is_err() {
+            let said = fs::read_to_string(folder.join("up.log")).unwrap_or_default();
+            bail!(
+                "atf up is not ready after {} s; it said:\n{said}",
+                UP_MAX.as_secs()
+            );
+        }
+        Ok(())
+    }
+
+    /// `atf` with this installation's configuration.
+    pub(super) fn atf(&self) -> Command {
+        let mut command = Command::new(&self.atf);
+        command.arg("--config").arg(&self.config_file);
+        command
+    }
+
+    /// The words of `atf run` for an agent and a command.
+    pub(super) fn run_command(
+        &self,
+        agent: &str,
+        task: &str,
+        place: &Place<'_>,
+        command: &[OsString],
+    ) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![self.atf.clone().into()];
+        words.extend([
+            "--config".into(),
+            self.config_file.clone().into(),
+            "run".into(),
+        ]);
+        for (option, value) in [
+            ("--agent", agent),
+            ("--task", task),
+            ("--user", "demo@example.com"),
+        ] {
+            words.extend([option.into(), value.into()]);
+        }
+        words.extend(["--prompt".into(), self.prompt_file.clone().into()]);
+        for path in [place.bin.clone(), place.visible()] {
+            words.extend(["--read-only".into(), path.into()]);
+        }
+        words.push("--".into());
+        words.extend(command.iter().cloned());
+        words
+    }
+
+    /// The digest of the agents' prompt.
+    pub(super) fn prompt(&self) -> String {
+        Digest::of(PROMPT.as_bytes()).to_string()
+    }
+
+    /// The agents' cgroup.
+    pub(super) fn agents_cgroup(&self) -> Result<PathBuf> {
+        Ok(mount_point()?.join(&self.config.cage.cgroup))
+    }
+
+    /// The log.
+    pub(super) fn log(&self) -> Log {
+        Log::new(self.config.places.log_dir())
+    }
+
+    /// The folder of the log.
+    pub(super) fn log_folder(&self) -> PathBuf {
+        self.config.places.log_dir()
+    }
+
+    /// The process id of one of ATF's processes.
+    pub(super) fn process(&self, name: &str) -> Result<i32> {
+        let file = self.config.places.runtime(name).join("pid");
+        let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
+        text.trim()
+            .parse()
+            .with_context(|| format!("{} has no process id", file.display()))
+    }
+
+    /// Ends ATF; the cage stays until the value goes.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        let Some(mut up) = self.up.take() else {
+            return Ok(());
+        };
+        if let Some(process) = rustix::process::Pid::from_raw(up.id().cast_signed()) {
+            rustix::process::kill_process(process, rustix::process::Signal::TERM)?;
+        }
+        wait(&mut up, Duration::from_secs(20)).context("atf up does not stop")
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            say(&format!("{error:#}"));
+        }
+        if let Err(error) = output(self.atf().args(["enforcer", "down", "--force"])) {
+            say(&format!("{error:#}"));
+        }
+    }
+}
+
+/// Runs a command of ATF's that must succeed, and returns what it printed.
+pub(super) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start atf")?;
+    if !output.status.success() {
+        let words: Vec<_> = command
+            .get_args()
+            .map(std::ffi::OsStr::to_string_lossy)
+            .collect();
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "atf {} ended with {}: {}",
+            words.join(" "),
+            output.status,
+            said.trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Copies a folder with everything in it.
+pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("no folder {}", from.display()))? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_tree(&source, &target)?;
+        } else {
+            fs::copy(&source, &target)?;
+        }
+    }
+    Ok(())
+}

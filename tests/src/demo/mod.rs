@@ -1,0 +1,116 @@
+//! The demo: the hijacked agent in the lab, without ATF and under it; then the line, the seal, the
+//! death of each process, and the log. What the report says, the oracle and the log have said.
+
+mod audit;
+mod caged;
+mod calls;
+mod control;
+pub mod init;
+mod installation;
+mod killed;
+mod log;
+pub mod offer;
+mod process;
+mod report;
+mod seal;
+mod table;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::attempts::ATTEMPTS;
+use crate::lab::World;
+use installation::{Installation, doctor};
+pub use report::{Report, Row, Shown, Verdict};
+
+/// What to show, and with what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which part.
+    pub suite: Suite,
+    /// The product's binary.
+    pub atf: PathBuf,
+    /// The attacker's.
+    pub hijacked: PathBuf,
+    /// The policies to use.
+    pub policies: PathBuf,
+    /// The lowest posture that will do: `CORE` or `FULL`.
+    pub posture: String,
+    /// Whether times mean anything; they do not under emulation.
+    pub timed: bool,
+}
+
+/// A part that can be shown alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Suite {
+    /// Everything.
+    Demo,
+    /// Only the negative controls: what each attempt does without ATF.
+    Lab,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// When it cannot be run; what it shows, good or bad, is in the result.
+pub fn run(options: &Options) -> Result<Shown> {
+    let folder = installation::folder()?;
+    let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
+    let place = process::Place::new(&world, folder.path(), &options.hijacked)?;
+    say("the attempts without ATF");
+    let mut rows = Vec::new();
+    for attempt in &ATTEMPTS {
+        rows.push(control::run(&place, attempt)?);
+    }
+    let (kernel, timed) = (report::kernel(), options.timed);
+    if options.suite == Suite::Lab {
+        return Ok(Shown::new(kernel, None, rows, Vec::new(), timed));
+    }
+    let doctor = doctor(&options.atf)?;
+    let mut installation = Installation::start(folder.path(), options)?;
+    under_atf(&place, &mut installation, &doctor, &mut rows);
+    Ok(Shown::new(
+        kernel,
+        Some(doctor.posture),
+        rows,
+        doctor.not_covered,
+        timed,
+    ))
+}
+
+/// Everything that needs a running ATF. A part that fails is a row that escaped, so that the others
+/// are still seen.
+fn under_atf(
+    place: &process::Place<'_>,
+    installation: &mut Installation,
+    doctor: &installation::Doctor,
+    rows: &mut Vec<Row>,
+) {
+    say("the attempts under ATF");
+    let log = installation.log();
+    for (row, attempt) in rows.iter_mut().zip(&ATTEMPTS) {
+        let tried = caged::run(place, installation, &log, attempt, doctor, row.clone());
+        let without = row.without.take();
+        *row = Row::or_failed(attempt.id, attempt.vector, tried);
+        row.without = without;
+    }
+    say("calls through the gate");
+    rows.extend(calls::run(place, installation, &log));
+    say("the seal");
+    let sealed = seal::run(place, installation, &log);
+    rows.push(Row::or_failed(
+        "seal",
+        "a run that repeats a refusal",
+        sealed,
+    ));
+    say("each process killed");
+    rows.extend(killed::run(place, installation));
+    say("the log");
+    rows.extend(audit::run(installation));
+}
+
+/// Progress, on standard error.
+pub(crate) fn say(what: &str) {
+    eprintln!("demo: {what}");
+}

@@ -1,0 +1,215 @@
+//! The attacker's processes, started in the lab with and without ATF.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Permissions};
+use std::io::{Read as _, Seek as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::io::FdFlags;
+
+use crate::attempts::Attempt;
+use crate::hijacked::COMMAND;
+use crate::lab::terminal::Terminal;
+use crate::lab::{World, address};
+
+/// Where attempts are made.
+pub(super) struct Place<'a> {
+    /// The lab.
+    pub(super) world: &'a World,
+    /// A folder with nothing but the attacker's program, which runs may see.
+    pub(super) bin: PathBuf,
+    /// A folder for what processes say.
+    scratch: PathBuf,
+    /// This program.
+    myself: PathBuf,
+}
+
+/// What one attempt came to.
+pub(super) struct Came {
+    /// The canaries that something reached.
+    pub(super) reached: Vec<&'static str>,
+    /// What the attacker printed; empty when it never ran.
+    pub(super) said: String,
+    /// What it and ATF wrote to standard error.
+    pub(super) complained: String,
+}
+
+/// The longest that an attempt may take, with ATF's start, under emulation.
+const ATTEMPT_MAX: Duration = Duration::from_secs(60);
+
+/// How long something that has been sent may take to reach a canary of the same machine.
+const ARRIVAL_MAX: Duration = Duration::from_millis(250);
+
+impl<'a> Place<'a> {
+    /// Readies the lab for attempts with the program `hijacked`.
+    pub(super) fn new(world: &'a World, folder: &Path, hijacked: &Path) -> Result<Self> {
+        let (bin, scratch) = (folder.join("bin"), folder.join("scratch"));
+        fs::create_dir_all(&bin)?;
+        fs::create_dir_all(&scratch)?;
+        let copy = bin.join("hijacked");
+        fs::copy(hijacked, &copy).with_context(|| format!("no {}", hijacked.display()))?;
+        fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
+        Ok(Self {
+            world,
+            bin,
+            scratch,
+            myself: std::env::current_exe()?,
+        })
+    }
+
+    /// The attacker's program.
+    pub(super) fn hijacked(&self) -> PathBuf {
+        self.bin.join("hijacked")
+    }
+
+    /// The folder that is handed to a run and has a foreign socket in it.
+    pub(super) fn visible(&self) -> PathBuf {
+        self.world.folder.join(address::VISIBLE_FOLDER)
+    }
+
+    /// The attacker's arguments for an attempt.
+    pub(super) fn attempt(&self, attempt: &Attempt) -> Vec<OsString> {
+        let lab = self.world.folder.as_os_str();
+        let words = [
+            OsStr::new("attempt"),
+            OsStr::new(attempt.id),
+            OsStr::new("--lab"),
+            lab,
+        ];
+        let mut words = words.map(OsStr::to_owned).to_vec();
+        if self.world.oracle.absent(attempt.canary).is_some() {
+            words.push("--unanswered".into());
+        }
+        words
+    }
+
+    /// Makes one attempt: starts `command` (program and arguments) with what this attempt is
+    /// offered, has `meanwhile` act on the process while it runs, and asks the oracle.
+    pub(super) fn try_out(
+        &self,
+        attempt: &Attempt,
+        offers: &[&str],
+        command: &[OsString],
+        meanwhile: impl FnOnce(&mut Child) -> Result<()>,
+    ) -> Result<Came> {
+        let terminal = (attempt.canary == "terminal")
+            .then(Terminal::new)
+            .transpose()?;
+        let typed = self.scratch.join("typed");
+        drop(fs::remove_file(&typed));
+        let mut process = Command::new(&self.myself);
+        process.arg("offer").args(offers);
+        if let Some(terminal) = &terminal {
+            process
+                .arg("--terminal")
+                .arg(&terminal.path)
+                .arg("--typed")
+                .arg(&typed);
+        }
+        process.arg("--").args(command);
+        let inheritable = (attempt.id == "inherited_fd")
+            .then(|| self.world.inheritable())
+            .transpose()?;
+        if let Some(stream) = &inheritable {
+            rustix::io::fcntl_setfd(stream, FdFlags::empty())?;
+            // Its connection has reached the canary before the attempt begins.
+            thread::sleep(ARRIVAL_MAX);
+        }
+        let before = self.world.oracle.seen();
+        let (said, complained) = self.finish(process, meanwhile)?;
+        drop(inheritable);
+        let mut reached = self.reached_since(&before, attempt);
+        if fs::read(&typed).is_ok_and(|typed| typed == COMMAND) {
+            reached.push("terminal");
+        }
+        Ok(Came {
+            reached,
+            said,
+            complained,
+        })
+    }
+
+    /// Starts a command in the agent's namespace.
+    pub(super) fn spawn(&self, mut command: Command) -> Result<Child> {
+        let program = command.get_program().to_owned();
+        let spawned = self.world.agent.within(|| command.spawn());
+        spawned.with_context(|| format!("cannot start {}", program.display()))
+    }
+
+    /// Runs a command in the agent's namespace to its end: what it wrote to its two outputs.
+    pub(super) fn finish(
+        &self,
+        mut command: Command,
+        meanwhile: impl FnOnce(&mut Child) -> Result<()>,
+    ) -> Result<(String, String)> {
+        let (mut out, mut err) = (self.file("out")?, self.file("err")?);
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(err.try_clone()?);
+        let mut child = self.spawn(command)?;
+        let done = meanwhile(&mut child);
+        wait(&mut child, ATTEMPT_MAX)?;
+        let complained = text(&mut err)?;
+        done.with_context(|| format!("standard error: {complained}"))?;
+        Ok((text(&mut out)?, complained))
+    }
+
+    fn file(&self, name: &str) -> Result<File> {
+        let path = self.scratch.join(name);
+        Ok(File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?)
+    }
+
+    /// Waits for arrivals: until the attempt's own canary has one, or long enough.
+    fn reached_since(
+        &self,
+        before: &[(&'static str, u64, u64)],
+        attempt: &Attempt,
+    ) -> Vec<&'static str> {
+        let began = Instant::now();
+        loop {
+            let now = self.world.oracle.seen();
+            let changed = now.iter().zip(before).filter(|(now, before)| now != before);
+            let reached: Vec<&str> = changed.map(|(now, _)| now.0).collect();
+            if reached.contains(&attempt.canary) || began.elapsed() > ARRIVAL_MAX {
+                return reached;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Waits for the end of a child, and ends it when that takes too long.
+pub(super) fn wait(child: &mut Child, longest: Duration) -> Result<()> {
+    let began = Instant::now();
+    while child.try_wait()?.is_none() {
+        if began.elapsed() > longest {
+            child.kill()?;
+            child.wait()?;
+            bail!(
+                "process {} did not end in {} s",
+                child.id(),
+                longest.as_secs()
+            );
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+fn text(file: &mut File) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,18 @@
+//! The lab: network namespaces of our own, in which canaries play the internet and the local
+//! services. Everything that an attempt can reach is here, and no real address is ever touched.
+
+pub mod cgroup;
+pub(crate) mod link;
+mod namespace;
+mod netlink;
+mod oracle;
+pub mod terminal;
+mod world;
+
+pub mod address;
+
+pub use cgroup::Cgroup;
+pub use namespace::Namespace;
+pub use oracle::{Canary, Oracle};
+
+pub use world::World;

@@ -1,0 +1,79 @@
+//! `cargo xtask test`: everything, one step after the other, and a table of what became of each.
+//! A step that cannot run has failed; nothing passes by being skipped.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{cargo, ebpf, packages, progress, run};
+
+/// One step: its name, and the work.
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: [Step; 6] = [
+    ("format", || tool(&["fmt", "--all", "--check"])),
+    ("lints", lints),
+    ("cargo test", || tool(&with_workspace("test"))),
+    ("ebpf object", || ebpf::build(true)),
+    ("demo on this kernel", || demo(&run::Options::host())),
+    ("demo in the VM, 6.1", || demo(&run::Options::vm("6.1"))),
+];
+
+/// Runs every test.
+///
+/// # Errors
+/// When the packages for it cannot be had. A step's failure is in the table and in the status.
+pub(crate) fn run() -> Result<ExitCode> {
+    packages::ensure(&["gcc", "libc6-dev"])?;
+    let mut table: Vec<(&str, Duration, bool)> = Vec::new();
+    for (name, work) in STEPS {
+        let began = Instant::now();
+        let outcome = progress::step(name, work);
+        if let Err(error) = &outcome {
+            eprintln!("xtask: {name}: {error:#}");
+        }
+        table.push((name, began.elapsed(), outcome.is_ok()));
+    }
+    println!();
+    for (name, took, passed) in &table {
+        let verdict = if *passed { "ok" } else { "FAILED" };
+        println!("{name:<24} {verdict:<8} {:>8.1} s", took.as_secs_f64());
+    }
+    let failed = table.iter().filter(|(_, _, passed)| !passed).count();
+    println!("{} steps, {failed} failed", table.len());
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn tool(arguments: &[&str]) -> Result<()> {
+    progress::command(&mut cargo::cargo(arguments))
+}
+
+fn lints() -> Result<()> {
+    let mut arguments = with_workspace("clippy").to_vec();
+    arguments.extend(["--all-targets", "--", "--deny", "warnings"]);
+    tool(&arguments)
+}
+
+/// The whole workspace but the kernel programs, which are not compiled for the host.
+fn with_workspace(task: &'static str) -> [&'static str; 6] {
+    [
+        task,
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--exclude",
+        "atf-ebpf",
+    ]
+}
+
+fn demo(options: &run::Options) -> Result<()> {
+    if run::run(options)? != ExitCode::SUCCESS {
+        bail!("the demo shows what it must not; see its table");
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The VM: a Debian kernel, unpacked and not installed, an initramfs of our static binaries, QEMU.
+
+mod archive;
+mod cpio;
+pub(crate) mod initramfs;
+pub(crate) mod kernel;
+mod modules;
+pub(crate) mod qemu;
