@@ -1,2 +1,26 @@
-//! x
-fn main() {}
+//! `atf`: arguments in, exit status out. `atf_agent::cli` has the rest.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use atf_agent::cli::{self, Arguments, LogFormat};
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = match EnvFilter::try_new(&arguments.log) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("atf: --log {:?} is not understood: {error}", arguments.log);
+            return ExitCode::from(cli::EXIT_USAGE);
+        }
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match arguments.log_format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    cli::execute(arguments)
+}

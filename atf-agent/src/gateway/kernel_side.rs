@@ -17,7 +17,7 @@ type With<A> = Box<dyn Fn(A) -> Result<(), KernelFault> + Send + Sync>;
 /// Marks the listening socket of a run.
 type Mark = Box<dyn Fn(BorrowedFd<'_>, CgroupId) -> Result<(), KernelFault> + Send + Sync>;
 /// Reads the stamp of an accepted socket.
-pub(super) type ReadStamp =
+pub type ReadStamp =
     Box<dyn Fn(BorrowedFd<'_>) -> Result<Option<Stamp>, KernelFault> + Send + Sync>;
 
 /// What the gateway may do to the kernel's maps. Closures, so that the line can be tested where no

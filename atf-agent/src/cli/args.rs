@@ -1,0 +1,219 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::call::{AgentName, RunId};
+
+/// Makes an LLM agent unable to act except through one gate.
+///
+/// Exit status: 0 yes, 1 no, 2 the arguments are not understood, 3 the configuration cannot be
+/// used, 4 something failed or is not there. `atf run` ends with the status of its command, with
+/// 128 and the signal's number, or with 125 when the command was not started.
+#[derive(Debug, Parser)]
+#[command(name = "atf", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    /// The configuration file; without it /etc/atf/atf.toml, or the defaults when that is missing.
+    #[arg(long, global = true, value_name = "FILE", env = "ATF_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What is logged to standard error, as tracing directives: `warn`, `info`, `atf=debug`.
+    #[arg(long, global = true, value_name = "DIRECTIVES", env = "ATF_LOG", default_value = "info")]
+    pub log: String,
+    /// The form of the log.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The form of what is logged to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The form of an answer on standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start an agent inside the cage
+    Run(RunArguments),
+    /// List the live runs
+    Runs(RunsArguments),
+    /// Lift the seal of a run
+    Release {
+        /// The run
+        run: RunId,
+    },
+    /// Say what this host can enforce, and what it cannot
+    Doctor {
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Read the log and prove it
+    Audit {
+        /// What to do
+        #[command(subcommand)]
+        action: AuditAction,
+    },
+    /// Check the configuration
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
+    /// Load, prove, watch or remove the kernel's half of the cage
+    Enforcer {
+        /// What to do
+        #[command(subcommand)]
+        action: EnforcerAction,
+    },
+    /// Start all daemons, where no service manager does it
+    Up,
+    /// The daemon that admits runs and signs tokens
+    Authority(DaemonArguments),
+    /// The daemon that judges calls
+    Gateway(DaemonArguments),
+    /// The daemon that keeps the log
+    Recorder(DaemonArguments),
+    /// The daemon that acts
+    Executor {
+        /// How to start
+        #[command(flatten)]
+        start: DaemonArguments,
+        /// Make the demo's ledger and exit
+        #[arg(long)]
+        seed_demo: bool,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        dir: PathBuf,
+    },
+}
+
+/// `atf run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The agent: the name of a manifest
+    #[arg(long)]
+    pub agent: AgentName,
+    /// The task, for the token and the log
+    #[arg(long)]
+    pub task: String,
+    /// The person for whom the run acts
+    #[arg(long)]
+    pub user: String,
+    /// The file with the system prompt; its digest goes into the token
+    #[arg(long, value_name = "FILE")]
+    pub prompt: PathBuf,
+    /// Longest life of the run in seconds; the authority's own limit holds when it is shorter
+    #[arg(long, value_name = "SECONDS")]
+    pub lifetime: Option<u32>,
+    /// One more directory or file that the run sees, read-only, at the same path
+    #[arg(long, value_name = "PATH")]
+    pub read_only: Vec<PathBuf>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `atf runs`.
+#[derive(Debug, Args)]
+pub struct RunsArguments {
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `atf audit`.
+#[derive(Debug, Subcommand)]
+pub enum AuditAction {
+    /// Say whether the log is whole, or where it is not
+    Verify {
+        /// The log's directory, if not the configured one
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Show records
+    Show {
+        /// The log's directory, if not the configured one
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
+        /// Only records of this run
+        #[arg(long)]
+        run: Option<RunId>,
+        /// Only refusals, seals, kernel denials and findings
+        #[arg(long)]
+        denied: bool,
+        /// Only the last N
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+/// `atf config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Read the configuration, the manifests, the pins and the policy, and say what is wrong
+    Check,
+    /// Print the configuration with every default spelled out
+    Show,
+}
+
+/// `atf enforcer`.
+#[derive(Debug, Subcommand)]
+pub enum EnforcerAction {
+    /// Load, attach, pin and prove, then exit; what is already proven is left alone
+    Up,
+    /// Prove that the cage holds
+    Check {
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Prove it each second; on a mismatch freeze the runs, report, repair
+    Watch(DaemonArguments),
+    /// Remove the cage
+    Down {
+        /// Although runs are live
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// How a daemon starts.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DaemonArguments {
+    /// End when the starting process ends
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
+}

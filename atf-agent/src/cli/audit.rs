@@ -1,0 +1,128 @@
+//! `atf audit verify|show`: the log, proven and read, without any daemon.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::args::{AuditAction, Output};
+use super::output;
+use super::{EXIT_NO, EXIT_OK};
+use crate::audit::{self, Filter, Row, VerifyError};
+use crate::config::Config;
+use crate::identity::VerifyingKey;
+
+pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> {
+    match action {
+        AuditAction::Verify { log, output } => verify(config, log, output),
+        AuditAction::Show { log, run, denied, last, output } => {
+            let log = log.unwrap_or_else(|| config.places.log_dir());
+            let shown = audit::show(&log, &Filter { run, denied, last })?;
+            show(&shown.rows, output)?;
+            if shown.unread > 0 {
+                tracing::warn!(lines = shown.unread, "lines that are no records; see `atf audit verify`");
+            }
+            Ok(EXIT_OK)
+        }
+    }
+}
+
+fn verify(config: &Config, log: Option<PathBuf>, form: Output) -> anyhow::Result<u8> {
+    let log = log.unwrap_or_else(|| config.places.log_dir());
+    let key = log_key(config);
+    let signed = |bytes: &[u8], signature: &str| {
+        key.as_ref().is_some_and(|key| key.verify(bytes, signature).is_ok())
+    };
+    let found = audit::verify(&log, key.as_ref().map(|_| &signed as audit::Signed<'_>));
+    if key.is_none() {
+        tracing::warn!(
+            "no log key at {}: the head's signature is not checked, only the chain",
+            config.places.log_key().display()
+        );
+    }
+    let (answer, text, status) = match found {
+        Ok(whole) => (
+            json!({"whole": true, "records": whole.records, "signed": whole.signed,
+                   "segments": whole.segments, "fingerprint": whole.fingerprint, "broken": null}),
+            format!("whole: {} records in {} files", whole.records, whole.segments),
+            EXIT_OK,
+        ),
+        Err(VerifyError::Broken(broken)) => (
+            json!({"whole": false, "records": null, "broken": {"seq": broken.seq,
+                   "file": broken.file, "offset": broken.offset, "why": broken.fault.to_string()}}),
+            format!("not whole: {broken}"),
+            EXIT_NO,
+        ),
+        Err(error @ VerifyError::Head(_)) => (
+            json!({"whole": false, "records": null, "broken": {"seq": null, "file": null,
+                   "offset": null, "why": error.to_string()}}),
+            format!("not whole: {error}"),
+            EXIT_NO,
+        ),
+        Err(error @ VerifyError::Io { .. }) => return Err(error.into()),
+    };
+    match form {
+        Output::Json => output::json(&answer)?,
+        Output::Text => output::line(&text)?,
+    }
+    Ok(status)
+}
+
+fn log_key(config: &Config) -> Option<VerifyingKey> {
+    let text = std::fs::read_to_string(config.places.log_key()).ok()?;
+    VerifyingKey::from_hex(text.trim()).ok()
+}
+
+fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
+    if form == Output::Json {
+        return output::json(&rows.iter().map(|row| &row.record).collect::<Vec<&Value>>());
+    }
+    let rows: Vec<[String; 5]> = rows
+        .iter()
+        .map(|row| {
+            let fields: Vec<String> =
+                row.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            [
+                row.seq.to_string(),
+                time(row.time_unix_ms),
+                row.event.to_string(),
+                row.run.as_ref().map(ToString::to_string).unwrap_or_default(),
+                fields.join(" "),
+            ]
+        })
+        .collect();
+    output::table(["SEQ", "UTC", "EVENT", "RUN", "WHAT"], &rows)
+}
+
+/// RFC 3339 in UTC. The days since 1970 become a date by counting from 1 March of year 0, so that
+/// the leap day is the last of a year (Howard Hinnant, "chrono-compatible low-level date algorithms").
+fn time(unix_ms: u64) -> String {
+    let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time;
+
+    #[test]
+    fn times_are_read_as_the_calendar_has_them() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_795_445_384_123, "2026-11-23T14:49:44.123Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(time(ms), text);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The four daemons: each becomes its own user first, then gets what it needs of the kernel, and
+//! nothing else.
+
+use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::args::DaemonArguments;
+use super::layout::uid_of;
+use super::sides;
+use super::{EXIT_FAILED, EXIT_OK};
+use crate::config::Config;
+use crate::gateway::TokenProfile;
+use crate::kernel::events::Events;
+use crate::sys::daemon::become_daemon;
+use crate::{authority, executor, gateway, recorder};
+
+/// Most kernel events that one look at the ring takes.
+const EVENTS_PER_LOOK_MAX: usize = 1_024;
+
+pub(super) fn authority(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    drop_to(config, "authority", start)?;
+    let kernel = sides::authority(config)?;
+    authority::serve(&config.places, &config.ids, &config.authority, kernel)?;
+    Ok(EXIT_OK)
+}
+
+pub(super) fn executor(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    drop_to(config, "executor", start)?;
+    let kernel = sides::executor(config)?;
+    let parties = executor::Parties {
+        issuer: config.authority.issuer.clone(),
+        audience: config.authority.audience.clone(),
+    };
+    executor::serve(&config.places, &config.ids, &config.executor, &parties, kernel)?;
+    Ok(EXIT_OK)
+}
+
+pub(super) fn seed(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    drop_to(config, "executor", start)?;
+    let ledger = config.places.state("executor").join(&config.executor.ledger);
+    executor::seed(&ledger)?;
+    tracing::info!(ledger = %ledger.display(), "the demo's ledger is made");
+    Ok(EXIT_OK)
+}
+
+pub(super) fn recorder(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    drop_to(config, "recorder", start)?;
+    let mut events = Events::open(&config.places.pin_dir)?;
+    let ring = events.as_fd().try_clone_to_owned()?;
+    // A look waits a moment for the ring, so that an idle host costs nothing.
+    let look = move || {
+        let patience = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        rustix::event::poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&patience))?;
+        Ok(std::iter::from_fn(|| events.next()).take(EVENTS_PER_LOOK_MAX).collect())
+    };
+    recorder::serve(&config.places, &config.ids, &config.recorder, Some(look))?;
+    Ok(EXIT_OK)
+}
+
+pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    drop_to(config, "gateway", start)?;
+    let kernel = sides::gateway(config)?;
+    let profile = TokenProfile {
+        issuer: config.authority.issuer.clone(),
+        audience: config.authority.audience.clone(),
+    };
+    let (places, ids, settings) = (config.places.clone(), config.ids.clone(), config.gateway.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match runtime.block_on(gateway::serve(places, ids, settings, profile, kernel)) {
+        Ok(()) => Ok(EXIT_OK),
+        Err(error) => {
+            tracing::error!("{error}");
+            Ok(EXIT_FAILED)
+        }
+    }
+}
+
+fn drop_to(config: &Config, daemon: &'static str, start: &DaemonArguments) -> anyhow::Result<()> {
+    become_daemon(uid_of(&config.ids, daemon), config.ids.group, start.with_parent)
+        .with_context(|| format!("cannot become the {daemon}"))
+}

@@ -1,0 +1,107 @@
+//! The directories of an installation, with their owners and modes. A service manager makes them
+//! from the units; without one `atf up` does it here.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::wire::{Ids, Places};
+
+/// The daemons, by the name of their directories.
+pub(super) const DAEMONS: [&str; 4] = ["recorder", "authority", "executor", "gateway"];
+
+/// A directory that is not as it must be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LayoutError {
+    /// The file system said no.
+    #[error("cannot make the directory {path}: {error}")]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Something else is in its place.
+    #[error("{path} is not a directory of ATF's own: expected owner {owner}, found {found}; remove it or name another place in the configuration")]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+        /// The uid that it should have.
+        owner: u32,
+        /// What is there.
+        found: String,
+    },
+}
+
+/// The uid of a daemon.
+pub(super) fn uid_of(ids: &Ids, daemon: &str) -> u32 {
+    match daemon {
+        "recorder" => ids.recorder,
+        "authority" => ids.authority,
+        "executor" => ids.executor,
+        "gateway" => ids.gateway,
+        // The launcher and the enforcer are root.
+        _ => 0,
+    }
+}
+
+/// Makes what is missing and refuses what is foreign.
+///
+/// # Errors
+/// See [`LayoutError`].
+pub(super) fn make(places: &Places, ids: &Ids) -> Result<(), LayoutError> {
+    directory(&places.run_dir, 0, 0, 0o755)?;
+    directory(&places.state_dir, 0, 0, 0o755)?;
+    directory(&places.run_dir.join("runs"), 0, ids.group, 0o710)?;
+    directory(&places.run_dir.join("pids"), 0, 0, 0o755)?;
+    for daemon in DAEMONS {
+        let uid = uid_of(ids, daemon);
+        directory(&places.runtime(daemon), uid, ids.group, 0o750)?;
+        directory(&places.state(daemon), uid, uid, 0o700)?;
+    }
+    Ok(())
+}
+
+/// Makes one directory. One that exists must be a real directory of the right owner; its group and
+/// mode are set again.
+fn directory(path: &Path, owner: u32, group: u32, mode: u32) -> Result<(), LayoutError> {
+    let io = |error| LayoutError::Io { path: path.to_owned(), error };
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => std::os::unix::fs::lchown(path, Some(owner), Some(group)).map_err(io)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::symlink_metadata(path).map_err(io)?;
+            if !found.is_dir() || found.uid() != owner {
+                let what = if found.is_dir() { "a directory" } else { "no directory" };
+                let found = format!("{what} of owner {}", found.uid());
+                return Err(LayoutError::Foreign { path: path.to_owned(), owner, found });
+            }
+            std::os::unix::fs::lchown(path, None, Some(group)).map_err(io)?;
+        }
+        Err(error) => return Err(io(error)),
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        let good = dir.path().join("good");
+        directory(&good, uid, uid, 0o750).unwrap();
+        directory(&good, uid, uid, 0o700).unwrap();
+        assert_eq!(fs::metadata(&good).unwrap().mode() & 0o7777, 0o700);
+
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(directory(&file, uid, uid, 0o700), Err(LayoutError::Foreign { .. })));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&good, &link).unwrap();
+        assert!(matches!(directory(&link, uid, uid, 0o700), Err(LayoutError::Foreign { .. })));
+        assert!(matches!(directory(&good, uid + 1, uid, 0o700), Err(LayoutError::Foreign { .. })));
+    }
+}

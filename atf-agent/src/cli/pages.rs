@@ -1,0 +1,18 @@
+//! Completions and man pages, made from the same parser that reads the arguments.
+
+use std::path::Path;
+
+use clap::CommandFactory as _;
+
+use super::{Arguments, EXIT_OK};
+
+pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
+    clap_complete::generate(shell, &mut Arguments::command(), "atf", &mut std::io::stdout());
+    Ok(EXIT_OK)
+}
+
+pub(super) fn man(dir: &Path) -> anyhow::Result<u8> {
+    std::fs::create_dir_all(dir)?;
+    clap_mangen::generate_to(Arguments::command(), dir)?;
+    Ok(EXIT_OK)
+}

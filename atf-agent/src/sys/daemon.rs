@@ -1,0 +1,55 @@
+//! From root to a daemon: an own uid, no capability, no way to get one back, and no network.
+
+use std::io;
+
+use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+
+/// Turns this process into a daemon of `uid`, with the group of the same number and `group`.
+/// A process that is `uid` already (a service manager did it) keeps its groups; one that is neither
+/// root nor `uid` is refused. Call it before the first thread is started: the kernel changes one
+/// thread at a time.
+///
+/// # Errors
+/// When the process is of another user, or the kernel refuses a step; nothing may be served then.
+pub fn become_daemon(uid: u32, group: u32, with_parent: bool) -> io::Result<()> {
+    let now = rustix::process::geteuid();
+    if now.is_root() {
+        rustix::thread::unshare(UnshareFlags::NEWNET)?;
+        drop_bounding_set()?;
+        let (user, own, shared) = (Uid::from_raw(uid), Gid::from_raw(uid), Gid::from_raw(group));
+        rustix::thread::set_thread_groups(&[own, shared])?;
+        rustix::thread::set_thread_res_gid(own, own, own)?;
+        rustix::thread::set_thread_res_uid(user, user, user)?;
+    } else if now.as_raw() != uid {
+        let found = format!("started as uid {}; start it as root or as uid {uid}", now.as_raw());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, found));
+    }
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets { effective: none, permitted: none, inheritable: none },
+    )?;
+    rustix::thread::set_no_new_privs(true)?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    let files = rustix::process::getrlimit(Resource::Nofile).maximum;
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files })?;
+    if with_parent {
+        // A change of uid clears it, so it comes last.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    }
+    Ok(())
+}
+
+fn drop_bounding_set() -> io::Result<()> {
+    for bit in 0..64 {
+        let Some(capability) = CapabilitySet::from_bits(1 << bit) else { continue };
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // Numbers past the kernel's last capability.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
