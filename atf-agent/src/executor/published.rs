@@ -10,9 +10,12 @@ use crate::state::files;
 /// A published file and what was read from it.
 pub(super) struct Published<T> {
     path: PathBuf,
-    parse: Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>,
+    parse: Parse<T>,
     read: Mutex<Option<(Stamp, Arc<T>)>>,
 }
+
+/// What makes a value of a file's bytes, or says what is wrong with them.
+type Parse<T> = Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>;
 
 /// What changes when a file is replaced or written: inode, length, seconds and nanoseconds.
 type Stamp = (u64, u64, i64, i64);

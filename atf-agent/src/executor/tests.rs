@@ -256,116 +256,137 @@ fn an_honest_permit_is_acted_on_and_only_once() {
     assert!(why.raw().contains("was used"), "{why}");
 }
 
-#[test]
-fn each_check_refuses_alone() {
-    let world = World::new();
-    let edit = |change: &dyn Fn(&mut Draft)| {
+/// One change to an honest request, and why it is refused then.
+type Row<'a> = (&'a dyn Fn(&mut Draft), &'a str);
+
+/// Each row is refused for its own reason, and an honest request beside it is not.
+#[track_caller]
+fn check(world: &World, rows: &[Row<'_>]) {
+    for (change, why) in rows {
         let mut draft = world.query();
         change(&mut draft);
-        draft
-    };
-    let tamper = |tamper| edit(&|d| d.tamper = tamper);
-    let foreign = || SigningKey::generate().unwrap();
-    let late = now();
-    for (draft, why) in [
-        (edit(&|d| d.permit_key = foreign()), "permit's signature"),
-        (
-            edit(&|d| d.permit_key = clone(&world.recorder)),
-            "permit's signature",
-        ),
-        (
-            tamper(|r| body(r, |body| body.push(' '))),
-            "permit's signature",
-        ),
-        (edit(&|d| d.permit.nonce = Digest::of(b"before")), "nonce"),
-        (edit(&|d| d.permit.expires_unix_s = late), "expires"),
-        (edit(&|d| d.permit.expires_unix_s = late + 3_600), "expires"),
-        (
-            edit(&|d| d.permit.token = Digest::of(b"other")),
-            "not the one that the permit names",
-        ),
-        (
-            edit(&|d| d.claims.aud = "elsewhere".into()),
-            "token is not good",
-        ),
-        (
-            edit(&|d| d.claims.iss = "somebody".into()),
-            "token is not good",
-        ),
-        (
-            edit(&|d| {
-                d.claims.iat -= 200;
-                d.claims.nbf -= 200;
-                d.claims.exp -= 100;
-            }),
-            "token is not good",
-        ),
-        (edit(&|d| d.claims.jti = RunId::random()), "of run"),
-        (
-            edit(&|d| drop(d.claims.entitlements.allowed_tools.remove(0))),
-            "does not name the tool",
-        ),
-        (
-            edit(&|d| d.permit.arguments = Digest::of(b"{}")),
-            "arguments",
-        ),
-        (
-            tamper(|r| arguments(r, r#"{"sql":"SELECT 1"}"#)),
-            "arguments",
-        ),
-        (edit(&|d| d.permit.pin = Digest::of(b"pin")), "pin"),
-        (
-            edit(&|d| d.permit.tool = "ledger.none".parse().unwrap()),
-            "does not name the tool",
-        ),
-        (edit(&|d| d.receipt_key = foreign()), "receipt's signature"),
-        (
-            edit(&|d| d.receipt_key = clone(&world.gateway)),
-            "receipt's signature",
-        ),
-        (
-            tamper(|r| receipt(r, |receipt| receipt.seq += 1)),
-            "receipt's signature",
-        ),
-        (
-            edit(&|d| d.receipt_permit = Some(Digest::of(b"other"))),
-            "not for this permit",
-        ),
-        (
-            tamper(|r| receipt(r, |receipt| receipt.permit = None)),
-            "receipt's signature",
-        ),
-        (edit(&|d| d.durable = false), "queued"),
-        (edit(&|d| d.permit.cgroup.0 += 1), "cgroup"),
-        (
-            edit(&|d| {
-                d.permit.run = RunId::random();
-                d.claims.jti = d.permit.run;
-            }),
-            "cgroup",
-        ),
-        (
-            world.draft("ledger.other", &json!({})),
-            "not one of this executor's",
-        ),
-    ] {
         let found = world.refused(draft);
         assert!(found.contains(why), "expected {why:?}, found {found:?}");
-        assert_eq!(
-            world.result(world.query())["isError"],
-            false,
-            "the control of {why:?}"
-        );
+        let control = world.result(world.query());
+        assert_eq!(control["isError"], false, "the control of {why:?}");
     }
+}
+
+#[test]
+fn a_permit_that_is_not_the_gateway_s_of_now_and_here_is_refused() {
+    let world = World::new();
+    let at = now();
+    check(
+        &world,
+        &[
+            (&|d| d.permit_key = foreign(), "permit's signature"),
+            (
+                &|d| d.permit_key = clone(&world.recorder),
+                "permit's signature",
+            ),
+            (
+                &|d| d.tamper = |r| body(r, |b| b.push(' ')),
+                "permit's signature",
+            ),
+            (&|d| d.permit.nonce = Digest::of(b"before"), "nonce"),
+            (&|d| d.permit.expires_unix_s = at, "expires"),
+            (&|d| d.permit.expires_unix_s = at + 3_600, "expires"),
+            (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
+            (
+                &|d| d.tamper = |r| arguments(r, r#"{"sql":"SELECT 1"}"#),
+                "arguments",
+            ),
+            (&|d| d.permit.pin = Digest::of(b"pin"), "pin"),
+            (&|d| d.permit.cgroup.0 += 1, "cgroup"),
+            (&|d| other_run(d, RunId::random()), "cgroup"),
+        ],
+    );
+    let other = world.draft("ledger.other", &json!({}));
+    assert!(world.refused(other).contains("not one of this executor's"));
+}
+
+#[test]
+fn a_token_that_is_not_the_run_s_of_now_and_for_this_tool_is_refused() {
+    let world = World::new();
+    check(
+        &world,
+        &[
+            (
+                &|d| d.permit.token = Digest::of(b"other"),
+                "not the one that the permit names",
+            ),
+            (&|d| d.claims.aud = "elsewhere".into(), "token is not good"),
+            (&|d| d.claims.iss = "somebody".into(), "token is not good"),
+            (&expire, "token is not good"),
+            (&|d| d.claims.jti = RunId::random(), "of run"),
+            (
+                &|d| d.claims.entitlements.allowed_tools.truncate(0),
+                "does not name the tool",
+            ),
+            (
+                &|d| d.permit.tool = "ledger.none".parse().unwrap(),
+                "does not name the tool",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
+    let world = World::new();
+    check(
+        &world,
+        &[
+            (&|d| d.receipt_key = foreign(), "receipt's signature"),
+            (
+                &|d| d.receipt_key = clone(&world.gateway),
+                "receipt's signature",
+            ),
+            (
+                &|d| d.tamper = |r| receipt(r, |receipt| receipt.seq += 1),
+                "receipt's signature",
+            ),
+            (
+                &|d| d.tamper = |r| receipt(r, |receipt| receipt.permit = None),
+                "receipt's signature",
+            ),
+            (
+                &|d| d.receipt_permit = Some(Digest::of(b"other")),
+                "not for this permit",
+            ),
+            (&|d| d.durable = false, "queued"),
+        ],
+    );
+}
+
+#[test]
+fn a_sealed_run_and_a_kernel_that_does_not_say_are_refused() {
+    let world = World::new();
     for (answers, why) in [
         (&[1][..], "kernel says so"),
         (&[2], "map is gone"),
-        (&[0, 1], "says so"),
+        (&[0, 1], "kernel says so"),
     ] {
         world.seals(answers);
         let found = world.refused(world.query());
         assert!(found.contains(why), "expected {why:?}, found {found:?}");
+        assert_eq!(world.result(world.query())["isError"], false, "the control");
     }
+}
+
+fn foreign() -> SigningKey {
+    SigningKey::generate().unwrap()
+}
+
+fn other_run(draft: &mut Draft, run: RunId) {
+    draft.permit.run = run;
+    draft.claims.jti = run;
+}
+
+fn expire(draft: &mut Draft) {
+    draft.claims.iat -= 200;
+    draft.claims.nbf -= 200;
+    draft.claims.exp -= 100;
 }
 
 fn body(request: &mut ExecutorRequest, change: impl Fn(&mut String)) {

@@ -1,6 +1,8 @@
 //! What a process remembers across calls and restarts. Nothing here decides.
 
+mod entry;
 pub mod files;
 mod registry;
 
-pub use registry::{Ended, Registered, Registry, RegistryError};
+pub use entry::{Ended, Registered, RegistryError};
+pub use registry::Registry;

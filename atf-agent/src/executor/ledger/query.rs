@@ -46,11 +46,7 @@ fn rows(reader: &Reader, sql: &str, rows_max: usize) -> rusqlite::Result<Value> 
     if !statement.readonly() || statement.column_count() == 0 {
         return Err(rusqlite::Error::InvalidQuery);
     }
-    let columns: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = Vec::new();
     let mut rows = statement.query([])?;
     let mut truncated = false;
