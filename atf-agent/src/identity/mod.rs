@@ -12,7 +12,7 @@ mod verifier;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
-mod forge;
+pub(crate) mod forge;
 
 pub use claims::{Claims, Context, Entitlements, TOKEN_LEEWAY_S, TOKEN_TTL_S_MAX};
 pub use compact::TOKEN_BYTES_MAX;
