@@ -3,6 +3,7 @@
 
 mod chain;
 mod event;
+mod fault;
 mod head;
 mod ocsf;
 #[cfg(test)]
@@ -13,8 +14,9 @@ mod verify;
 
 pub use chain::{Chain, Last, Link, LinkError};
 pub use event::{Call, Event, Outcome, Process, Verdict};
+pub use fault::{Broken, Fault, VerifyError};
 pub use head::{HEAD_FILE, Head, HeadError};
 pub use ocsf::Stamp;
 pub use segments::{LINE_BYTES_MAX, Segment, segments};
 pub use show::{Filter, Row, ShowError, Shown, show};
-pub use verify::{Broken, Fault, Signed, Tail, VerifyError, Whole, verify, verify_tail};
+pub use verify::{Signed, Tail, Whole, verify, verify_tail};

@@ -371,6 +371,21 @@ fn what_is_not_as_it_should_be_is_refused_and_leaves_nothing() {
         let refused = ask(&authority, request).unwrap_err();
         assert!(refused.contains(why), "{why}: {refused}");
     }
+    assert!(lock(&authority).answer(1_000, good()).is_err());
+
+    let (first, _) = registered(ask(&authority, good()));
+    let (second, _) = registered(ask(&authority, good()));
+    assert_ne!(first, second);
+    let refused = ask(&authority, good()).unwrap_err();
+    assert!(refused.contains("2 uids of the pool"), "{refused}");
+}
+
+#[test]
+fn a_registration_that_fails_on_the_way_is_taken_back() {
+    let world = World::new();
+    let authority = world.start();
+    world.told();
+    let good = || world.register(RunId::random());
     for (fails, why, told) in [
         (&world.kernel_fails, "map", &["close"][..]),
         (&world.gateway_fails, "gateway", &["open", "close"]),
@@ -386,13 +401,7 @@ fn what_is_not_as_it_should_be_is_refused_and_leaves_nothing() {
             "{why}"
         );
     }
-    assert!(lock(&authority).answer(1_000, good()).is_err());
-
-    let (first, _) = registered(ask(&authority, good()));
-    let (second, _) = registered(ask(&authority, good()));
-    assert_ne!(first, second);
-    let refused = ask(&authority, good()).unwrap_err();
-    assert!(refused.contains("2 uids of the pool"), "{refused}");
+    registered(ask(&authority, good()));
 }
 
 #[test]

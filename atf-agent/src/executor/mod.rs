@@ -1,5 +1,85 @@
-//! executor
+//! The executor: holds the credentials and acts on permits. It believes neither the gateway nor
+//! root: every permit is checked here again, against the keys of those who had to agree.
 
+mod checks;
+mod error;
+mod kernel_side;
+mod ledger;
+mod published;
+mod requests;
+mod seed;
 mod settings;
+mod trust;
+mod used;
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::call::Digest;
+use crate::wire::{self, Ids, Places};
+
+pub use error::{ExecutorError, Mistrust};
+pub use kernel_side::{KernelFault, KernelSide};
+pub use seed::seed;
 pub use settings::Settings;
+pub use trust::Parties;
+
+/// Serves for ever.
+///
+/// # Errors
+/// When the ledger is of no use or the executor cannot listen.
+pub fn serve(
+    places: &Places,
+    ids: &Ids,
+    settings: &Settings,
+    parties: &Parties,
+    kernel: KernelSide,
+) -> Result<(), ExecutorError> {
+    let path = places.executor_socket();
+    let failed = |what| {
+        let path = path.clone();
+        move |error| ExecutorError::Io { what, path, error }
+    };
+    for dir in [places.state("executor"), places.runtime("executor")] {
+        std::fs::create_dir_all(&dir).map_err(failed("make the directory of"))?;
+    }
+    let executor = Arc::new(open(places, settings, parties, kernel)?);
+    let listener = wire::listen(&path).map_err(failed("listen at"))?;
+    let gateway = ids.gateway;
+    wire::serve(
+        &listener,
+        move |peer| peer.uid == gateway,
+        move |server| requests::attend(server, &executor),
+    )
+    .map_err(failed("accept at"))
+}
+
+/// What every connection shares.
+struct Executor {
+    checks: checks::Checks,
+    ledger: ledger::Ledger,
+}
+
+fn open(
+    places: &Places,
+    settings: &Settings,
+    parties: &Parties,
+    kernel: KernelSide,
+) -> Result<Executor, ExecutorError> {
+    // A new nonce at each start: permits for the executor before this one are void.
+    let mut nonce = [0; 32];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| ExecutorError::Random)?;
+    let path = places.state("executor").join(&settings.ledger);
+    Ok(Executor {
+        ledger: ledger::Ledger::open(&path, settings)?,
+        checks: checks::Checks {
+            nonce: Digest::from_bytes(nonce),
+            require_durable: settings.require_durable,
+            trust: trust::Trust::new(places, parties),
+            kernel,
+            used: used::Used::default(),
+        },
+    })
+}

@@ -1,8 +1,10 @@
 //! What a process remembers across calls and restarts. Nothing here decides.
 
 mod caps;
+mod entry;
 pub mod files;
 mod registry;
 
 pub use caps::{CapError, Caps, Reservation};
-pub use registry::{Ended, Registered, Registry, RegistryError};
+pub use entry::{Ended, Registered, RegistryError};
+pub use registry::Registry;

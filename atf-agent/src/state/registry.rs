@@ -4,20 +4,20 @@
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
-use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 
-use crate::call::{AgentName, CgroupId, Digest, RunId, ToolName, Untrusted};
+use super::entry::{Ended, Registered, RegistryError};
+use crate::call::{CgroupId, RunId, ToolName, Untrusted};
 
 /// Seconds for which an ended run stays in the registry; the log keeps it for ever.
 const ENDED_KEPT_S: u64 = 7 * 24 * 3_600;
 
 /// The version of the schema, in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE runs (
@@ -44,82 +44,6 @@ const SCHEMA: &str = "
     INSERT INTO minted VALUES (1, 0);
     PRAGMA user_version = 1;
 ";
-
-/// A live run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
-    /// The run.
-    pub run: RunId,
-    /// Its cgroup.
-    pub cgroup: CgroupId,
-    /// Its uid.
-    pub uid: u32,
-    /// Its agent.
-    pub agent: AgentName,
-    /// The person for whom it acts.
-    pub user: Untrusted,
-    /// Its task.
-    pub task: Untrusted,
-    /// The digest of its system prompt.
-    pub prompt: Digest,
-    /// The tools that its tokens may name; a renewal never adds one.
-    pub tools: Vec<ToolName>,
-    /// The boot of the host in which it lives (`/proc/sys/kernel/random/boot_id`).
-    pub boot: String,
-    /// Absolute end, milliseconds of the boot clock.
-    pub end_boot_ms: u64,
-    /// End of the current token, milliseconds of the boot clock.
-    pub token_boot_ms: u64,
-}
-
-/// A run whose end is not in the log yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// The run.
-    pub run: RunId,
-    /// How it ended.
-    pub how: Untrusted,
-    /// What the kernel programs counted: as in the record of the end.
-    pub kernel: Vec<(String, [u64; 5])>,
-}
-
-/// Why the registry cannot say or keep something.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// SQLite says no.
-    #[error("the registry failed: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The file cannot be made.
-    #[error("cannot make the registry {path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Of another release.
-    #[error(
-        "the registry has schema {found}, expected {SCHEMA_VERSION}; was it made by a later release?"
-    )]
-    Version {
-        /// What the file says.
-        found: i64,
-    },
-    /// Its id was used before, or a live run has its cgroup or uid.
-    #[error("run {run}, its cgroup or its uid is in the registry already")]
-    Taken {
-        /// The run.
-        run: RunId,
-    },
-    /// A row is not what was written.
-    #[error("the registry is damaged: {what} is {found:?}")]
-    Damaged {
-        /// The column.
-        what: &'static str,
-        /// What it holds.
-        found: String,
-    },
-}
 
 /// The registry.
 pub struct Registry(Connection);
@@ -378,110 +302,5 @@ fn parsed<T: FromStr>(row: &Row<'_>, what: &'static str) -> Result<T, RegistryEr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(uid: u32) -> Registered {
-        Registered {
-            run: RunId::random(),
-            cgroup: CgroupId(u64::MAX - u64::from(uid)),
-            uid,
-            agent: "clerk".parse().unwrap(),
-            user: "älice\n".into(),
-            task: "T-1".into(),
-            prompt: Digest::of(b"prompt"),
-            tools: vec![
-                "ledger.query".parse().unwrap(),
-                "ledger.adjust".parse().unwrap(),
-            ],
-            boot: "boot".into(),
-            end_boot_ms: 2_000,
-            token_boot_ms: 1_000,
-        }
-    }
-
-    #[test]
-    fn what_is_written_outlives_the_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("registry.db");
-        let (a, b) = (entry(1), entry(2));
-        let mut registry = Registry::open(&path).unwrap();
-        registry.add(&a).unwrap();
-        registry.add(&b).unwrap();
-        registry.renewed(a.run, 1_500, 77).unwrap();
-        let ended = Ended {
-            run: b.run,
-            how: "exit 0".into(),
-            kernel: vec![("connect4".into(), [1, 2, 3, 4, 5])],
-        };
-        assert!(registry.end(&ended, 100).unwrap());
-        assert!(!registry.end(&ended, 100).unwrap(), "once");
-        drop(registry);
-
-        let registry = Registry::open(&path).unwrap();
-        let renewed = Registered {
-            token_boot_ms: 1_500,
-            ..a.clone()
-        };
-        assert_eq!(registry.live().unwrap(), std::slice::from_ref(&renewed));
-        assert_eq!(registry.get(a.run).unwrap(), Some(renewed));
-        assert_eq!(registry.get(b.run).unwrap(), None);
-        assert_eq!(registry.last_iat_unix_s().unwrap(), 77);
-        assert_eq!(registry.unrecorded().unwrap(), [ended]);
-        registry.recorded(b.run, 100).unwrap();
-        assert!(registry.unrecorded().unwrap().is_empty());
-        let mode = std::os::unix::fs::PermissionsExt::mode(
-            &std::fs::metadata(&path).unwrap().permissions(),
-        );
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn no_two_live_runs_share_an_id_a_cgroup_or_a_uid() {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
-        let first = entry(1);
-        registry.add(&first).unwrap();
-        for twin in [
-            Registered {
-                run: first.run,
-                ..entry(2)
-            },
-            Registered {
-                cgroup: first.cgroup,
-                ..entry(2)
-            },
-            entry(1),
-        ] {
-            assert!(matches!(
-                registry.add(&twin),
-                Err(RegistryError::Taken { .. })
-            ));
-        }
-        registry.add(&entry(2)).unwrap();
-    }
-
-    #[test]
-    fn a_uid_comes_back_as_late_as_the_pool_allows() {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
-        let mut given = Vec::new();
-        for _ in 0..4 {
-            let uid = registry.free_uid(10, 3).unwrap().unwrap();
-            given.push(uid);
-            let entry = entry(uid);
-            registry.add(&entry).unwrap();
-            let ended = Ended {
-                run: entry.run,
-                how: "x".into(),
-                kernel: Vec::new(),
-            };
-            registry.end(&ended, 1).unwrap();
-        }
-        assert_eq!(given, [10, 11, 12, 10]);
-        for uid in 10..13 {
-            registry.add(&entry(uid)).unwrap();
-        }
-        assert_eq!(registry.free_uid(10, 3).unwrap(), None);
-    }
-}
+#[path = "registry_tests.rs"]
+mod tests;

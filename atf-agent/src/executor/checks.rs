@@ -1,0 +1,147 @@
+//! Whether to act on a permit: every party that had to agree is asked for its own signature.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::error::Mistrust;
+use super::kernel_side::KernelSide;
+use super::trust::Trust;
+use super::used::Used;
+use crate::call::{CgroupId, Digest};
+use crate::wire::{PermitBody, Receipt, SignedPermit};
+
+/// Longest time in seconds for which a permit may still be valid: the gateway gives ten, and a longer
+/// one would have to be remembered for longer.
+const PERMIT_S_MAX: u64 = 60;
+
+/// What the checks need.
+pub(super) struct Checks {
+    pub(super) nonce: Digest,
+    pub(super) require_durable: bool,
+    pub(super) trust: Trust,
+    pub(super) kernel: KernelSide,
+    pub(super) used: Used,
+}
+
+/// A permit that passed every check and is used up by having done so. Only [`Checks::admit`] makes
+/// one.
+pub(super) struct Admitted {
+    body: PermitBody,
+}
+
+impl Admitted {
+    /// What the permit says.
+    pub(super) fn permit(&self) -> &PermitBody {
+        &self.body
+    }
+}
+
+impl Checks {
+    /// Checks everything, and uses the permit up.
+    pub(super) fn admit(
+        &self,
+        permit: &SignedPermit,
+        arguments: &str,
+        token: &str,
+        receipt: &Receipt,
+    ) -> Result<Admitted, Mistrust> {
+        let now_unix_s = now_unix_s();
+        let body = self.permit(permit, now_unix_s)?;
+        self.token(&body, token, now_unix_s)?;
+        if Digest::of(arguments.as_bytes()) != body.arguments {
+            return Err(Mistrust::OtherArguments);
+        }
+        let found = self.trust.pin(&body.tool)?;
+        if found != body.pin {
+            let permit = body.pin;
+            return Err(Mistrust::OtherPin { found, permit });
+        }
+        self.receipt(permit, receipt)?;
+        if !self.kernel.has_cgroup(body.run, body.cgroup) {
+            return Err(Mistrust::OtherCgroup { run: body.run });
+        }
+        self.not_sealed(body.cgroup)?;
+        self.used
+            .take(body.decision, body.expires_unix_s, now_unix_s)?;
+        Ok(Admitted { body })
+    }
+
+    /// Fails when the run is sealed, or when the kernel does not say. Asked again before a commit.
+    pub(super) fn not_sealed(&self, cgroup: CgroupId) -> Result<(), Mistrust> {
+        let why = match (self.kernel.sealed)(cgroup) {
+            Ok(false) => return Ok(()),
+            Ok(true) => "the kernel says so".to_owned(),
+            Err(error) => format!("the kernel does not say: {error}"),
+        };
+        Err(Mistrust::Sealed { why })
+    }
+
+    /// The body, when it is the gateway's, for this executor, and of now.
+    fn permit(&self, permit: &SignedPermit, now_unix_s: u64) -> Result<PermitBody, Mistrust> {
+        let key = self.trust.permit_key.get()?;
+        if key
+            .verify(permit.body.as_bytes(), &permit.signature)
+            .is_err()
+        {
+            return Err(Mistrust::PermitSignature);
+        }
+        let body: PermitBody = serde_json::from_str(&permit.body)
+            .map_err(|error| Mistrust::PermitBody(error.to_string()))?;
+        if body.nonce != self.nonce {
+            return Err(Mistrust::Nonce);
+        }
+        let expires_unix_s = body.expires_unix_s;
+        if now_unix_s == 0
+            || expires_unix_s <= now_unix_s
+            || expires_unix_s - now_unix_s > PERMIT_S_MAX
+        {
+            return Err(Mistrust::Expiry {
+                expires_unix_s,
+                now_unix_s,
+            });
+        }
+        Ok(body)
+    }
+
+    /// The token is the one that was judged, is good, and is the run's and the tool's.
+    fn token(&self, body: &PermitBody, token: &str, now_unix_s: u64) -> Result<(), Mistrust> {
+        if Digest::of(token.as_bytes()) != body.token {
+            return Err(Mistrust::OtherToken);
+        }
+        let claims = self.trust.tokens.get()?.verify(token, now_unix_s)?;
+        if claims.jti != body.run {
+            return Err(Mistrust::OtherRun {
+                token: claims.jti,
+                permit: body.run,
+            });
+        }
+        if !claims.names(&body.tool) {
+            let tool = body.tool.clone();
+            return Err(Mistrust::ToolNotNamed { tool });
+        }
+        Ok(())
+    }
+
+    /// The record of this very permit is in the log.
+    fn receipt(&self, permit: &SignedPermit, receipt: &Receipt) -> Result<(), Mistrust> {
+        let key = self.trust.log_key.get()?;
+        if key
+            .verify(&receipt.signed_bytes(), &receipt.signature)
+            .is_err()
+        {
+            return Err(Mistrust::ReceiptSignature);
+        }
+        if receipt.permit != Some(Digest::of(permit.body.as_bytes())) {
+            return Err(Mistrust::OtherReceipt);
+        }
+        if self.require_durable && !receipt.durable {
+            return Err(Mistrust::NotDurable);
+        }
+        Ok(())
+    }
+}
+
+/// Seconds since the epoch; 0 when the clock stands before it, at which nothing is valid.
+fn now_unix_s() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,139 @@
+//! Why the executor does not act, or does not run.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::call::{DecisionId, Digest, RunId, ToolName};
+use crate::identity::IdentityError;
+
+/// Why the executor does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// The socket or a directory.
+    #[error("cannot {what} {path}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The ledger.
+    #[error("the ledger {path} is of no use: {error}; name another or make one with --seed-demo")]
+    Ledger {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: rusqlite::Error,
+    },
+    /// There is a ledger already.
+    #[error("{path} exists; the demo's ledger is made only where there is none")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No random bytes.
+    #[error("the operating system gives no random bytes")]
+    Random,
+}
+
+/// Why a permit is not acted on. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Mistrust {
+    /// What is published cannot be read: a key, a key set, a pin.
+    #[error("cannot trust {path}: {why}")]
+    Published {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The signature is not the gateway's.
+    #[error("the permit's signature is not the gateway's")]
+    PermitSignature,
+    /// The body is not a permit's.
+    #[error("the permit is not understood: {0}")]
+    PermitBody(String),
+    /// It was made for an executor before this one.
+    #[error("the permit has the nonce of another start of the executor")]
+    Nonce,
+    /// Too old, or valid for too long.
+    #[error("the permit expires at {expires_unix_s}, now is {now_unix_s}")]
+    Expiry {
+        /// When it expires.
+        expires_unix_s: u64,
+        /// Now.
+        now_unix_s: u64,
+    },
+    /// The token is not the one that was judged.
+    #[error("the token is not the one that the permit names")]
+    OtherToken,
+    /// The token is not good.
+    #[error("the token is not good: {0}")]
+    Token(#[from] IdentityError),
+    /// The token is another run's.
+    #[error("the token is of run {token}, the permit of run {permit}")]
+    OtherRun {
+        /// The token's.
+        token: RunId,
+        /// The permit's.
+        permit: RunId,
+    },
+    /// The token does not name the tool.
+    #[error("the token does not name the tool {tool}")]
+    ToolNotNamed {
+        /// The tool.
+        tool: ToolName,
+    },
+    /// The arguments are not those that were judged.
+    #[error("the arguments are not those that the permit names")]
+    OtherArguments,
+    /// The pin is not the one that was judged.
+    #[error("the tool's pin has digest {found}, the permit names {permit}")]
+    OtherPin {
+        /// The pin's.
+        found: Digest,
+        /// The permit's.
+        permit: Digest,
+    },
+    /// The receipt's signature is not the recorder's.
+    #[error("the receipt's signature is not the recorder's")]
+    ReceiptSignature,
+    /// The receipt is for another record.
+    #[error("the receipt is not for this permit")]
+    OtherReceipt,
+    /// The record is not on the disk.
+    #[error("the record is only queued; executor.require_durable wants it on the disk")]
+    NotDurable,
+    /// The cgroup is not the run's.
+    #[error("the permit's cgroup is not that of run {run}")]
+    OtherCgroup {
+        /// The run.
+        run: RunId,
+    },
+    /// The run is sealed, or the kernel does not say.
+    #[error("the run is sealed: {why}")]
+    Sealed {
+        /// By whom, or why it is not known.
+        why: String,
+    },
+    /// The permit was used.
+    #[error("the permit of decision {decision} was used")]
+    Used {
+        /// The decision.
+        decision: DecisionId,
+    },
+    /// Too many permits are remembered.
+    #[error("{held} unexpired permits are remembered, which is the most; try again in seconds")]
+    Full {
+        /// How many.
+        held: usize,
+    },
+    /// No such tool here.
+    #[error("the tool {tool} is not one of this executor's")]
+    NoTool {
+        /// The tool.
+        tool: ToolName,
+    },
+}

@@ -1,0 +1,81 @@
+//! Whom the executor believes, each for one thing alone: the gateway's permits, the authority's
+//! tokens, the recorder's receipts, and the operator's pins.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::error::Mistrust;
+use super::published::Published;
+use crate::call::{Digest, ToolName};
+use crate::identity::{Verifier, VerifyingKey};
+use crate::wire::Places;
+
+/// Who signs tokens, and for whom.
+#[derive(Debug, Clone)]
+pub struct Parties {
+    /// The tokens' `iss`.
+    pub issuer: String,
+    /// The tokens' `aud`.
+    pub audience: String,
+}
+
+/// The published keys and the pins.
+pub(super) struct Trust {
+    pub(super) permit_key: Published<VerifyingKey>,
+    pub(super) log_key: Published<VerifyingKey>,
+    pub(super) tokens: Published<Verifier>,
+    pins_dir: PathBuf,
+    pins: Mutex<HashMap<ToolName, Arc<Published<Digest>>>>,
+}
+
+impl Trust {
+    pub(super) fn new(places: &Places, parties: &Parties) -> Self {
+        let parties = parties.clone();
+        Self {
+            permit_key: Published::new(places.permit_key(), key),
+            log_key: Published::new(places.log_key(), key),
+            tokens: Published::new(places.jwks(), move |bytes| {
+                let jwks = text(bytes)?;
+                Verifier::from_jwks(jwks, &parties.issuer, &parties.audience)
+                    .map_err(|error| error.to_string())
+            }),
+            pins_dir: places.policy_dir.join("tools"),
+            pins: Mutex::default(),
+        }
+    }
+
+    /// The digest of the pin of `tool`, from this process's own reading: SHA-256 over the canonical
+    /// JSON of `tools/NAME.json`.
+    pub(super) fn pin(&self, tool: &ToolName) -> Result<Digest, Mistrust> {
+        let pin = {
+            let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            let fresh = || {
+                let named = tool.clone();
+                let path = self.pins_dir.join(format!("{tool}.json"));
+                Arc::new(Published::new(path, move |bytes| pin(bytes, &named)))
+            };
+            Arc::clone(pins.entry(tool.clone()).or_insert_with(fresh))
+        };
+        pin.get().map(|digest| *digest)
+    }
+}
+
+fn pin(bytes: &[u8], tool: &ToolName) -> Result<Digest, String> {
+    let pin: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if pin["name"] != tool.as_str() {
+        return Err(format!("it is not the pin of {tool}"));
+    }
+    let canonical = serde_json_canonicalizer::to_vec(&pin).map_err(|error| error.to_string())?;
+    Ok(Digest::of(&canonical))
+}
+
+fn key(bytes: &[u8]) -> Result<VerifyingKey, String> {
+    VerifyingKey::from_hex(text(bytes)?).map_err(|error| error.to_string())
+}
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|error| error.to_string())
+}

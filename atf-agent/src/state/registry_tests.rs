@@ -1,0 +1,105 @@
+use super::*;
+use crate::call::Digest;
+
+fn entry(uid: u32) -> Registered {
+    Registered {
+        run: RunId::random(),
+        cgroup: CgroupId(u64::MAX - u64::from(uid)),
+        uid,
+        agent: "clerk".parse().unwrap(),
+        user: "älice\n".into(),
+        task: "T-1".into(),
+        prompt: Digest::of(b"prompt"),
+        tools: vec![
+            "ledger.query".parse().unwrap(),
+            "ledger.adjust".parse().unwrap(),
+        ],
+        boot: "boot".into(),
+        end_boot_ms: 2_000,
+        token_boot_ms: 1_000,
+    }
+}
+
+#[test]
+fn what_is_written_outlives_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.db");
+    let (a, b) = (entry(1), entry(2));
+    let mut registry = Registry::open(&path).unwrap();
+    registry.add(&a).unwrap();
+    registry.add(&b).unwrap();
+    registry.renewed(a.run, 1_500, 77).unwrap();
+    let ended = Ended {
+        run: b.run,
+        how: "exit 0".into(),
+        kernel: vec![("connect4".into(), [1, 2, 3, 4, 5])],
+    };
+    assert!(registry.end(&ended, 100).unwrap());
+    assert!(!registry.end(&ended, 100).unwrap(), "once");
+    drop(registry);
+
+    let registry = Registry::open(&path).unwrap();
+    let renewed = Registered {
+        token_boot_ms: 1_500,
+        ..a.clone()
+    };
+    assert_eq!(registry.live().unwrap(), std::slice::from_ref(&renewed));
+    assert_eq!(registry.get(a.run).unwrap(), Some(renewed));
+    assert_eq!(registry.get(b.run).unwrap(), None);
+    assert_eq!(registry.last_iat_unix_s().unwrap(), 77);
+    assert_eq!(registry.unrecorded().unwrap(), [ended]);
+    registry.recorded(b.run, 100).unwrap();
+    assert!(registry.unrecorded().unwrap().is_empty());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn no_two_live_runs_share_an_id_a_cgroup_or_a_uid() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+    let first = entry(1);
+    registry.add(&first).unwrap();
+    for twin in [
+        Registered {
+            run: first.run,
+            ..entry(2)
+        },
+        Registered {
+            cgroup: first.cgroup,
+            ..entry(2)
+        },
+        entry(1),
+    ] {
+        assert!(matches!(
+            registry.add(&twin),
+            Err(RegistryError::Taken { .. })
+        ));
+    }
+    registry.add(&entry(2)).unwrap();
+}
+
+#[test]
+fn a_uid_comes_back_as_late_as_the_pool_allows() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+    let mut given = Vec::new();
+    for _ in 0..4 {
+        let uid = registry.free_uid(10, 3).unwrap().unwrap();
+        given.push(uid);
+        let entry = entry(uid);
+        registry.add(&entry).unwrap();
+        let ended = Ended {
+            run: entry.run,
+            how: "x".into(),
+            kernel: Vec::new(),
+        };
+        registry.end(&ended, 1).unwrap();
+    }
+    assert_eq!(given, [10, 11, 12, 10]);
+    for uid in 10..13 {
+        registry.add(&entry(uid)).unwrap();
+    }
+    assert_eq!(registry.free_uid(10, 3).unwrap(), None);
+}
