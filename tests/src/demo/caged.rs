@@ -83,24 +83,26 @@ fn stopped_by(log: &Log, said: Option<&Said>, attempt: &Attempt) -> Result<Strin
         .and_then(|said| said.run.as_deref())
         .context("the attacker had no token")?;
     if let Some((layer, vector)) = log.first_denial(run)? {
-        return Ok(format!("{layer}:{vector}"));
+        return Ok(format!("{layer} {vector}"));
     }
     let errno = said.and_then(|said| said.errno.as_deref());
     Ok(format!(
-        "C:{}",
+        "C {}",
         layer_c(attempt.id, errno.unwrap_or("silence"))
     ))
 }
 
-/// Which part of the launcher's work gives this error to this attempt.
+/// Which part of the launcher's work gives this error to this attempt, as the cage's matrix calls it.
 fn layer_c<'a>(id: &str, errno: &'a str) -> &'a str {
     match (id, errno) {
         ("inherited_fd", "EBADF") => "descriptors",
+        // The filter refuses the ioctl itself; a foreign terminal is not even there.
+        ("tiocsti", "EPERM") => "seccomp",
         ("tiocsti", _) => "terminal",
         ("raw" | "packet", "EPERM") => "capabilities",
-        ("unix_path" | "unix_visible", "ENOENT" | "EACCES") => "mount_view",
+        ("unix_path" | "unix_visible", "ENOENT" | "EACCES") => "mounts",
         (_, "ENOSYS" | "EAFNOSUPPORT" | "EPERM") => "seccomp",
-        (_, "ENETUNREACH" | "EADDRNOTAVAIL" | "ECONNREFUSED" | "ENODEV") => "network_namespace",
+        (_, "ENETUNREACH" | "EADDRNOTAVAIL" | "ECONNREFUSED" | "ENODEV") => "netns",
         (_, other) => other,
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> 
     let vector = denied.as_ref().and_then(|event| event["vector"].as_str());
     row.stopped_by = Some(vector.map_or_else(
         || "no event of the kernel's".to_owned(),
-        |vector| format!("{}:{vector}", super::log::layer_of(vector)),
+        |vector| format!("{} {vector}", super::log::layer_of(vector)),
     ));
     let decided = number(&sealed["decided_boot_ns"]);
     row.us = said
