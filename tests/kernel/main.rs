@@ -7,3 +7,4 @@ mod life;
 mod pins;
 mod seal;
 mod unix;
+mod watch;

@@ -13,6 +13,9 @@ use crate::wire::Places;
 /// removed, which would silently detach every program.
 pub(super) const KEEP: &str = "keep";
 
+/// How the names of canaries' cgroups begin.
+pub(super) const CANARY: &str = "atf-canary-";
+
 /// The places of one cage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cage {
@@ -61,6 +64,17 @@ impl Cage {
     /// The cgroup directory of a run.
     pub fn run_dir(&self, run: RunId) -> PathBuf {
         self.agents_dir.join(run.to_string())
+    }
+
+    /// The cgroup directories of all runs that are there, registered or not.
+    pub fn run_dirs(&self) -> Vec<PathBuf> {
+        let listed = std::fs::read_dir(&self.agents_dir).into_iter().flatten();
+        let dirs = listed.flatten().map(|entry| entry.path());
+        let is_run = |dir: &PathBuf| {
+            let name = dir.file_name().unwrap_or_default().as_encoded_bytes();
+            dir.is_dir() && name != KEEP.as_bytes() && !name.starts_with(CANARY.as_bytes())
+        };
+        dirs.filter(is_run).collect()
     }
 
     /// The id of the agents' cgroup.

@@ -8,7 +8,7 @@ use atf_common::records::State;
 use atf_common::vector::Vector;
 use aya::maps::{HashMap, Map, MapData};
 
-use super::cage::{Cage, cgroup_id};
+use super::cage::{CANARY, Cage, cgroup_id};
 use super::error::KernelError;
 use super::object::Object;
 use super::programs::{Kind, Program};
@@ -116,7 +116,7 @@ struct Scratch {
 
 impl Scratch {
     fn make(parent: &Path) -> Result<Self, KernelError> {
-        let dir = parent.join(format!("atf-canary-{}", std::process::id()));
+        let dir = parent.join(format!("{CANARY}{}", std::process::id()));
         match fs::create_dir(&dir) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 Err(KernelError::doing("make", &dir)(error))

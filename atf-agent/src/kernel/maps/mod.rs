@@ -51,7 +51,16 @@ pub(super) fn is_hash_of<V: Pod>(pin_dir: &Path, name: &str) -> Result<(), Strin
     map.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The value of `CONFIG`.
+/// The value of `CONFIG`, which root alone could have written.
+///
+/// # Errors
+/// When the cage is not up.
+pub(super) fn config(pin_dir: &Path) -> Result<Config, KernelError> {
+    let array: Array<MapData, Config> = open(pin_dir, "CONFIG", Access::Read)?;
+    array.get(&0, 0).map_err(KernelError::object("CONFIG"))
+}
+
+/// The value of `CONFIG`, which nobody can write any more.
 ///
 /// # Errors
 /// When it is missing, or not frozen.
@@ -60,16 +69,13 @@ pub(super) fn frozen_config(pin_dir: &Path) -> Result<Config, KernelError> {
     let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
     let path = Path::new(&path);
     let info = std::fs::read_to_string(path).map_err(KernelError::doing("read", path))?;
-    let frozen = info
-        .lines()
-        .any(|line| line.split_whitespace().eq(["frozen:", "1"]));
-    if !frozen {
-        return Err(KernelError::object("CONFIG")(
-            "it can be written; it should be frozen",
-        ));
+    let mut lines = info.lines();
+    if lines.any(|line| line.split_whitespace().eq(["frozen:", "1"])) {
+        return config(pin_dir);
     }
-    let array: Array<MapData, Config> = open(pin_dir, "CONFIG", Access::Read)?;
-    array.get(&0, 0).map_err(KernelError::object("CONFIG"))
+    Err(KernelError::object("CONFIG")(
+        "it can be written; it should be frozen",
+    ))
 }
 
 /// The ids of all pinned maps.

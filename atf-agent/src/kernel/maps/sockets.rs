@@ -52,7 +52,7 @@ impl Stamps {
     /// # Errors
     /// When the cage is not up, or this process is not of ATF's group.
     pub fn open(pin_dir: &Path) -> Result<Option<Self>, KernelError> {
-        let config = super::frozen_config(pin_dir)?;
+        let config = super::config(pin_dir)?;
         if posture_of(&config) != Posture::Full {
             return Ok(None);
         }
