@@ -13,6 +13,7 @@ use crate::call::RunId;
 use crate::wire::{Ids, Places};
 
 use super::error::{Doing, RunError};
+use super::view::tree;
 
 /// The token's file inside the identity directory.
 const TOKEN: &str = "token";
@@ -53,14 +54,15 @@ impl Directory {
         Ok(made)
     }
 
-    /// The part that the gateway owns and the run sees, by itself: whatever happens to the name.
+    /// A mount of the part that the gateway owns and the run sees: of the directory that was made,
+    /// whatever happens to its name.
     pub(super) fn gateway(&self) -> Result<OwnedFd, RunError> {
-        open_directory(&self.gateway)
+        copy_of(&self.gateway)
     }
 
-    /// The part that holds the token.
+    /// A mount of the part that holds the token.
     pub(super) fn identity(&self) -> Result<OwnedFd, RunError> {
-        open_directory(&self.identity)
+        copy_of(&self.identity)
     }
 
     /// The directory itself; the run's view is built on top of it.
@@ -119,8 +121,9 @@ fn owned_dir(path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, RunError> {
-    open(path).doing(format!("open {}", path.display()))
+fn copy_of(path: &Path) -> Result<OwnedFd, RunError> {
+    let copy = open(path).and_then(|held| Ok(tree::copy(held)?));
+    copy.doing(format!("open {}", path.display()))
 }
 
 fn open(path: &Path) -> io::Result<OwnedFd> {
