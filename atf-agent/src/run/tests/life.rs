@@ -119,7 +119,25 @@ fn a_keeper_that_is_killed_takes_its_run_with_it() {
     }
     assert!(!is_populated(), "it died with its keeper");
     drop(kept.end());
-    std::fs::remove_dir(cgroup).unwrap();
+    assert_eq!(lab.leftovers().len(), 2, "its cgroup and its directory");
+    // The next keeper finds them; the run of a keeper that lives is left alone.
+    let mut living = lab.start(&lab.request(&["sh", "-c", "echo started; sleep 0.5; exit 4"]));
+    living.wait_for("started");
+    assert!(
+        lab.asked().contains(&"end keeper killed".to_owned()),
+        "{:?}",
+        lab.asked()
+    );
+    assert_eq!(lab.sh("exit 0").ended, Ok(0));
+    assert_eq!(living.end().ended, Ok(4));
+    assert!(lab.leftovers().is_empty(), "{:?}", lab.leftovers());
+}
+
+#[test]
+fn the_supervisor_cannot_be_killed_from_inside() {
+    let lab = Lab::new();
+    let found = lab.sh("kill -9 1; kill -STOP 1; sleep 0.2; echo alive; exit 6");
+    assert_eq!((found.output.as_str(), found.ended), ("alive\n", Ok(6)));
 }
 
 #[test]
