@@ -52,8 +52,7 @@ impl Authority {
             Ok(other) => Err(self.unexpected(other)),
             Err(error) => {
                 // It was asked, so it may have admitted; a run that is not known is no problem to it.
-                let how = Untrusted::from("not started");
-                let _unknown = self.ask(&AuthorityRequest::End { run, how }, RENEW_WAIT_MAX);
+                let _unknown = self.end_once(run, "not started");
                 Err(self.gone(error.to_string()))
             }
         }
@@ -69,18 +68,23 @@ impl Authority {
 
     /// Tells that the run has ended, again and again for a while when the authority is away.
     pub(super) fn end(&self, run: RunId, how: &str) -> Result<(), RunError> {
-        let ask = AuthorityRequest::End {
-            run,
-            how: Untrusted::from(how.to_owned()),
-        };
         let deadline = Instant::now() + END_WAIT_MAX;
         loop {
-            match self.ask(&ask, RENEW_WAIT_MAX) {
-                Ok(AuthorityReply::Done) => return Ok(()),
-                Ok(other) => return Err(self.unexpected(other)),
-                Err(error) if Instant::now() >= deadline => return Err(error),
-                Err(_) => std::thread::sleep(END_PAUSE),
+            match self.end_once(run, how) {
+                Err(RunError::NoAuthority { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(END_PAUSE);
+                }
+                done => return done,
             }
+        }
+    }
+
+    /// Tells that the run has ended, once.
+    pub(super) fn end_once(&self, run: RunId, how: &str) -> Result<(), RunError> {
+        let how = Untrusted::from(how);
+        match self.ask(&AuthorityRequest::End { run, how }, RENEW_WAIT_MAX)? {
+            AuthorityReply::Done => Ok(()),
+            other => Err(self.unexpected(other)),
         }
     }
 

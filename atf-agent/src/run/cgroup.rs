@@ -44,19 +44,30 @@ impl Cgroup {
         let path = agents_dir.join(run.to_string());
         let doing = format!("make the cgroup {}", path.display());
         fs::create_dir(&path).doing(&doing)?;
-        let open = File::open(&path).and_then(|directory| {
-            let id = CgroupId(directory.metadata()?.ino());
-            Ok((directory, id))
-        });
-        let (directory, id) = open.doing(&doing).inspect_err(|_| {
+        let mut made = Self::open(path.clone()).doing(&doing).inspect_err(|_| {
             let _gone = fs::remove_dir(&path);
         })?;
-        let not_limited = limit(agents_dir, &path, settings);
+        made.not_limited = limit(agents_dir, &path, settings);
+        Ok(made)
+    }
+
+    /// The cgroup of a run that another process made; `None` when there is none.
+    pub(super) fn find(agents_dir: &Path, run: RunId) -> io::Result<Option<Self>> {
+        match Self::open(agents_dir.join(run.to_string())) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let directory = File::open(&path)?;
+        let id = CgroupId(directory.metadata()?.ino());
         Ok(Self {
             path,
             directory,
             id,
-            not_limited,
+            not_limited: Vec::new(),
         })
     }
 

@@ -13,6 +13,11 @@ use crate::call::RunId;
 use crate::wire::{Ids, Places};
 
 use super::error::{Doing, RunError};
+use super::view::tree;
+
+/// The parts of a run's directory; `Places` knows them by the same names.
+const GATEWAY: &str = "gateway";
+const IDENTITY: &str = "identity";
 
 /// The token's file inside the identity directory.
 const TOKEN: &str = "token";
@@ -25,42 +30,52 @@ pub(super) struct Directory {
     path: PathBuf,
     identity: PathBuf,
     gateway: PathBuf,
+    /// Locked while the keeper lives, whatever it dies of; see [`sweep`](super::sweep).
+    _lock: File,
 }
 
 impl Directory {
     /// Makes the directory of `run`. What a failure leaves is removed.
     pub(super) fn make(places: &Places, ids: &Ids, run: RunId) -> Result<Self, RunError> {
-        let made = Self {
-            path: places.run(run),
-            identity: places.run_identity(run),
-            gateway: places.run_gateway(run),
-        };
-        let all = || -> io::Result<()> {
-            let runs = places.run_dir.join("runs");
+        let runs = places.run_dir.join("runs");
+        // Under a name that is no run's until it is whole and locked.
+        let young = runs.join(format!(".{run}"));
+        let path = places.run(run);
+        let make = || -> io::Result<File> {
             if !runs.is_dir() {
                 owned_dir(&runs, 0o710, 0, ids.group)?;
             }
             // The group may enter, no more: the gateway reaches its own part, and only root renames.
-            owned_dir(&made.path, 0o710, 0, ids.group)?;
-            owned_dir(&made.gateway, 0o755, ids.gateway, ids.gateway)?;
-            owned_dir(&made.identity, 0o755, 0, 0)
+            owned_dir(&young, 0o710, 0, ids.group)?;
+            owned_dir(&young.join(GATEWAY), 0o755, ids.gateway, ids.gateway)?;
+            owned_dir(&young.join(IDENTITY), 0o755, 0, 0)?;
+            let lock = File::open(&young)?;
+            lock.lock()?;
+            fs::rename(&young, &path)?;
+            Ok(lock)
         };
-        all()
-            .doing(format!("make the run's directory {}", made.path.display()))
+        let lock = make()
+            .doing(format!("make the run's directory {}", path.display()))
             .inspect_err(|_| {
-                let _problem = made.take_down();
+                let _nothing_was_made = fs::remove_dir_all(&young);
             })?;
-        Ok(made)
+        Ok(Self {
+            identity: places.run_identity(run),
+            gateway: places.run_gateway(run),
+            path,
+            _lock: lock,
+        })
     }
 
-    /// The part that the gateway owns and the run sees, by itself: whatever happens to the name.
+    /// A mount of the part that the gateway owns and the run sees: of the directory that was made,
+    /// whatever happens to its name.
     pub(super) fn gateway(&self) -> Result<OwnedFd, RunError> {
-        open_directory(&self.gateway)
+        copy_of(&self.gateway)
     }
 
-    /// The part that holds the token.
+    /// A mount of the part that holds the token.
     pub(super) fn identity(&self) -> Result<OwnedFd, RunError> {
-        open_directory(&self.identity)
+        copy_of(&self.identity)
     }
 
     /// The directory itself; the run's view is built on top of it.
@@ -119,8 +134,9 @@ fn owned_dir(path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, RunError> {
-    open(path).doing(format!("open {}", path.display()))
+fn copy_of(path: &Path) -> Result<OwnedFd, RunError> {
+    let copy = open(path).and_then(|held| Ok(tree::copy(held)?));
+    copy.doing(format!("open {}", path.display()))
 }
 
 fn open(path: &Path) -> io::Result<OwnedFd> {

@@ -127,7 +127,8 @@ pub(super) fn enter(orders: &Orders) -> i32 {
 fn steps(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible, Stopped> {
     pipes.wait_for_go()?;
     kernel::own_cgroup_namespace().step("making a cgroup namespace")?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
+    // The view states the mode of everything it makes.
+    rustix::process::umask(Mode::empty());
     view::enter(&orders.plan)?;
     rustix::system::sethostname(HOST_NAME).step("setting the host name")?;
     // A session of its own: the keeper's terminal is nobody's controlling terminal in here.

@@ -17,11 +17,13 @@ use super::request::{Ended, Hooks, Request};
 use super::settings::Settings;
 use super::start::{Ends, start};
 use super::supervisor::PASSED_ON;
+use super::sweep::sweep;
 use super::terminal::{self, Terminal};
 use super::view::Plan;
 
 /// Makes a run, keeps it until its command ends, and takes it down. The process must be root's and
-/// single-threaded; its descriptors 0 to 2 become the command's.
+/// single-threaded; its descriptors 0 to 2 become the command's. SIGTERM, SIGINT, SIGHUP, SIGQUIT and
+/// SIGWINCH stay blocked in it: a late one must not end it before it has said how the run ended.
 ///
 /// # Errors
 /// When the run cannot start or be kept. Nothing of it is left then, or what is left is logged.
@@ -39,21 +41,19 @@ where
     let [term, int, hup, quit] = PASSED_ON;
     let signals = Signals::block(&[term, int, hup, quit, Signal::WINCH])
         .doing("block the keeper's signals")?;
+    let authority = Authority {
+        socket: places.authority_socket(),
+    };
+    sweep(places, &hooks.agents_dir, &authority);
     let run = RunId::random();
     let mut made = Made {
         run,
-        cgroup: Cgroup::make(&hooks.agents_dir, run, settings)?,
-        directory: None,
+        directory: Directory::make(places, ids, run)?,
+        cgroup: None,
         is_admitted: false,
-        authority: Authority {
-            socket: places.authority_socket(),
-        },
+        authority,
     };
-    for limit in &made.cgroup.not_limited {
-        tracing::warn!(%run, limit, "this host does not limit the run");
-    }
     let wanted = Wanted {
-        places,
         ids,
         settings,
         request,
@@ -74,13 +74,15 @@ where
         run,
         uid,
         status: end.status(),
-        not_limited: made.cgroup.not_limited,
+        not_limited: made
+            .cgroup
+            .map(|cgroup| cgroup.not_limited)
+            .unwrap_or_default(),
         left_behind,
     })
 }
 
 struct Wanted<'a, Prove> {
-    places: &'a Places,
     ids: &'a Ids,
     settings: &'a Settings,
     request: &'a Request,
@@ -90,8 +92,9 @@ struct Wanted<'a, Prove> {
 /// What has been made for a run, and is taken down whatever happens.
 struct Made {
     run: RunId,
-    cgroup: Cgroup,
-    directory: Option<Directory>,
+    /// First of all, and locked, so that [`sweep`] finds whatever else there is.
+    directory: Directory,
+    cgroup: Option<Cgroup>,
     is_admitted: bool,
     authority: Authority,
 }
@@ -104,11 +107,14 @@ impl Made {
         checked: Checked,
         signals: &Signals,
     ) -> Result<(End, u32), RunError> {
-        let made = Directory::make(wanted.places, wanted.ids, self.run)?;
-        let directory = self.directory.insert(made);
+        let made = Cgroup::make(&wanted.hooks.agents_dir, self.run, wanted.settings)?;
+        let (cgroup, directory) = (self.cgroup.insert(made), &self.directory);
+        for limit in &cgroup.not_limited {
+            tracing::warn!(run = %self.run, limit, "this host does not limit the run");
+        }
         let (uid, token) =
             self.authority
-                .register(self.run, self.cgroup.id, checked.prompt, wanted.request)?;
+                .register(self.run, cgroup.id, checked.prompt, wanted.request)?;
         self.is_admitted = true;
         if uid == 0 || !wanted.ids.is_pool(uid) {
             return Err(RunError::NotPool { found: uid });
@@ -139,7 +145,7 @@ impl Made {
             command: wanted.request.command.clone(),
             workdir: wanted.request.workdir.clone(),
         };
-        let child = start(&self.cgroup, orders, ends, &wanted.hooks.prove)?;
+        let child = start(cgroup, orders, ends, &wanted.hooks.prove)?;
         tracing::info!(run = %self.run, uid, pid = child.pid.as_raw_nonzero(), "run started");
         let keeper = Keeper {
             run: self.run,
@@ -157,14 +163,14 @@ impl Made {
     /// the one before; what it could not do is told.
     fn take_down(&self, how: &str) -> Vec<String> {
         let mut problems = Vec::new();
-        problems.extend(self.cgroup.kill());
+        problems.extend(self.cgroup.as_ref().and_then(Cgroup::kill));
         if self.is_admitted
             && let Err(error) = self.authority.end(self.run, how)
         {
             problems.push(format!("cannot tell the authority: {error}"));
         }
-        problems.extend(self.cgroup.remove());
-        problems.extend(self.directory.as_ref().and_then(Directory::take_down));
+        problems.extend(self.cgroup.as_ref().and_then(Cgroup::remove));
+        problems.extend(self.directory.take_down());
         problems
     }
 }

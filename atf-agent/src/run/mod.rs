@@ -17,6 +17,7 @@ mod settings;
 mod start;
 mod stdio;
 mod supervisor;
+mod sweep;
 mod terminal;
 mod view;
 

@@ -8,7 +8,7 @@ use rustix::thread::{
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use crate::sys::privileges::empty_bounding_set;
+use crate::sys::privileges::{empty_bounding_set, own_session_keyring};
 
 use super::inside::{Step, Stopped};
 use super::settings::Settings;
@@ -58,6 +58,7 @@ pub(super) fn give_up(uid: u32, limits: &Limits) -> Result<(), Stopped> {
     set_capabilities_secure_bits(locked_bits()).step("locking the secure bits")?;
     become_user(uid)?;
     set_capabilities(None, none()).step("giving up capabilities")?;
+    own_session_keyring().step("giving up keys")?;
     set_no_new_privs(true).step("giving up new privileges")?;
     // Until the command is executed: nobody in the run reads or traces its supervisor.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hiding the supervisor's memory")?;

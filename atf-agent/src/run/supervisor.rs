@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use crate::sys::clone::{exit_now, fork};
 use crate::sys::signals::{Signals, unblock_all};
@@ -60,7 +60,7 @@ pub(super) fn supervise(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible
 
 /// Waits for all that have ended, and ends this process when the command is among them.
 fn reap(command: Pid) {
-    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if pid == command {
             exit_now(as_a_shell_says(status));
         }

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Sets `attributes` (`MOUNT_ATTR_*`, see mount_setattr(2)) on the one mount that `mount` names,
-/// attached or not, and leaves the others of it as they are.
+/// attached or not, leaves the others of it as they are, and makes it private: mounts do not spread
+/// into it.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -13,7 +14,8 @@ pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64) -> io::Result<()> 
     let change = libc::mount_attr {
         attr_set: attributes,
         attr_clr: 0,
-        propagation: 0,
+        // A copy of a shared mount is shared: what is mounted on the host would appear in it.
+        propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
     // SAFETY: the path is a NUL-terminated empty string and `change` a live mount_attr of the stated

@@ -1,6 +1,6 @@
-//! Giving up what rustix cannot give up: capabilities that it has no name for, and the view of the
-//! cgroup tree.
-#![allow(unsafe_code, reason = "prctl(2) by number, and unshare(2)")]
+//! Giving up what rustix cannot give up: capabilities that it has no name for, keys, and the view of
+//! the cgroup tree.
+#![allow(unsafe_code, reason = "prctl(2) by number, keyctl(2) and unshare(2)")]
 
 use std::io;
 
@@ -26,6 +26,25 @@ pub fn empty_bounding_set() -> io::Result<()> {
         return Err(error);
     }
     Ok(())
+}
+
+/// Joins a new, empty session keyring, keyctl(2): the keys of who started this process stay behind. A
+/// kernel without keys has nothing to leave behind.
+///
+/// # Errors
+/// When the kernel refuses, for example at the quota.
+pub fn own_session_keyring() -> io::Result<()> {
+    // KEYCTL_JOIN_SESSION_KEYRING of include/uapi/linux/keyctl.h.
+    const JOIN: libc::c_long = 1;
+    // SAFETY: the null pointer asks for a keyring without a name; the kernel reads nothing.
+    if unsafe { libc::syscall(libc::SYS_keyctl, JOIN, 0) } >= 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::ENOSYS) => Ok(()),
+        _ => Err(error),
+    }
 }
 
 /// Makes the caller's cgroup the root of what it sees of the cgroup tree, cgroup_namespaces(7).

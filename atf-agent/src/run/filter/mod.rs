@@ -2,6 +2,7 @@
 //! what is allowed at all, what does not exist, and which sockets may be made.
 
 mod allowed;
+mod calls;
 mod missing;
 mod sockets;
 

@@ -4,6 +4,7 @@
 mod devices;
 mod root;
 mod shown;
+pub(super) mod tree;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -35,13 +36,13 @@ const SCRATCH_FILES: &str = "65536";
 /// Parts of a fresh `/proc` that change the host when written; read-only even if a check is missing.
 const PROC_READ_ONLY: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
 
-/// All that the view is made of; opened by the keeper, so that no name is resolved twice.
+/// All that the view is made of; taken by the keeper, so that no name is resolved twice.
 pub(super) struct Plan {
     /// The host paths that the run sees.
     pub(super) shown: Vec<Shown>,
-    /// The gateway's directory.
+    /// A copy of the gateway's directory's mount.
     pub(super) gateway: OwnedFd,
-    /// The identity directory.
+    /// A copy of the identity directory's mount.
     pub(super) identity: OwnedFd,
     /// A directory on top of which the new root is mounted, for this mount namespace alone.
     pub(super) base: PathBuf,
@@ -69,8 +70,8 @@ pub(super) fn enter(plan: &Plan) -> Result<(), Stopped> {
     processes(&root)?;
     people(&root, plan.uid)?;
     let names_only = READ_ONLY.union(NO_DEVICES).union(NO_PROGRAMS);
-    root.bind(Source::Held(&plan.gateway), GATEWAY, names_only)?;
-    root.bind(Source::Held(&plan.identity), IDENTITY, names_only)?;
+    root.bind(Source::Copy(&plan.gateway), GATEWAY, names_only)?;
+    root.bind(Source::Copy(&plan.identity), IDENTITY, names_only)?;
     root.seal()?;
     root.become_root()
 }

@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags};
 
 use crate::run::inside::{Step, Stopped};
 use crate::sys::mounts::set_attributes;
+
+use super::tree;
 
 /// Nothing below is written through this mount.
 pub(super) const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
@@ -25,7 +25,9 @@ pub(super) const NO_PROGRAMS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOEXEC
 
 /// What is bound.
 pub(super) enum Source<'a> {
-    /// The very file or directory that a descriptor holds.
+    /// A copy of a mount, which the keeper took.
+    Copy(&'a OwnedFd),
+    /// The very file or directory that a descriptor holds, opened in this mount namespace.
     Held(&'a OwnedFd),
     /// A path below the new root.
     Inside(&'a str),
@@ -54,7 +56,7 @@ impl Root {
     /// Attaches `mount` at `path`; directories on the way are made.
     pub(super) fn attach(&self, mount: OwnedFd, path: &str) -> Result<(), Stopped> {
         self.directory(path, Mode::from_raw_mode(0o755), 0)?;
-        self.attach_over(mount, path)
+        self.attach_over(&mount, path)
     }
 
     /// Binds `source` at `path` with `attributes`, without what is mounted below it.
@@ -65,24 +67,20 @@ impl Root {
         attributes: MountAttrFlags,
     ) -> Result<(), Stopped> {
         let doing = || format!("binding {path}");
-        let inside;
-        let source = match source {
-            Source::Held(held) => held,
+        let taken;
+        let mount = match source {
+            Source::Copy(mount) => mount,
+            Source::Held(held) => {
+                taken = tree::copy(held).step(doing())?;
+                &taken
+            }
             Source::Inside(name) => {
-                inside = self.open(name).step(doing())?;
-                &inside
+                taken = self.open(name).and_then(tree::copy).step(doing())?;
+                &taken
             }
         };
-        let mount = rustix::mount::open_tree(
-            source,
-            "",
-            OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_EMPTY_PATH,
-        )
-        .step(doing())?;
         set_attributes(mount.as_fd(), super::bits(attributes)).step(doing())?;
-        let status = rustix::fs::fstat(source).step(doing())?;
+        let status = rustix::fs::fstat(mount).step(doing())?;
         if rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Directory {
             self.directory(path, Mode::from_raw_mode(0o755), 0)?;
         } else if !self.has(path) {
@@ -172,12 +170,12 @@ impl Root {
         rustix::process::chdir("/").step(doing)
     }
 
-    fn attach_over(&self, mount: OwnedFd, path: &str) -> Result<(), Stopped> {
+    fn attach_over(&self, mount: &OwnedFd, path: &str) -> Result<(), Stopped> {
         let doing = || format!("attaching {path}");
         let place = self.open(path).step(doing())?;
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        rustix::mount::move_mount(&mount, "", &place, "", flags).step(doing())
+        rustix::mount::move_mount(mount, "", &place, "", flags).step(doing())
     }
 
     /// Opens `path` as the run would see it: links and `..` cannot lead out of the root.

@@ -12,6 +12,7 @@ use crate::run::local;
 use crate::wire::Places;
 
 use super::root::{NO_DEVICES, READ_ONLY, Root, Source};
+use super::tree;
 
 /// What the run has of its own; a host path in, at or above these would take their place.
 const OWN: [&str; 4] = ["/proc", "/sys", "/dev", "/run/atf"];
@@ -29,7 +30,7 @@ pub(in crate::run) struct Shown {
 }
 
 enum What {
-    /// A file or directory.
+    /// A copy of a file's or directory's mount.
     Tree(OwnedFd),
     /// A symbolic link, shown as the link that it is: `/bin` is `usr/bin` inside, too.
     Link(PathBuf),
@@ -63,7 +64,7 @@ impl Shown {
     pub(super) fn place(&self, root: &Root) -> Result<(), Stopped> {
         match &self.what {
             What::Tree(held) => {
-                root.bind(Source::Held(held), &self.path, READ_ONLY.union(NO_DEVICES))
+                root.bind(Source::Copy(held), &self.path, READ_ONLY.union(NO_DEVICES))
             }
             What::Link(target) => root.link(&self.path, target),
         }
@@ -122,7 +123,10 @@ fn open(path: &Path) -> Result<Option<What>, String> {
         }
     }
     match local::objection(&held) {
-        Ok(None) => Ok(Some(What::Tree(held))),
+        Ok(None) => match tree::copy(&held) {
+            Ok(copy) => Ok(Some(What::Tree(copy))),
+            Err(error) => Err(error.to_string()),
+        },
         Ok(Some(why)) => Err(why),
         Err(error) => Err(error.to_string()),
     }

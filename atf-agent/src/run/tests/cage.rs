@@ -1,0 +1,274 @@
+use super::lab::{Lab, outside};
+
+/// A row: `script` prints `expected` in the cage, and something else outside of it.
+fn check(lab: &Lab, name: &str, script: &str, expected: &str) {
+    assert_ne!(
+        outside(script).trim_end(),
+        expected,
+        "{name}: proves nothing"
+    );
+    check_inside(lab, name, script, expected);
+}
+
+fn check_inside(lab: &Lab, name: &str, script: &str, expected: &str) {
+    let found = lab.sh(script);
+    assert_eq!(
+        found.output.trim_end(),
+        expected,
+        "{name}: {:?}",
+        found.ended
+    );
+}
+
+#[test]
+fn a_run_is_nobody_and_can_become_nobody_else() {
+    let lab = Lab::new();
+    let uid = lab.uid.to_string();
+    check(&lab, "uid", "id -u", &uid);
+    check(
+        &lab,
+        "every uid",
+        "grep Uid: /proc/self/status",
+        &four("Uid:", &uid),
+    );
+    check(
+        &lab,
+        "every gid",
+        "grep Gid: /proc/self/status",
+        &four("Gid:", &uid),
+    );
+    check(&lab, "groups", "id -G", &uid);
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        let script = format!("grep {set} /proc/self/status | cut -f2");
+        check(&lab, set, &script, "0000000000000000");
+    }
+    for set in ["CapInh", "CapAmb"] {
+        let script = format!("grep {set} /proc/self/status | cut -f2");
+        check_inside(&lab, set, &script, "0000000000000000");
+    }
+    check(
+        &lab,
+        "no new privileges",
+        "grep NoNewPrivs: /proc/self/status | cut -f2",
+        "1",
+    );
+    check(
+        &lab,
+        "a filter",
+        "grep Seccomp: /proc/self/status | cut -f2",
+        "2",
+    );
+    check(
+        &lab,
+        "three filters",
+        "grep Seccomp_filters: /proc/self/status | cut -f2",
+        "3",
+    );
+    check(
+        &lab,
+        "no core, not even a piped one",
+        "echo $(grep -o 'core file size.*bytes' /proc/self/limits)",
+        "core file size 1 1 bytes",
+    );
+}
+
+fn four(name: &str, id: &str) -> String {
+    format!("{name}\t{id}\t{id}\t{id}\t{id}")
+}
+
+#[test]
+fn a_run_sees_itself_and_nothing_of_the_host() {
+    let lab = Lab::new();
+    check(
+        &lab,
+        "no foreign process",
+        "test -e /proc/1 && echo seen || echo none",
+        "none",
+    );
+    check(&lab, "host name", "uname -n", "agent");
+    let kinds = "cgroup2?|bpf|securityfs|debugfs|tracefs|sysfs|devpts|devtmpfs";
+    let mounted =
+        format!("grep -E ' - ({kinds}) ' /proc/self/mountinfo | cut -d' ' -f5 | tr '\\n' ' '");
+    check(
+        &lab,
+        "no kernel file system but the device nodes",
+        &mounted,
+        "/dev/null /dev/zero /dev/full /dev/random /dev/urandom",
+    );
+    check(
+        &lab,
+        "the root",
+        "echo $(ls -A /)",
+        "bin dev etc home lib lib64 proc run sbin tmp usr",
+    );
+    check(
+        &lab,
+        "devices",
+        "echo $(ls /dev)",
+        "fd full null random shm stderr stdin stdout urandom zero",
+    );
+    check_inside(
+        &lab,
+        "its cgroup is its root",
+        "grep ^0:: /proc/self/cgroup",
+        "0::/",
+    );
+    check(
+        &lab,
+        "one socket",
+        "find / -path /proc -prune -o -type s -print 2>/dev/null",
+        "/run/atf/gateway/mcp.sock",
+    );
+}
+
+#[test]
+fn a_run_has_namespaces_of_its_own() {
+    let lab = Lab::new();
+    for kind in ["cgroup", "ipc", "mnt", "net", "pid", "uts"] {
+        let script = format!("readlink /proc/self/ns/{kind}");
+        let (inside, host) = (lab.sh(&script).output, outside(&script));
+        assert!(inside.starts_with(kind), "{kind}: {inside}");
+        assert_ne!(inside, host, "{kind}");
+    }
+    check_inside(
+        &lab,
+        "only lo",
+        "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '",
+        "lo",
+    );
+    let up = "import fcntl, socket, struct; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); \
+        print(struct.unpack('16sH', fcntl.ioctl(s, 0x8913, struct.pack('16sH', b'lo', 0)))[1] & 1)";
+    check_inside(&lab, "lo is down", &format!("python3 -c \"{up}\""), "0");
+}
+
+#[test]
+fn a_run_writes_to_its_scratch_and_nowhere_else() {
+    let lab = Lab::new();
+    check(
+        &lab,
+        "nowhere else",
+        "for d in / /usr /etc /run /dev /proc/sys/kernel/hostname; do test -w $d && echo $d; done",
+        "",
+    );
+    check_inside(
+        &lab,
+        "really",
+        "for d in / /usr /bin /etc /etc/ssl /run /run/atf/gateway /run/atf/identity /dev /proc; do \
+         touch $d/x 2>/dev/null && echo $d; done; \
+         echo x 2>/dev/null > /run/atf/identity/token; true",
+        "",
+    );
+    check_inside(
+        &lab,
+        "the scratch",
+        "for d in /tmp /home/agent /dev/shm; do echo $d > $d/x && cat $d/x; done; pwd",
+        "/tmp\n/home/agent\n/dev/shm\n/home/agent",
+    );
+    check_inside(&lab, "files are private", "umask", "0077");
+}
+
+#[test]
+fn a_run_inherits_nothing_but_its_three_descriptors() {
+    use crate::sys::descriptors::become_number;
+    use std::os::fd::AsFd;
+
+    let lab = Lab::new();
+    // Left open across exec for the whole test process, as a careless caller would.
+    let held = std::fs::File::open("/etc/hostname").unwrap();
+    become_number(held.as_fd(), 77).unwrap();
+    check(&lab, "descriptors", "echo $(ls /proc/self/fd)", "0 1 2 3");
+    assert!(outside("ls /proc/self/fd").contains("77"));
+
+    let found = lab.run(&lab.request(&["env"])).output;
+    let mut names: Vec<&str> = found
+        .lines()
+        .filter_map(|line| line.split('=').next())
+        .collect();
+    names.sort_unstable();
+    let expected = [
+        "ATF_PROMPT_SHA256",
+        "ATF_RUN",
+        "ATF_SOCKET",
+        "ATF_TOKEN_FILE",
+        "HOME",
+        "LANG",
+        "PATH",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_run_reaches_its_gateway_and_reads_its_token() {
+    let lab = Lab::new();
+    check(&lab, "token", "cat $ATF_TOKEN_FILE", "token-0");
+    let connect = "import os, socket; s = socket.socket(socket.AF_UNIX); \
+        s.connect(os.environ['ATF_SOCKET']); print('connected')";
+    check(
+        &lab,
+        "gateway",
+        &format!("python3 -c \"{connect}\""),
+        "connected",
+    );
+    check(
+        &lab,
+        "prompt",
+        "echo $ATF_PROMPT_SHA256",
+        &crate::call::Digest::of(b"be honest").to_string(),
+    );
+}
+
+#[test]
+fn ordinary_programs_work() {
+    let lab = Lab::new();
+    let python = "import threading, subprocess, tempfile, socket; \
+        t = threading.Thread(target=print, args=('thread',)); t.start(); t.join(); \
+        print(subprocess.run(['echo', 'process'], capture_output=True, text=True).stdout.strip()); \
+        print(bool(socket.if_nameindex())); print(tempfile.mkdtemp()[:4])";
+    check_inside(
+        &lab,
+        "python",
+        &format!("python3 -c \"{python}\""),
+        "thread\nprocess\nTrue\n/tmp",
+    );
+    check_inside(&lab, "a pipeline", "seq 3 | sort -r | head -1", "3");
+    check_inside(&lab, "names", "whoami", "agent");
+}
+
+#[test]
+fn limits_hold() {
+    let forks = "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; echo all";
+    let fills = "head -c 2000000 /dev/zero > /tmp/a && echo fits";
+    let mut lab = Lab::new();
+    lab.settings.pids_max = 20;
+    lab.settings.scratch_bytes_max = 1 << 20;
+    assert!(!lab.sh(forks).output.contains("all"));
+    assert!(!lab.sh(fills).output.contains("fits"));
+    // The same with room.
+    lab.settings.pids_max = 60;
+    lab.settings.scratch_bytes_max = 4 << 20;
+    assert!(lab.sh(forks).output.contains("all"));
+    assert!(lab.sh(fills).output.contains("fits"));
+}
+
+#[test]
+fn more_is_shown_when_asked_for_and_only_to_read() {
+    let lab = Lab::new();
+    let shown = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(
+        shown.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o777),
+    )
+    .unwrap();
+    std::fs::write(shown.path().join("tool"), "tool").unwrap();
+    let path = shown.path().display();
+    let script = format!("cat {path}/tool; touch {path}/new 2>/dev/null || echo only to read");
+    let mut request = lab.request(&["sh", "-c", &script]);
+    assert_eq!(
+        lab.run(&request).output,
+        format!("cat: {path}/tool: No such file or directory\nonly to read\n")
+    );
+    request.read_only = vec![shown.path().to_owned()];
+    assert_eq!(lab.run(&request).output, "toolonly to read\n");
+    request.read_only = vec!["/proc/self".into()];
+    assert!(lab.run(&request).ended.unwrap_err().contains("may not see"));
+}

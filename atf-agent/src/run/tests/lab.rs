@@ -1,0 +1,232 @@
+//! One test's installation: directories, a cgroup, the double, and keepers in processes of their own.
+
+use std::fs::{self, File};
+use std::io::{Read, Write, pipe};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use crate::call::Untrusted;
+use crate::run::{Hooks, Request, Settings, launch};
+use crate::sys::clone::fork;
+use crate::sys::descriptors::become_number;
+use crate::wire::{Ids, Places};
+
+use super::authority_double::{Conduct, Memory, listen};
+
+/// Counts labs, so that each has its own cgroup and uid.
+static LABS: AtomicU32 = AtomicU32::new(0);
+
+pub(super) struct Lab {
+    pub(super) places: Places,
+    pub(super) settings: Settings,
+    pub(super) agents_dir: PathBuf,
+    pub(super) uid: u32,
+    pub(super) authority: Arc<Mutex<Memory>>,
+    /// What the proof says.
+    pub(super) proof: Result<(), String>,
+    directory: tempfile::TempDir,
+}
+
+/// A keeper at work, and what can be heard of it.
+pub(super) struct Kept {
+    pub(super) pid: Pid,
+    pub(super) output: File,
+    result: File,
+}
+
+/// How a launch ended.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Standard output and error of the command.
+    pub(super) output: String,
+    /// The status, or the error's text; after a status, what was left behind.
+    pub(super) ended: Result<u8, String>,
+    pub(super) left_behind: String,
+}
+
+impl Lab {
+    pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut Conduct)) -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "these tests need root"
+        );
+        let number = LABS.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let ids = Ids::default();
+        let mut conduct = Conduct {
+            // Of the pool, and of no other test process that runs now.
+            uid: ids.pool_first + (process * 64 + number) % ids.pool_size,
+            refuses: None,
+            renew_in_s: 0,
+            renewals_refused: 0,
+        };
+        change(&mut conduct);
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places {
+            run_dir: directory.path().join("run"),
+            state_dir: directory.path().join("state"),
+            ..Places::default()
+        };
+        fs::write(directory.path().join("prompt"), "be honest").unwrap();
+        let agents_dir = cgroup2().join(format!("atf-run-test-{process}-{number}"));
+        fs::create_dir(&agents_dir).unwrap();
+        Self {
+            uid: conduct.uid,
+            authority: listen(&places, conduct),
+            settings: Settings::default(),
+            proof: Ok(()),
+            places,
+            agents_dir,
+            directory,
+        }
+    }
+
+    pub(super) fn request(&self, command: &[&str]) -> Request {
+        Request {
+            agent: "ledger".parse().unwrap(),
+            user: Untrusted::from("sam"),
+            task: Untrusted::from("books"),
+            prompt_file: self.directory.path().join("prompt"),
+            lifetime_s: None,
+            read_only: Vec::new(),
+            command: command.iter().map(Into::into).collect(),
+            workdir: None,
+        }
+    }
+
+    /// Runs `script` with sh in a cage, to its end.
+    pub(super) fn sh(&self, script: &str) -> Outcome {
+        self.run(&self.request(&["sh", "-c", script]))
+    }
+
+    pub(super) fn run(&self, request: &Request) -> Outcome {
+        self.start(request).end()
+    }
+
+    /// Starts a keeper whose standard input is empty.
+    pub(super) fn start(&self, request: &Request) -> Kept {
+        let (read, write) = pipe().unwrap();
+        let input: OwnedFd = File::open("/dev/null").unwrap().into();
+        self.start_on(
+            [input.as_fd(), write.as_fd(), write.as_fd()],
+            read.into(),
+            request,
+        )
+    }
+
+    /// Starts a keeper on these descriptors 0 to 2. The command's output is read from `output`.
+    pub(super) fn start_on(
+        &self,
+        stdio: [std::os::fd::BorrowedFd<'_>; 3],
+        output: OwnedFd,
+        request: &Request,
+    ) -> Kept {
+        let (result, mut result_inside) = pipe().unwrap();
+        let hooks = Hooks {
+            agents_dir: self.agents_dir.clone(),
+            prove: || self.proof.clone(),
+        };
+        let pid = fork(|| {
+            for (number, fd) in (0..).zip(stdio) {
+                become_number(fd, number).unwrap();
+            }
+            let ids = Ids::default();
+            let ended = launch(&self.places, &ids, &self.settings, request, &hooks);
+            let text = match ended {
+                Ok(ended) => format!("{}\n{}", ended.status, ended.left_behind.join("\n")),
+                Err(error) => format!("error\n{error}"),
+            };
+            result_inside.write_all(text.as_bytes()).unwrap();
+            0
+        })
+        .unwrap();
+        Kept {
+            pid,
+            output: output.into(),
+            result: OwnedFd::from(result).into(),
+        }
+    }
+
+    /// What is left of runs: cgroups and directories.
+    pub(super) fn leftovers(&self) -> Vec<PathBuf> {
+        let below = |directory: &Path| -> Vec<PathBuf> {
+            fs::read_dir(directory)
+                .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+                .unwrap_or_default()
+        };
+        let mut all = below(&self.agents_dir);
+        all.retain(|path| path.is_dir());
+        all.extend(below(&self.places.run_dir.join("runs")));
+        all
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.authority.lock().unwrap().asked.clone()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _left_by_a_failed_test = fs::remove_dir(&self.agents_dir);
+    }
+}
+
+impl Kept {
+    /// Reads the command's output until `word` is in it.
+    pub(super) fn wait_for(&mut self, word: &str) -> String {
+        let mut heard = Vec::new();
+        let mut byte = [0];
+        while !String::from_utf8_lossy(&heard).contains(word) {
+            assert_eq!(
+                self.output.read(&mut byte).unwrap(),
+                1,
+                "ended before {word}"
+            );
+            heard.push(byte[0]);
+        }
+        String::from_utf8(heard).unwrap()
+    }
+
+    pub(super) fn end(mut self) -> Outcome {
+        let mut output = Vec::new();
+        // A terminal whose other side is closed says EIO instead of its end.
+        let _eio = self.output.read_to_end(&mut output);
+        let mut result = String::new();
+        self.result.read_to_string(&mut result).unwrap();
+        waitpid(Some(self.pid), WaitOptions::empty()).unwrap();
+        let (first, rest) = result.split_once('\n').unwrap_or((&result, ""));
+        Outcome {
+            output: String::from_utf8(output).unwrap(),
+            ended: first.parse().map_err(|_| rest.to_owned()),
+            left_behind: rest.to_owned(),
+        }
+    }
+}
+
+/// Runs `script` with sh outside of any cage: the negative control.
+pub(super) fn outside(script: &str) -> String {
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Where cgroup2 is mounted here.
+fn cgroup2() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+    let path = line.and_then(|line| line.split(' ').nth(4));
+    path.expect("these tests need a mounted cgroup2").into()
+}
