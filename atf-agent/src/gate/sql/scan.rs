@@ -12,6 +12,13 @@ pub(super) const TOKENS_MAX: usize = 2_000;
 /// with each that could open a query or a join.
 const NESTING_MAX: usize = 16;
 
+/// Most of each word that makes the parser recurse without counting, or copy what it has read so far:
+/// far more than a statement that the other caps let pass.
+const COSTLY_MAX: usize = 16;
+
+/// These words.
+const COSTLY: [&str; 5] = ["join", "div", "glob", "match", "regexp"];
+
 /// Operators, longest first. Bitwise, regular expression, JSON and user-defined ones are absent.
 const OPERATORS: [&str; 13] = [
     "<>", "!=", "<=", ">=", "||", "=", "<", ">", "+", "-", "*", "/", "%",
@@ -52,6 +59,7 @@ pub(super) fn scan(text: &str, engine: Engine) -> Result<Vec<Lexeme<'_>>, SqlRef
         offset: 0,
         at: Position { line: 1, column: 1 },
         nesting: 0,
+        costly: 0,
         lexemes: Vec::new(),
     };
     while let Some(c) = scanner.peek() {
@@ -70,6 +78,7 @@ struct Scanner<'t> {
     offset: usize,
     at: Position,
     nesting: usize,
+    costly: usize,
     lexemes: Vec<Lexeme<'t>>,
 }
 
@@ -167,6 +176,14 @@ impl<'t> Scanner<'t> {
     fn word(&mut self) -> Result<(), SqlRefusal> {
         let bytes = span(self.rest(), |c| c.is_ascii_alphanumeric() || c == '_');
         self.apart(bytes, "a space between a word and what follows")?;
+        let word = &self.rest()[..bytes];
+        if COSTLY.iter().any(|costly| word.eq_ignore_ascii_case(costly)) {
+            self.costly += 1;
+            if self.costly > COSTLY_MAX {
+                let allowed = format!("{COSTLY_MAX} of {}", COSTLY.join(", "));
+                return Err(SqlRefusal::new(Rule::R12, Some(self.at), "more", allowed));
+            }
+        }
         self.push(Kind::Word, bytes)
     }
 
