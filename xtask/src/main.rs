@@ -9,6 +9,7 @@ mod packages;
 mod progress;
 mod run;
 mod test;
+mod toolchain;
 mod vm;
 
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! From root to a daemon: an own uid, no capability, no way to get one back, and no network.
 
+#![allow(unsafe_code, reason = "leaving the network namespace has no safe wrapper")]
+
 use std::io;
 
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
@@ -15,8 +17,9 @@ use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 pub fn become_daemon(uid: u32, group: u32, with_parent: bool) -> io::Result<()> {
     let now = rustix::process::geteuid();
     if now.is_root() {
-        rustix::thread::unshare(UnshareFlags::NEWNET)?;
-        drop_bounding_set()?;
+        // SAFETY: the descriptor table stays shared; only the network namespace is new.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }?;
+        super::privileges::empty_bounding_set()?;
         let (user, own, shared) = (Uid::from_raw(uid), Gid::from_raw(uid), Gid::from_raw(group));
         rustix::thread::set_thread_groups(&[own, shared])?;
         rustix::thread::set_thread_res_gid(own, own, own)?;
@@ -38,18 +41,6 @@ pub fn become_daemon(uid: u32, group: u32, with_parent: bool) -> io::Result<()> 
     if with_parent {
         // A change of uid clears it, so it comes last.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    }
-    Ok(())
-}
-
-fn drop_bounding_set() -> io::Result<()> {
-    for bit in 0..64 {
-        let Some(capability) = CapabilitySet::from_bits(1 << bit) else { continue };
-        match rustix::thread::remove_capability_from_bounding_set(capability) {
-            // Numbers past the kernel's last capability.
-            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
     Ok(())
 }
