@@ -8,7 +8,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 mod sources;
 
 fn main() {
-    let agent = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Asked when it runs: checkouts that share a target folder share the compiled script, too.
+    let agent = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let agent = Path::new(&agent);
     let workspace = agent.parent().unwrap_or(agent);
     for path in [
         "atf-ebpf",

@@ -15,6 +15,10 @@ use atf_common::records::Run;
 /// Longer than any test.
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 
+/// The posture that this kernel must show. Set where it is known (the VM), so that a kernel that
+/// lost its LSM cannot pass by holding less.
+const EXPECTED: &str = "ATF_EXPECT_POSTURE";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) struct Cell {
@@ -52,6 +56,9 @@ impl Cell {
         let cage = Cage::locate(&places, &settings).expect("cgroup2 is mounted");
         let ids = Ids::default();
         let proof = kernel::up(&cage, &ids).expect("the cage goes up (this test needs root)");
+        if let Ok(expected) = std::env::var(EXPECTED) {
+            assert_eq!(format!("{:?}", proof.posture).to_uppercase(), expected);
+        }
         let pins = &cage.pin_dir;
         let outside = cage.agents_dir.with_file_name("outside");
         fs::create_dir(&outside).expect("a cgroup outside can be made");

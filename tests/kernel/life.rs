@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use atf_agent::kernel::{self, KernelError};
+use atf_agent::kernel::{self, KernelError, Posture};
 use atf_agent::sys::canary::Attempt;
 
 use crate::cell::{Cell, Place};
@@ -29,6 +29,31 @@ fn the_cage_stands_without_a_process_and_up_again_changes_nothing() {
     // No descriptor of ours is open on a program or a link: the pins alone hold them.
     assert_eq!(run.tries(&tcp4()), libc::EPERM);
     assert_eq!(cell.outside().tries(&tcp4()), 0, "control: outside");
+}
+
+#[test]
+fn the_probe_foretells_what_goes_up() {
+    let cell = Cell::up();
+    let report = kernel::probe(&cell.cage);
+    assert_eq!(report.posture, cell.proof.posture);
+    assert_eq!(report.kernel, cell.proof.kernel);
+    for feature in &report.features {
+        assert_ne!(feature.present, !feature.why.is_empty(), "{feature:?}");
+        let attached = cell.has(&feature.name);
+        assert!(feature.present || !attached, "{feature:?} is attached");
+    }
+    let open: Vec<&str> = report
+        .not_covered
+        .iter()
+        .map(|row| row.id.as_str())
+        .collect();
+    let expected: &[&str] = match report.posture {
+        Posture::Full => &[],
+        Posture::Core => &["unix_visible"],
+        Posture::Refuse => panic!("this kernel holds nothing: {report:?}"),
+    };
+    assert_eq!(open, expected);
+    kernel::prove(&cell.cage).expect("the probe left the cage as it was");
 }
 
 #[test]

@@ -79,6 +79,28 @@ fn a_run_reaches_its_gateway_alone_and_the_gateway_learns_who_called() {
 }
 
 #[test]
+fn a_run_reaches_its_own_sockets_until_it_is_sealed() {
+    let cell = Cell::up();
+    let run = cell.run("run");
+    for kind in [SOCK_STREAM, SOCK_DGRAM, libc::SOCK_SEQPACKET] {
+        let meet = Attempt::meet_own(kind);
+        assert_eq!(run.tries(&meet), 0, "kind {kind}");
+        assert_eq!(
+            cell.unregistered(&format!("stranger{kind}")).tries(&meet),
+            libc::EPERM
+        );
+    }
+    cell.deny.seal(run.id, 1).expect("sealed");
+    for kind in [SOCK_STREAM, SOCK_DGRAM, libc::SOCK_SEQPACKET] {
+        assert_eq!(
+            run.tries(&Attempt::meet_own(kind)),
+            libc::EPERM,
+            "kind {kind}"
+        );
+    }
+}
+
+#[test]
 fn layer_b_admits_unix_and_route_netlink_sockets_alone() {
     let cell = Cell::up();
     let run = cell.run("run");

@@ -30,6 +30,8 @@ enum Then {
     Connect,
     Send,
     Bind,
+    /// Reach a second socket of the same process.
+    Meet,
 }
 
 impl Attempt {
@@ -68,6 +70,14 @@ impl Attempt {
     /// Send one byte from a unix datagram socket; the name is as for [`Attempt::connect_unix`].
     pub fn send_unix(name: &[u8]) -> Self {
         Self::unix(libc::SOCK_DGRAM, Then::Send, name)
+    }
+
+    /// Make two unix sockets of this `SOCK_*` kind, and reach the one from the other.
+    pub fn meet_own(kind: i32) -> Self {
+        Self {
+            then: Then::Meet,
+            ..Self::socket(libc::AF_UNIX, kind, 0)
+        }
     }
 
     fn unix(kind: i32, then: Then, name: &[u8]) -> Self {
@@ -187,12 +197,42 @@ fn outcome(attempt: &Attempt) -> i32 {
             Then::Connect => libc::connect(fd, address, length) as isize,
             Then::Bind => libc::bind(fd, address, length) as isize,
             Then::Send => libc::sendto(fd, c"x".as_ptr().cast(), 1, 0, address, length),
+            Then::Meet => meet(fd, attempt),
         };
         if done < 0 {
             *libc::__errno_location()
         } else {
             0
         }
+    }
+}
+
+/// Binds `fd` to a name that the kernel chooses (unix(7), autobind) and reaches it from a new socket.
+///
+/// # Safety
+/// `fd` must be a unix socket of the attempt's kind.
+unsafe fn meet(fd: RawFd, attempt: &Attempt) -> isize {
+    // SAFETY: the caller's promise, and an address with room for any unix name.
+    unsafe {
+        let mut address: libc::sockaddr_un = std::mem::zeroed();
+        address.sun_family = libc::AF_UNIX as u16;
+        let mut length = 2;
+        let at = (&raw mut address).cast();
+        if libc::bind(fd, at, length) < 0 {
+            return -1;
+        }
+        length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+        if libc::getsockname(fd, at, &raw mut length) < 0 {
+            return -1;
+        }
+        let other = libc::socket(attempt.family, attempt.kind | libc::SOCK_CLOEXEC, 0);
+        if attempt.kind == libc::SOCK_DGRAM {
+            return libc::sendto(other, c"x".as_ptr().cast(), 1, 0, at, length);
+        }
+        if libc::listen(fd, 1) < 0 {
+            return -1;
+        }
+        libc::connect(other, at, length) as isize
     }
 }
 
