@@ -37,25 +37,15 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Builds the binaries for this machine.
+/// Builds the binaries of a demo: static, because nothing else is in the VM, and the same for this
+/// machine, so that one build serves both. They have a target folder of their own, so that the tests'
+/// build and this one do not throw out each other's work.
 ///
 /// # Errors
 /// When the build fails.
-pub(crate) fn host_binaries() -> Result<Binaries> {
-    progress::step("building for this machine", || {
-        progress::command(&mut cargo(&BUILD))?;
-        Ok(binaries(&target_folder().join("debug")))
-    })
-}
-
-/// Builds the binaries for the VM: static, because nothing else is in it. They have a target folder
-/// of their own, so that the two kinds of build do not throw out each other's work.
-///
-/// # Errors
-/// When the build fails.
-pub(crate) fn vm_binaries() -> Result<Binaries> {
+pub(crate) fn binaries() -> Result<Binaries> {
     packages::ensure(&["libc6-dev"])?;
-    progress::step("building for the VM (static)", || {
+    progress::step("building the demo (static)", || {
         let folder = target_folder().join("static");
         let mut build = cargo(&BUILD);
         build
@@ -63,7 +53,12 @@ pub(crate) fn vm_binaries() -> Result<Binaries> {
             .env("CARGO_TARGET_DIR", &folder)
             .env("RUSTFLAGS", "-C target-feature=+crt-static");
         progress::command(&mut build)?;
-        Ok(binaries(&folder.join(VM_TARGET).join(VM_PROFILE)))
+        let built = folder.join(VM_TARGET).join(VM_PROFILE);
+        Ok(Binaries {
+            atf: built.join("atf"),
+            hijacked: built.join("hijacked"),
+            demo: built.join("demo"),
+        })
     })
 }
 
@@ -99,11 +94,3 @@ const BUILD: [&str; 13] = [
     "--bin",
     "demo",
 ];
-
-fn binaries(folder: &Path) -> Binaries {
-    Binaries {
-        atf: folder.join("atf"),
-        hijacked: folder.join("hijacked"),
-        demo: folder.join("demo"),
-    }
-}

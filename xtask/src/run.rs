@@ -115,7 +115,7 @@ fn on_host(options: &Options) -> Result<Shown> {
             "the demo makes namespaces, cgroups and kernel programs: run it as root, or without --host in a VM"
         );
     }
-    let binaries = cargo::host_binaries()?;
+    let binaries = cargo::binaries()?;
     let result = cargo::scratch("host")?.join("result.json");
     progress::step(&format!("{} on this kernel", options.suite), || {
         let mut demo = Command::new(&binaries.demo);
@@ -134,7 +134,7 @@ fn on_host(options: &Options) -> Result<Shown> {
 
 fn in_vms(options: &Options) -> Result<Vec<Shown>> {
     packages::ensure(&["qemu-system-x86"])?;
-    let binaries = cargo::vm_binaries()?;
+    let binaries = cargo::binaries()?;
     let mut shown = Vec::new();
     for version in &options.kernel {
         let kernel = vm::kernel::get(version)?;
