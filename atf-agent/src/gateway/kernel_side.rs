@@ -2,13 +2,10 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use atf_common::records::Stamp;
 
 use crate::call::CgroupId;
-use crate::kernel::maps::{Deny, Lease, Marks, Stamps};
-use crate::kernel::{Cage, KernelError};
 
 /// Why an operation on a map failed.
 pub type KernelFault = Box<dyn std::error::Error + Send + Sync>;
@@ -20,7 +17,7 @@ type With<A> = Box<dyn Fn(A) -> Result<(), KernelFault> + Send + Sync>;
 /// Marks the listening socket of a run.
 type Mark = Box<dyn Fn(BorrowedFd<'_>, CgroupId) -> Result<(), KernelFault> + Send + Sync>;
 /// Reads the stamp of an accepted socket.
-pub(super) type ReadStamp =
+pub type ReadStamp =
     Box<dyn Fn(BorrowedFd<'_>) -> Result<Option<Stamp>, KernelFault> + Send + Sync>;
 
 /// What the gateway may do to the kernel's maps. Closures, so that the line can be tested where no
@@ -43,40 +40,4 @@ pub struct KernelSide {
     pub renew: With<u64>,
     /// The agents' cgroup: an absolute path.
     pub agents_dir: PathBuf,
-}
-
-impl KernelSide {
-    /// The pinned maps of `cage`, opened by the gateway's group.
-    ///
-    /// # Errors
-    /// When the cage is not up, or a map is not the gateway's to open.
-    pub fn open(cage: &Cage) -> Result<Self, KernelError> {
-        let deny = Arc::new(Deny::open(&cage.pin_dir)?);
-        let lease = Lease::open(&cage.pin_dir)?;
-        let marks = Marks::open(&cage.pin_dir)?;
-        let stamps = Stamps::open(&cage.pin_dir)?;
-        let (seal, unseal, sealed, all) = (
-            Arc::clone(&deny),
-            Arc::clone(&deny),
-            Arc::clone(&deny),
-            deny,
-        );
-        Ok(Self {
-            seal: Box::new(move |(cgroup, at)| seal.seal(cgroup, at).map_err(fault)),
-            unseal: Box::new(move |cgroup| unseal.remove(cgroup).map_err(fault)),
-            sealed: Box::new(move |cgroup| sealed.contains(cgroup).map_err(fault)),
-            all_sealed: Box::new(move || all.all().map_err(fault)),
-            mark: Box::new(move |socket, cgroup| marks.mark(socket, cgroup).map_err(fault)),
-            stamp: stamps.map(|stamps| {
-                let read = move |socket: BorrowedFd<'_>| stamps.read(socket).map_err(fault);
-                Box::new(read) as ReadStamp
-            }),
-            renew: Box::new(move |until| lease.renew(until).map_err(fault)),
-            agents_dir: cage.agents_dir.clone(),
-        })
-    }
-}
-
-fn fault(error: KernelError) -> KernelFault {
-    Box::new(error)
 }

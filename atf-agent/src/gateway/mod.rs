@@ -43,7 +43,7 @@ use crate::state::Caps;
 use crate::wire::{Ids, Places};
 
 pub use error::GatewayError;
-pub use kernel_side::{KernelFault, KernelSide};
+pub use kernel_side::{KernelFault, KernelSide, ReadStamp};
 pub use keys::TokenProfile;
 pub use settings::Settings;
 
