@@ -1,28 +1,44 @@
-//! What is open for one run: how many connections it may have, and the one word that ends them.
+//! What is open for one run: how many connections it may have, and the gateway's ends of them, to be
+//! shut at once when the run is sealed or closed.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use rustix::net::{Shutdown, shutdown};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The connections of one run.
 pub(super) struct Connections {
     slots: Arc<Semaphore>,
-    /// Counts how often they were shut; each connection waits for the next count.
-    shut: watch::Sender<u64>,
+    ends: Ends,
 }
+
+/// The gateway's ends by number, and the next number; `None` once the run is closed.
+type Ends = Arc<Mutex<Option<(u64, HashMap<u64, Arc<UnixStream>>)>>>;
 
 /// One open connection. Dropping it frees its slot.
 pub(super) struct Open {
-    shut: watch::Receiver<u64>,
+    number: u64,
+    stream: Arc<UnixStream>,
+    ends: Ends,
     _slot: OwnedSemaphorePermit,
 }
+
+/// The gateway's end, to be read and written.
+pub(super) struct End(Arc<UnixStream>);
 
 impl Connections {
     /// At most `connections_max` at once.
     pub(super) fn new(connections_max: usize) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(connections_max)),
-            shut: watch::Sender::new(0),
+            ends: Arc::new(Mutex::new(Some((0, HashMap::new())))),
         }
     }
 
@@ -31,57 +47,159 @@ impl Connections {
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 
-    /// A connection that was accepted now: what was shut before does not concern it.
-    pub(super) fn open(&self, slot: OwnedSemaphorePermit) -> Open {
-        Open {
-            shut: self.shut.subscribe(),
+    /// Takes a connection that was accepted now; `None` when the run is closed.
+    pub(super) fn open(&self, slot: OwnedSemaphorePermit, stream: UnixStream) -> Option<Open> {
+        let stream = Arc::new(stream);
+        let mut ends = lock(&self.ends);
+        let (next, all) = ends.as_mut()?;
+        let number = *next;
+        *next += 1;
+        all.insert(number, Arc::clone(&stream));
+        drop(ends);
+        Some(Open {
+            number,
+            stream,
+            ends: Arc::clone(&self.ends),
             _slot: slot,
+        })
+    }
+
+    /// Shuts the gateway's end of every connection that is open now. When this returns, nothing can
+    /// be written on them any more.
+    pub(super) fn shut(&self) {
+        if let Some((_, all)) = lock(&self.ends).as_ref() {
+            all.values().for_each(|stream| hang_up(stream));
         }
     }
 
-    /// Ends every connection that is open now.
-    pub(super) fn shut(&self) {
-        self.shut.send_modify(|count| *count += 1);
-    }
-
-    /// Ends every connection, and every one that would come.
+    /// Shuts every connection, and takes no other.
     pub(super) fn close(&self) {
         self.slots.close();
-        self.shut();
+        if let Some((_, all)) = lock(&self.ends).take() {
+            all.values().for_each(|stream| hang_up(stream));
+        }
     }
 }
 
 impl Open {
-    /// Resolves when the run's connections are shut.
-    pub(super) async fn shut(&mut self) {
-        // An error says that the run itself is gone: shut as well.
-        let _gone = self.shut.changed().await;
+    /// The end of this connection that HTTP is spoken on.
+    pub(super) fn end(&self) -> End {
+        End(Arc::clone(&self.stream))
     }
+}
+
+impl AsFd for Open {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some((_, all)) = lock(&self.ends).as_mut() {
+            all.remove(&self.number);
+        }
+    }
+}
+
+impl AsyncRead for End {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(context))?;
+            match self.0.try_read(buffer.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(|count| buffer.advance(count))),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(context))?;
+            match self.0.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(shutdown(&*self.0, Shutdown::Write).map_err(io::Error::from))
+    }
+}
+
+fn hang_up(stream: &UnixStream) {
+    // The caller may have gone first; there is nothing left to shut then.
+    let _gone = shutdown(stream, Shutdown::Both);
+}
+
+/// The map is whole even when a holder of the lock panicked: it only inserts and removes.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::time::timeout;
 
     /// Long enough for a task that is ready, short enough for a test that expects none.
     const SOON: Duration = Duration::from_millis(50);
 
-    #[tokio::test]
-    async fn shutting_ends_what_is_open_and_not_what_comes() {
-        let connections = Connections::new(2);
-        let mut first = connections.open(connections.slot().await.unwrap());
-        assert!(timeout(SOON, first.shut()).await.is_err(), "still open");
+    async fn opened(connections: &Connections) -> (Open, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
         let slot = connections.slot().await.unwrap();
+        (connections.open(slot, ours).unwrap(), theirs)
+    }
+
+    #[tokio::test]
+    async fn an_end_reads_and_writes_until_it_is_shut() {
+        let connections = Connections::new(2);
+        let (open, mut theirs) = opened(&connections).await;
+        let mut end = open.end();
+        theirs.write_all(b"ask").await.unwrap();
+        let mut asked = [0; 3];
+        end.read_exact(&mut asked).await.unwrap();
+        end.write_all(b"yes").await.unwrap();
+        let mut answer = [0; 3];
+        theirs.read_exact(&mut answer).await.unwrap();
+        assert_eq!((&asked, &answer), (b"ask", b"yes"));
+
         connections.shut();
-        assert!(timeout(SOON, first.shut()).await.is_ok());
-        let mut second = connections.open(slot);
-        assert!(timeout(SOON, second.shut()).await.is_err(), "came later");
+        assert!(end.write_all(b"late").await.is_err(), "from that moment on");
+        assert_eq!(theirs.read(&mut answer).await.unwrap(), 0);
+        let (later, mut theirs) = opened(&connections).await;
+        later.end().write_all(b"new").await.expect("came later");
+        theirs.read_exact(&mut answer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_run_waits_and_a_closed_one_takes_nothing() {
+        let connections = Connections::new(2);
+        let (first, _peer) = opened(&connections).await;
+        let (_second, _other) = opened(&connections).await;
         assert!(timeout(SOON, connections.slot()).await.is_err(), "full");
         drop(first);
-        assert!(timeout(SOON, connections.slot()).await.is_ok());
+        let slot = connections.slot().await.unwrap();
         connections.close();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        assert!(connections.open(slot, ours).is_none());
         assert!(connections.slot().await.is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::kernel_side::KernelFault;
 use crate::gate::{PinError, PolicyError};
 use crate::identity::IdentityError;
 
@@ -36,6 +37,11 @@ pub enum GatewayError {
         /// Why.
         error: io::Error,
     },
+    /// The kernel does not take the lease.
+    #[error(
+        "cannot renew the lease: {0}; is the enforcer up, and this process of the gateway's group?"
+    )]
+    Lease(KernelFault),
     /// No signal can be waited for.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),

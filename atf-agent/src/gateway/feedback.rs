@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::Gateway;
 use super::account::Asked;
-use super::clock as kernel;
 use super::kernel_side::KernelFault;
 use super::runs::LiveRun;
 use crate::audit::Event;
 use crate::call::{DecisionId, Reason, Refusal, Step, Untrusted};
+use crate::kernel;
 
 /// A seal as it was written, to be recorded.
 pub(super) struct Seal {

@@ -12,7 +12,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::Gateway;
@@ -47,14 +46,8 @@ impl Default for Patience {
     }
 }
 
-/// Serves one connection until it ends or the run's connections are shut.
-pub(super) async fn serve(
-    gateway: Arc<Gateway>,
-    run: Arc<LiveRun>,
-    caller: Caller,
-    stream: UnixStream,
-    mut open: Open,
-) {
+/// Serves one connection until it ends or is shut. Calls under way are detached from it.
+pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Caller, open: Open) {
     let patience = gateway.patience;
     let service = service_fn(move |request| {
         let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
@@ -65,13 +58,9 @@ pub(super) async fn serve(
         .header_read_timeout(patience.head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(run = %caller.run, %error, "a connection ended badly");
-        },
-        // Dropping the connection closes the gateway's end; calls under way are detached.
-        () = open.shut() => tracing::debug!(run = %caller.run, "a connection was shut"),
+        .serve_connection(TokioIo::new(open.end()), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(run = %caller.run, %error, "a connection ended badly");
     }
 }
 
@@ -92,7 +81,7 @@ async fn answer(
     };
     // Taken before the body is read, so that one run holds no more bodies than calls.
     let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
-        return Answer::failed();
+        return Answer::turned(StatusCode::NOT_FOUND, "the run has ended");
     };
     let message = match read_body(body, &gateway).await {
         Ok(message) => message,

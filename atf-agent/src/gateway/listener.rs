@@ -13,16 +13,17 @@ use rustix::fs::{Mode, chmod};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
 };
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 
 use super::Gateway;
 use super::caller;
-use super::clock as kernel;
+use super::connections::Open;
 use super::http;
 use super::kernel_side::KernelFault;
 use super::runs::LiveRun;
 use crate::audit::Event;
 use crate::call::Untrusted;
+use crate::kernel;
 
 /// Connections of one run that the kernel keeps waiting while the run's slots are full.
 const BACKLOG_MAX: i32 = 64;
@@ -110,25 +111,22 @@ async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener
                 continue;
             }
         };
-        let open = run.connections.open(slot);
+        let Some(open) = run.connections.open(slot, stream) else {
+            return;
+        };
         let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
         tokio::spawn(async move {
-            match caller::prove(stream.as_fd(), &run.entry, &gateway.kernel, &gateway.agents) {
-                Ok(caller) => http::serve(gateway, run, caller, stream, open).await,
-                Err(error) => stranger(&gateway, &run, stream, &error).await,
+            match caller::prove(open.as_fd(), &run.entry, &gateway.kernel, &gateway.agents) {
+                Ok(caller) => http::serve(gateway, run, caller, open).await,
+                Err(error) => stranger(&gateway, &run, open, &error).await,
             }
         });
     }
 }
 
 /// Closes a connection without a proven caller, and says so to the log.
-async fn stranger(
-    gateway: &Gateway,
-    run: &LiveRun,
-    stream: UnixStream,
-    error: &caller::CallerError,
-) {
-    drop(stream);
+async fn stranger(gateway: &Gateway, run: &LiveRun, open: Open, error: &caller::CallerError) {
+    drop(open);
     let Some(suppressed) = run.strangers.count(kernel::boot_ms()) else {
         return;
     };

@@ -7,7 +7,6 @@ mod after;
 mod answer;
 mod caller;
 mod clients;
-mod clock;
 mod connections;
 mod error;
 mod feedback;
@@ -147,7 +146,9 @@ impl Gateway {
         keys::publish(&self.permit_key, &path)
             .map_err(|error| GatewayError::PermitKey { path, error })?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(lease::renew(Arc::clone(self)));
+        // Before the first run is told that it may connect.
+        lease::renew(self).map_err(GatewayError::Lease)?;
+        tasks.spawn(lease::keep(Arc::clone(self)));
         tasks.spawn(registry::follow(Arc::clone(self)));
         tokio::spawn(started(Arc::clone(self)));
         Ok(tasks)

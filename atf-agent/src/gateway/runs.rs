@@ -75,9 +75,11 @@ impl LiveRun {
         }
     }
 
-    /// Stops accepting, and ends what is open. Calls under way end by themselves.
+    /// Stops accepting, ends what is open, and takes no call more. Calls under way end by
+    /// themselves.
     pub(super) fn close(&self) {
         self.stop_listening();
+        self.calls.close();
         self.connections.close();
     }
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::super::clock::boot_ms;
 use super::client::{Client, post, post_with, raw, request};
 use super::lab::{Lab, Wanted};
 use crate::audit::Event;
 use crate::call::{CgroupId, RunId};
 use crate::identity::Minter;
+use crate::kernel::boot_ms;
 use crate::wire::{Registry, RegistryAck};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::clock::boot_ns;
 use super::client::{ADJUST, Client, adjust, post, request};
 use super::lab::{Lab, LabRun, Wanted};
 use crate::audit::Event;
 use crate::call::Reason;
+use crate::kernel::boot_ns;
 use crate::wire::{Registry, RegistryAck};
 
 /// A call that the policy refuses; the answer may be lost with the connection.
