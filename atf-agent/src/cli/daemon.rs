@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::args::DaemonArguments;
-use super::layout::uid_of;
+use super::layout::{self, uid_of};
 use super::sides;
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::config::Config;
@@ -36,6 +36,9 @@ pub(super) fn executor(config: &Config, start: &DaemonArguments) -> anyhow::Resu
 }
 
 pub(super) fn seed(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    if rustix::process::geteuid().is_root() {
+        layout::make(&config.places, &config.ids)?;
+    }
     drop_to(config, "executor", start)?;
     let ledger = config.places.state("executor").join(&config.executor.ledger);
     executor::seed(&ledger)?;

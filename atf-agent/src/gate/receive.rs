@@ -47,6 +47,26 @@ pub enum Notification {
     Initialized,
     /// `notifications/cancelled`.
     Cancelled,
+    /// `notifications/progress`: of a request that nobody made; honest clients send it.
+    Progress,
+    /// `notifications/roots/list_changed`: ATF asks for no roots; honest clients send it.
+    RootsListChanged,
+}
+
+impl Notification {
+    /// Every notification that is known.
+    const ALL: [Self; 4] =
+        [Self::Initialized, Self::Cancelled, Self::Progress, Self::RootsListChanged];
+
+    /// The method's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialized => "notifications/initialized",
+            Self::Cancelled => "notifications/cancelled",
+            Self::Progress => "notifications/progress",
+            Self::RootsListChanged => "notifications/roots/list_changed",
+        }
+    }
 }
 
 /// The methods that are known.
@@ -275,16 +295,11 @@ fn notification(method: &str, params: Option<&RawValue>) -> Result<Message, Stri
     if params.is_some_and(|params| !params.get().starts_with('{')) {
         return Err("the parameters are no object".to_owned());
     }
-    match method {
-        "notifications/initialized" => Ok(Message::Notification(Notification::Initialized)),
-        "notifications/cancelled" => Ok(Message::Notification(Notification::Cancelled)),
-        other => {
-            let named: String = other.chars().take(METHOD_BYTES_MAX).collect();
-            Err(format!(
-                "no id, and {named:?} is no notification that is known"
-            ))
-        }
-    }
+    let known = Notification::ALL.into_iter().find(|known| known.as_str() == method);
+    known.map(Message::Notification).ok_or_else(|| {
+        let named: String = method.chars().take(METHOD_BYTES_MAX).collect();
+        format!("no id, and {named:?} is no notification that is known")
+    })
 }
 
 fn request(id: Id, method: Method, params: Option<&RawValue>) -> Result<Message, Refusal> {

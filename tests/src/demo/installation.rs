@@ -71,8 +71,11 @@ pub(super) fn folder() -> Result<TempDir> {
 
 /// Asks the doctor.
 pub(super) fn doctor(atf: &Path) -> Result<Doctor> {
-    let text = output(Command::new(atf).args(["doctor", "--output", "json"]))?;
-    serde_json::from_str(&text).context("what atf doctor says is not what it should be")
+    // Its status says whether the host holds what the configuration asks for; here it is the answer
+    // that counts.
+    let answer = Command::new(atf).args(["doctor", "--output", "json"]).output();
+    let answer = answer.context("cannot start atf")?;
+    serde_json::from_slice(&answer.stdout).context("what atf doctor says is not what it should be")
 }
 
 impl Installation {
@@ -212,7 +215,7 @@ impl Installation {
 
     /// The process id of one of ATF's processes.
     pub(super) fn process(&self, name: &str) -> Result<i32> {
-        let file = self.config.places.runtime(name).join("pid");
+        let file = self.config.places.run_dir.join("pids").join(name);
         let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
         text.trim()
             .parse()
