@@ -7,6 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::names::{self, Same};
+use super::profile::Engine;
 use super::query::{absent, refused, twice};
 use super::refusal::{Rule, SqlRefusal, one_of, quote};
 use super::scope::{Columns, Relation, Scope};
@@ -237,6 +238,10 @@ impl<'p> Walk<'p> {
                 alias,
             } => {
                 absent("an alias of a join", alias.is_none())?;
+                // SQLite reads all columns of such a join, also those that nobody names.
+                if self.engine == Engine::Sqlite && !table_with_joins.joins.is_empty() {
+                    return Err(refused("a join in parentheses"));
+                }
                 return self.joined(table_with_joins, read, outer, ctes);
             }
             TableFactor::TableFunction { .. }

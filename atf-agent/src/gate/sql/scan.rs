@@ -177,7 +177,10 @@ impl<'t> Scanner<'t> {
         let bytes = span(self.rest(), |c| c.is_ascii_alphanumeric() || c == '_');
         self.apart(bytes, "a space between a word and what follows")?;
         let word = &self.rest()[..bytes];
-        if COSTLY.iter().any(|costly| word.eq_ignore_ascii_case(costly)) {
+        if COSTLY
+            .iter()
+            .any(|costly| word.eq_ignore_ascii_case(costly))
+        {
             self.costly += 1;
             if self.costly > COSTLY_MAX {
                 let allowed = format!("{COSTLY_MAX} of {}", COSTLY.join(", "));
@@ -303,9 +306,7 @@ impl<'t> Scanner<'t> {
 }
 
 fn is_name_or_quote(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '_' | '$' | '@' | '\'' | '"' | '`' | '[')
-        || !c.is_ascii()
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '@' | '\'' | '"' | '`' | '[')
 }
 
 /// Length of the longest prefix of which all characters satisfy `keep`, in bytes.
