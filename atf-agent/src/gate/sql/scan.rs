@@ -27,6 +27,9 @@ const OPERATORS: [&str; 13] = [
 /// Characters that PostgreSQL joins into one operator.
 const OPERATOR_CHARS: &str = "+-*/<>=~!@#%^&|`?";
 
+/// Longest name, in bytes: PostgreSQL cuts longer ones silently, so that two could become one.
+const NAME_BYTES_MAX: usize = 63;
+
 /// What a token is, as far as the gate tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -119,6 +122,17 @@ impl<'t> Scanner<'t> {
         if self.lexemes.len() == TOKENS_MAX {
             let allowed = format!("{TOKENS_MAX} tokens at most");
             return Err(SqlRefusal::new(Rule::R0, Some(self.at), "more", allowed));
+        }
+        // A quoted name brings its two quotes.
+        let name_bytes = match kind {
+            Kind::Word => bytes,
+            Kind::Quoted => bytes - 2,
+            Kind::Text | Kind::Number | Kind::Open | Kind::Close | Kind::Comma => 0,
+            Kind::Period | Kind::Semicolon | Kind::Cast | Kind::Operator => 0,
+        };
+        if name_bytes > NAME_BYTES_MAX {
+            let (found, allowed) = ("a longer name", format!("{NAME_BYTES_MAX} bytes at most"));
+            return Err(SqlRefusal::new(Rule::R6, Some(self.at), found, allowed));
         }
         self.lexemes.push(Lexeme {
             kind,

@@ -191,8 +191,8 @@ fn from(query: BoxedStrategy<String>) -> BoxedStrategy<String> {
         (one.clone(), condition).prop_map(|(one, condition)| format!(" JOIN {one} {condition}")),
         one.clone().prop_map(|one| format!(", {one}")),
     ];
-    (one, prop::option::weighted(0.4, more))
-        .prop_map(|(first, more)| first + &more.unwrap_or_default())
+    (one, prop::collection::vec(more, 0..3))
+        .prop_map(|(first, more)| first + &more.concat())
         .boxed()
 }
 
@@ -202,21 +202,28 @@ fn select(query: BoxedStrategy<String>) -> BoxedStrategy<String> {
         (expr(), name()).prop_map(|(expr, alias)| format!("{expr} AS {alias}")),
     ];
     let condition = prop_oneof![
-        2 => expr(),
+        3 => expr(),
         1 => query.clone().prop_map(|query| format!("EXISTS ({query})")),
         1 => (column(), query.clone()).prop_map(|(column, query)| format!("{column} IN ({query})")),
-        1 => query.clone().prop_map(|query| format!("({query} LIMIT 1) > 0")),
+        1 => query.clone().prop_map(|query| format!("({query}) > 0")),
     ];
     (
         prop::collection::vec(item, 1..3),
         from(query),
         prop::option::weighted(0.4, condition),
         prop::option::weighted(0.2, column()),
+        prop::option::weighted(0.3, expr()),
     )
-        .prop_map(|(items, from, condition, group)| {
+        .prop_map(|(items, from, condition, group, order)| {
             let condition = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
             let group = group.map(|c| format!(" GROUP BY {c}")).unwrap_or_default();
-            format!("SELECT {} FROM {from}{condition}{group}", items.join(", "))
+            let order = order
+                .map(|e| format!(" ORDER BY {e} LIMIT 3"))
+                .unwrap_or_default();
+            format!(
+                "SELECT {} FROM {from}{condition}{group}{order}",
+                items.join(", ")
+            )
         })
         .boxed()
 }
@@ -229,16 +236,21 @@ fn statement() -> impl Strategy<Value = String> {
     (
         prop::option::weighted(0.2, (relation(), plain.clone())),
         query,
-        prop::option::weighted(0.15, plain),
-        prop::option::weighted(0.4, expr()),
+        prop::option::weighted(0.15, (plain, column())),
     )
-        .prop_map(|(with, query, union, order)| {
+        .prop_map(|(with, query, union)| {
             let with = with
                 .map(|(name, q)| format!("WITH {name} AS ({q}) "))
                 .unwrap_or_default();
-            let union = union.map(|q| format!(" UNION {q}")).unwrap_or_default();
-            let order = order.map(|e| format!(" ORDER BY {e}")).unwrap_or_default();
-            format!("{with}{query}{union}{order} LIMIT 5")
+            match union {
+                None if query.ends_with(" LIMIT 3") => with + &query,
+                None => format!("{with}{query} LIMIT 9"),
+                Some((more, order)) => {
+                    format!(
+                        "{with}SELECT id FROM ({query}) x UNION {more} ORDER BY {order} LIMIT 9"
+                    )
+                }
+            }
         })
 }
 
@@ -265,7 +277,7 @@ fn soup_never_panics_and_what_passes_touches_what_it_says() {
         for dialect in ALL {
             let _verdict = judge(dialect, &text);
         }
-        if let (Ok(facts), Ok(touched)) = (judge(Dialect::Sqlite, &text), ledger.touches(&text)) {
+        if let (Ok(facts), Ok(touched)) = (judge(Dialect::Sqlite, &text), ledger.asks(&text)) {
             touches_only(&facts, &touched).unwrap_or_else(|no| panic!("{text}\n{no}"));
         }
     });
@@ -276,18 +288,14 @@ fn statements_that_pass_touch_what_they_say() {
     let ledger = Ledger::open();
     let (allowed, ran, leaks) = (Cell::new(0), Cell::new(0), Cell::new(0));
     each(statement(), CASES, |text| {
-        let touched = ledger.touches(&text);
+        let touched = ledger.asks(&text);
         match (judge(Dialect::Sqlite, &text), touched) {
             (Ok(facts), Ok(touched)) => {
                 ran.set(ran.get() + 1);
                 touches_only(&facts, &touched).unwrap_or_else(|no| panic!("{text}\n{no}"));
             }
             (Ok(_), Err(_)) => allowed.set(allowed.get() + 1),
-            (Err(_), Ok(touched)) => {
-                let hidden = ["api_key", "card_pan", "tax_id"];
-                let is_hidden = |column: &String| hidden.iter().any(|name| column.ends_with(name));
-                leaks.set(leaks.get() + u32::from(touched.columns.iter().any(is_hidden)));
-            }
+            (Err(_), Ok((_, alike))) => leaks.set(leaks.get() + u32::from(!alike)),
             (Err(_), Err(_)) => {}
         }
     });

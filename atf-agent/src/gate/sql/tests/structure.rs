@@ -139,6 +139,14 @@ fn nodes_and_clauses_that_are_not_known_are_refused() {
 fn names_have_one_part_and_their_case() {
     let quoted = "SELECT \"id\" FROM \"merchants\" LIMIT 5";
     let rows: &[Row] = &[
+        (
+            ANY,
+            R6,
+            "SELECT id AS a123456789012345678901234567890123456789012345678901234567890123 FROM \
+             merchants LIMIT 5",
+            "SELECT id AS a12345678901234567890123456789012345678901234567890123456789012 FROM \
+             merchants LIMIT 5",
+        ),
         (ANY, R6, "SELECT id FROM evil.merchants LIMIT 5", PLAIN),
         (
             ANY,
@@ -402,6 +410,30 @@ fn columns_are_listed_wherever_they_stand() {
              'x') LIMIT 5",
             "SELECT m.id FROM merchants m WHERE EXISTS (SELECT 1 FROM ledger_entries e WHERE m.name \
              = 'x') LIMIT 5",
+        ),
+        (
+            ANY,
+            R8,
+            "SELECT y.api_key FROM merchants m, (SELECT id AS api_key FROM ledger_entries) x JOIN \
+             (SELECT id AS api_key FROM merchants) y USING (api_key) LIMIT 5",
+            "SELECT y.k FROM (SELECT id AS k FROM ledger_entries) x JOIN (SELECT id AS k FROM \
+             merchants) y USING (k) LIMIT 5",
+        ),
+        (
+            SQLITE,
+            R8,
+            "SELECT (SELECT o.api_key FROM merchants m ORDER BY api_key LIMIT 1) FROM (SELECT id AS \
+             api_key FROM ledger_entries) o LIMIT 5",
+            "SELECT (SELECT o.api_key AS k FROM merchants m ORDER BY k LIMIT 1) FROM (SELECT id AS \
+             api_key FROM ledger_entries) o LIMIT 5",
+        ),
+        (
+            MYSQL,
+            R8,
+            "SELECT (SELECT o.api_key FROM merchants m ORDER BY api_key LIMIT 1) FROM (SELECT id AS \
+             api_key FROM ledger_entries) o LIMIT 5",
+            "SELECT e.id FROM ledger_entries e JOIN merchants m ON m.id = e.merchant_id ORDER BY id \
+             LIMIT 5",
         ),
         (
             POSTGRES,
