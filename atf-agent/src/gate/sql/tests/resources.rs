@@ -1,5 +1,7 @@
 //! R11, R12, the profile and the facts.
 
+#![expect(clippy::too_many_lines, reason = "a test is its rows")]
+
 use super::super::Rule::{R0, R5, R11, R12};
 use super::super::{Dialect, Rule, SqlProfile};
 use super::rows::{ANY, MYSQL, POSTGRES, Row, SQLITE, check};
@@ -265,5 +267,25 @@ fn what_a_profile_lists_decides_also_for_functions_with_a_syntax_of_their_own() 
             Rule::R8,
             "{sql}"
         );
+    }
+}
+
+/// Prints what a typical statement costs; a debug build is no measure, so nothing is asserted.
+#[test]
+fn the_time_of_a_typical_join_is_printed() {
+    let sql = "SELECT m.name, count(*) AS n, sum(e.amount_cents) AS total FROM ledger_entries e JOIN \
+               merchants m ON m.id = e.merchant_id WHERE e.status = 'settled' AND e.created_at >= \
+               '2026-01-01' GROUP BY m.name HAVING sum(e.amount_cents) > 10000 ORDER BY total DESC, \
+               m.name LIMIT 50";
+    for dialect in ALL {
+        let mut times: Vec<_> = (0..101)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                assert!(judge(dialect, sql).is_ok());
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("{dialect:?}: p50 {:?} for {} bytes", times[50], sql.len());
     }
 }

@@ -1,5 +1,7 @@
 //! R4 to R9: nodes, clauses, names, scopes, columns, functions.
 
+#![expect(clippy::too_many_lines, reason = "a test is its rows")]
+
 use super::super::Rule::{R3, R4, R5, R6, R7, R8, R9, R10};
 use super::rows::{ANY, MYSQL, POSTGRES, Row, SQLITE, check};
 
