@@ -1,13 +1,14 @@
 //! R4, R8 and R10 for expressions: each kind of node by name. Kinds that run a function are judged
 //! like one (R9).
 
-use sqlparser::ast::{CaseWhen, Expr, Ident, TypedString, Value, ValueWithSpan};
+use sqlparser::ast::{CaseWhen, Expr, Ident, Query, TypedString, ValueWithSpan};
 
 use super::agree::position;
+use super::literals::literal;
 use super::names;
 use super::operators;
 use super::query::refused;
-use super::refusal::{Position, Rule, SqlRefusal, quote};
+use super::refusal::{Rule, SqlRefusal};
 use super::select::wildcard;
 use super::types;
 use super::walk::{Here, Walk};
@@ -173,14 +174,14 @@ impl<'p> Walk<'p> {
             Expr::Function(function) => self.function(function, here),
             Expr::Ceil { expr, field } => self.rounded("ceil", expr, field, here),
             Expr::Floor { expr, field } => self.rounded("floor", expr, field, here),
-            Expr::Position { expr, r#in } => self.keyword("position", [expr, r#in], here),
+            Expr::Position { expr, r#in } => self.keyword("position", [&**expr, &**r#in], here),
             Expr::Extract {
                 field,
                 syntax: _,
                 expr,
             } => {
                 types::date_field(field)?;
-                self.keyword("extract", [expr], here)
+                self.keyword("extract", [&**expr], here)
             }
             Expr::Substring {
                 expr,
@@ -191,7 +192,11 @@ impl<'p> Walk<'p> {
             } => {
                 let name = if *shorthand { "substr" } else { "substring" };
                 let bounds = substring_from.iter().chain(substring_for);
-                self.keyword(name, std::iter::once(expr).chain(bounds), here)
+                self.keyword(
+                    name,
+                    std::iter::once(expr).chain(bounds).map(|e| &**e),
+                    here,
+                )
             }
             Expr::Trim {
                 trim_where,
@@ -203,7 +208,7 @@ impl<'p> Walk<'p> {
                     return Err(runs("TRIM with FROM"));
                 }
                 self.exprs(trim_characters.as_deref().unwrap_or_default(), here)?;
-                self.keyword("trim", [expr], here)
+                self.keyword("trim", [&**expr], here)
             }
             Expr::Overlay { .. } => Err(runs("OVERLAY")),
             Expr::Convert { .. } => Err(runs("CONVERT")),
@@ -257,11 +262,7 @@ impl<'p> Walk<'p> {
         Ok(())
     }
 
-    fn sub_query(
-        &mut self,
-        query: &sqlparser::ast::Query,
-        here: Here<'_, 'p>,
-    ) -> Result<(), SqlRefusal> {
+    fn sub_query(&mut self, query: &Query, here: Here<'_, 'p>) -> Result<(), SqlRefusal> {
         self.query(query, Some(here.scope), here.ctes).map(drop)
     }
 }
@@ -269,39 +270,4 @@ impl<'p> Walk<'p> {
 /// R9: syntax that runs a function which no profile can list.
 fn runs(what: &str) -> SqlRefusal {
     SqlRefusal::new(Rule::R9, None, what, "listed functions")
-}
-
-/// R10: literals that all engines read alike.
-pub(super) fn literal(value: &Value, at: Option<Position>) -> Result<(), SqlRefusal> {
-    match value {
-        Value::Number(_, false)
-        | Value::SingleQuotedString(_)
-        | Value::Boolean(_)
-        | Value::Null => Ok(()),
-        Value::Number(_, true)
-        | Value::DollarQuotedString(_)
-        | Value::TripleSingleQuotedString(_)
-        | Value::TripleDoubleQuotedString(_)
-        | Value::EscapedStringLiteral(_)
-        | Value::UnicodeStringLiteral(_)
-        | Value::SingleQuotedByteStringLiteral(_)
-        | Value::DoubleQuotedByteStringLiteral(_)
-        | Value::TripleSingleQuotedByteStringLiteral(_)
-        | Value::TripleDoubleQuotedByteStringLiteral(_)
-        | Value::SingleQuotedRawStringLiteral(_)
-        | Value::DoubleQuotedRawStringLiteral(_)
-        | Value::TripleSingleQuotedRawStringLiteral(_)
-        | Value::TripleDoubleQuotedRawStringLiteral(_)
-        | Value::NationalStringLiteral(_)
-        | Value::QuoteDelimitedStringLiteral(_)
-        | Value::NationalQuoteDelimitedStringLiteral(_)
-        | Value::HexStringLiteral(_)
-        | Value::DoubleQuotedString(_)
-        | Value::Placeholder(_) => Err(SqlRefusal::new(
-            Rule::R10,
-            at,
-            format!("the literal {}", quote(&value.to_string())),
-            "numbers, plain texts, TRUE, FALSE, NULL",
-        )),
-    }
 }

@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableFactor, TableWithJoins,
-};
+use sqlparser::ast::{Expr, ObjectName, TableFactor, TableWithJoins};
 
 use super::names::{self, Same};
+use super::profile::Engine;
 use super::query::{absent, refused, twice};
 use super::refusal::{Rule, SqlRefusal, one_of, quote};
 use super::scope::{Columns, Relation, Scope};
@@ -19,7 +18,7 @@ pub(super) struct From<'p, 'q> {
     /// Columns that USING made one.
     pub(super) merged: Vec<String>,
     /// Each ON with the relations that it sees.
-    conditions: Vec<(&'q Expr, Range<usize>)>,
+    pub(super) conditions: Vec<(&'q Expr, Range<usize>)>,
 }
 
 impl<'p> Walk<'p> {
@@ -27,7 +26,6 @@ impl<'p> Walk<'p> {
     pub(super) fn from<'q>(
         &mut self,
         from: &'q [TableWithJoins],
-        outer: Option<&Scope<'_, 'p>>,
         ctes: &Ctes<'_>,
     ) -> Result<From<'p, 'q>, SqlRefusal> {
         let mut read = From::default();
@@ -35,7 +33,7 @@ impl<'p> Walk<'p> {
             if place > 0 {
                 self.count_join(false)?;
             }
-            self.joined(table, &mut read, outer, ctes)?;
+            self.joined(table, &mut read, ctes)?;
         }
         Ok(read)
     }
@@ -65,129 +63,15 @@ impl<'p> Walk<'p> {
         Ok(())
     }
 
-    fn joined<'q>(
-        &mut self,
-        table: &'q TableWithJoins,
-        read: &mut From<'p, 'q>,
-        outer: Option<&Scope<'_, 'p>>,
-        ctes: &Ctes<'_>,
-    ) -> Result<(), SqlRefusal> {
-        let TableWithJoins { relation, joins } = table;
-        self.enter_node()?;
-        let start = read.relations.len();
-        self.factor(relation, read, outer, ctes)?;
-        for join in joins {
-            let Join {
-                relation,
-                global,
-                join_operator,
-            } = join;
-            absent("GLOBAL", !global)?;
-            let right = read.relations.len();
-            self.factor(relation, read, outer, ctes)?;
-            self.operator(join_operator, start, right, read)?;
-        }
-        self.leave_node();
-        Ok(())
-    }
-
-    fn operator<'q>(
-        &mut self,
-        operator: &'q JoinOperator,
-        start: usize,
-        right: usize,
-        read: &mut From<'p, 'q>,
-    ) -> Result<(), SqlRefusal> {
-        let constraint = match operator {
-            JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::Left(constraint)
-            | JoinOperator::LeftOuter(constraint)
-            | JoinOperator::Right(constraint)
-            | JoinOperator::RightOuter(constraint)
-            | JoinOperator::FullOuter(constraint)
-            | JoinOperator::CrossJoin(constraint) => constraint,
-            JoinOperator::Semi(_)
-            | JoinOperator::LeftSemi(_)
-            | JoinOperator::RightSemi(_)
-            | JoinOperator::Anti(_)
-            | JoinOperator::LeftAnti(_)
-            | JoinOperator::RightAnti(_) => return Err(refused("a semi or anti join")),
-            JoinOperator::CrossApply | JoinOperator::OuterApply => return Err(refused("APPLY")),
-            JoinOperator::AsOf {
-                match_condition: _,
-                constraint: _,
-            } => return Err(refused("ASOF")),
-            JoinOperator::StraightJoin(_) => return Err(refused("STRAIGHT_JOIN")),
-            JoinOperator::ArrayJoin
-            | JoinOperator::LeftArrayJoin
-            | JoinOperator::InnerArrayJoin => return Err(refused("ARRAY JOIN")),
-        };
-        match constraint {
-            JoinConstraint::On(condition) => {
-                self.count_join(true)?;
-                let visible = start..read.relations.len();
-                read.conditions.push((condition, visible));
-            }
-            JoinConstraint::Using(columns) => {
-                self.count_join(true)?;
-                for column in columns {
-                    self.using(names::one_part(column)?, start, right, read)?;
-                }
-            }
-            JoinConstraint::Natural => return Err(refused("NATURAL")),
-            JoinConstraint::None => self.count_join(false)?,
-        }
-        Ok(())
-    }
-
-    /// A USING column must be listed on the right and by each base table on the left: engines differ
-    /// about which of several left columns they take.
-    fn using(
-        &mut self,
-        ident: &Ident,
-        start: usize,
-        right: usize,
-        read: &mut From<'p, '_>,
-    ) -> Result<(), SqlRefusal> {
-        names::is_no_call(ident)?;
-        let mut sides = [false, false];
-        for (place, relation) in read.relations.iter().enumerate().skip(start) {
-            let found = relation.columns.find(ident, self.engine)?;
-            match (found, &relation.columns) {
-                (Some(found), _) => {
-                    sides[usize::from(place >= right)] = true;
-                    self.reads(found);
-                }
-                (None, Columns::Known(_)) => {}
-                (None, Columns::Listed { table, columns }) => {
-                    return Err(SqlRefusal::new(
-                        Rule::R8,
-                        names::place(ident),
-                        format!("the column {} of {table}", quote(&ident.value)),
-                        one_of(columns.iter().map(String::as_str)),
-                    ));
-                }
-            }
-        }
-        if sides != [true, true] {
-            return Err(SqlRefusal::new(
-                Rule::R7,
-                names::place(ident),
-                format!("USING {} without it on both sides", quote(&ident.value)),
-                "columns of both sides",
-            ));
-        }
-        self.see(ident);
-        read.merged.push(names::key(ident, self.engine));
-        Ok(())
-    }
-
-    fn factor<'q>(
+    /// One entry of a FROM or of a join.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "each kind of entry and each field by name"
+    )]
+    pub(super) fn factor<'q>(
         &mut self,
         factor: &'q TableFactor,
         read: &mut From<'p, 'q>,
-        outer: Option<&Scope<'_, 'p>>,
         ctes: &Ctes<'_>,
     ) -> Result<(), SqlRefusal> {
         let relation = match factor {
@@ -237,7 +121,11 @@ impl<'p> Walk<'p> {
                 alias,
             } => {
                 absent("an alias of a join", alias.is_none())?;
-                return self.joined(table_with_joins, read, outer, ctes);
+                // SQLite reads all columns of such a join, also those that nobody names.
+                if self.engine == Engine::Sqlite && !table_with_joins.joins.is_empty() {
+                    return Err(refused("a join in parentheses"));
+                }
+                return self.joined(table_with_joins, read, ctes);
             }
             TableFactor::TableFunction { .. }
             | TableFactor::Function { .. }

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::agree::position;
-use super::expr::literal;
+use super::literals::literal;
 use super::names;
 use super::profile::Engine;
 use super::refusal::{Position, Rule, SqlRefusal, one_of, quote};
@@ -128,7 +128,7 @@ impl<'p> Walk<'p> {
     pub(super) fn keyword<'e>(
         &mut self,
         name: &str,
-        arguments: impl IntoIterator<Item = &'e Box<Expr>>,
+        arguments: impl IntoIterator<Item = &'e Expr>,
         here: Here<'_, 'p>,
     ) -> Result<(), SqlRefusal> {
         if !self.profile.functions.contains(name) {
@@ -144,7 +144,7 @@ impl<'p> Walk<'p> {
     pub(super) fn rounded(
         &mut self,
         name: &str,
-        expr: &Box<Expr>,
+        expr: &Expr,
         field: &CeilFloorKind,
         here: Here<'_, 'p>,
     ) -> Result<(), SqlRefusal> {

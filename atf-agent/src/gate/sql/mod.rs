@@ -16,10 +16,13 @@ mod expr;
 mod facts;
 mod from;
 mod functions;
+mod joins;
 mod leftover;
 mod limit;
+mod literals;
 mod names;
 mod operators;
+mod order;
 mod parse;
 mod profile;
 mod query;
@@ -31,6 +34,7 @@ mod text;
 mod types;
 mod walk;
 mod windows;
+mod with;
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,9 @@ const OPERATORS: [&str; 13] = [
 /// Characters that PostgreSQL joins into one operator.
 const OPERATOR_CHARS: &str = "+-*/<>=~!@#%^&|`?";
 
+/// Longest name, in bytes: PostgreSQL cuts longer ones silently, so that two could become one.
+const NAME_BYTES_MAX: usize = 63;
+
 /// What a token is, as far as the gate tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -120,6 +123,17 @@ impl<'t> Scanner<'t> {
             let allowed = format!("{TOKENS_MAX} tokens at most");
             return Err(SqlRefusal::new(Rule::R0, Some(self.at), "more", allowed));
         }
+        // A quoted name brings its two quotes.
+        let name_bytes = match kind {
+            Kind::Word => bytes,
+            Kind::Quoted => bytes - 2,
+            Kind::Text | Kind::Number | Kind::Open | Kind::Close | Kind::Comma => 0,
+            Kind::Period | Kind::Semicolon | Kind::Cast | Kind::Operator => 0,
+        };
+        if name_bytes > NAME_BYTES_MAX {
+            let (found, allowed) = ("a longer name", format!("{NAME_BYTES_MAX} bytes at most"));
+            return Err(SqlRefusal::new(Rule::R6, Some(self.at), found, allowed));
+        }
         self.lexemes.push(Lexeme {
             kind,
             text: &self.rest()[..bytes],
@@ -177,7 +191,10 @@ impl<'t> Scanner<'t> {
         let bytes = span(self.rest(), |c| c.is_ascii_alphanumeric() || c == '_');
         self.apart(bytes, "a space between a word and what follows")?;
         let word = &self.rest()[..bytes];
-        if COSTLY.iter().any(|costly| word.eq_ignore_ascii_case(costly)) {
+        if COSTLY
+            .iter()
+            .any(|costly| word.eq_ignore_ascii_case(costly))
+        {
             self.costly += 1;
             if self.costly > COSTLY_MAX {
                 let allowed = format!("{COSTLY_MAX} of {}", COSTLY.join(", "));
@@ -303,9 +320,7 @@ impl<'t> Scanner<'t> {
 }
 
 fn is_name_or_quote(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '_' | '$' | '@' | '\'' | '"' | '`' | '[')
-        || !c.is_ascii()
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '@' | '\'' | '"' | '`' | '[')
 }
 
 /// Length of the longest prefix of which all characters satisfy `keep`, in bytes.

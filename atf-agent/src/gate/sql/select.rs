@@ -11,6 +11,7 @@ use super::walk::{Ctes, Here, Walk};
 
 impl<'p> Walk<'p> {
     /// Judges one SELECT and its ORDER BY, which shares its scope.
+    #[expect(clippy::too_many_lines, reason = "each clause by name")]
     pub(super) fn select(
         &mut self,
         select: &Select,
@@ -64,7 +65,7 @@ impl<'p> Walk<'p> {
             }
         }
         self.count_select()?;
-        let from = self.from(from, outer, ctes)?;
+        let from = self.from(from, ctes)?;
         let scope = Scope {
             relations: &from.relations,
             visible: 0..from.relations.len(),
@@ -76,7 +77,7 @@ impl<'p> Walk<'p> {
             ctes,
         };
         self.conditions(&from, outer, ctes)?;
-        let outputs = self.projection(projection, here)?;
+        let (outputs, sortable) = self.projection(projection, here)?;
         self.distinct(distinct.as_ref(), here)?;
         for condition in selection.iter().chain(having) {
             self.expr(condition, here)?;
@@ -86,29 +87,35 @@ impl<'p> Walk<'p> {
             self.named_window(window, here)?;
         }
         if let Some(order_by) = order_by {
-            self.order_by(order_by, &outputs, here)?;
+            self.order_by(order_by, &sortable, here)?;
         }
         Ok(outputs)
     }
 
+    /// Judges the select list: the names of its columns, and those that an ORDER BY may mean.
     fn projection(
         &mut self,
         items: &[SelectItem],
         here: Here<'_, 'p>,
-    ) -> Result<Outputs, SqlRefusal> {
+    ) -> Result<(Outputs, Outputs), SqlRefusal> {
         absent("an empty select list", !items.is_empty())?;
         self.cap_list(items.len())?;
-        let mut outputs = Vec::with_capacity(items.len());
+        let (mut outputs, mut sortable) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             outputs.push(match item {
                 SelectItem::UnnamedExpr(expr) => {
                     self.expr(expr, here)?;
-                    self.own_name(expr)
+                    let name = self.own_name(expr);
+                    if self.sorts_by(expr, here) {
+                        sortable.push(name.clone());
+                    }
+                    name
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     self.expr(expr, here)?;
                     names::is_plain_alias(alias)?;
                     self.see(alias);
+                    sortable.push(Some(names::key(alias, self.engine)));
                     Some(names::key(alias, self.engine))
                 }
                 SelectItem::ExprWithAliases {
@@ -120,7 +127,7 @@ impl<'p> Walk<'p> {
                 }
             });
         }
-        Ok(outputs)
+        Ok((outputs, sortable))
     }
 
     /// The name that every engine gives to an output column without alias. What is named wrongly
@@ -137,6 +144,23 @@ impl<'p> Walk<'p> {
             return Some(names::key(ident, self.engine));
         }
         None
+    }
+
+    /// Whether a bare name in ORDER BY surely means this output column, though it has no alias: in
+    /// PostgreSQL always; in SQLite never, which looks into the FROM first; in MySQL unless it comes
+    /// from a query around this one.
+    fn sorts_by(&self, expr: &Expr, here: Here<'_, 'p>) -> bool {
+        match self.engine {
+            Engine::Postgres => true,
+            Engine::Sqlite => false,
+            Engine::Mysql => {
+                let Expr::CompoundIdentifier(parts) = expr else {
+                    return true;
+                };
+                let key = parts.first().map(|first| names::key(first, self.engine));
+                here.scope.relations.iter().any(|own| own.name == key)
+            }
+        }
     }
 
     fn distinct(

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::agree::position;
-use super::expr::literal;
+use super::literals::literal;
 use super::query::refused;
 use super::refusal::{Rule, SqlRefusal};
 

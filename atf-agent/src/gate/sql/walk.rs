@@ -72,9 +72,8 @@ impl<'p> Walk<'p> {
             pending: &[],
             outer: None,
         };
-        self.outermost(query)?;
         self.query(query, None, &none)?;
-        Ok(())
+        self.outermost(query)
     }
 
     pub(super) fn into_facts(self) -> SqlFacts {

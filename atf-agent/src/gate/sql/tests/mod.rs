@@ -1,3 +1,32 @@
-//! Rows for each rule, the corpora, a real SQLite, hostile depth and random soup.
+//! Rows for each rule, labelled corpora, a real SQLite, hostile depth and random text.
 
 mod corpora;
+mod depth;
+mod language;
+mod random;
+mod resources;
+mod rows;
+mod sqlite;
+mod structure;
+
+use super::corpus::ledger;
+use super::{Dialect, SqlFacts, SqlProfile, SqlRefusal, check};
+
+const ALL: [Dialect; 4] = [
+    Dialect::Postgres,
+    Dialect::Mysql,
+    Dialect::Sqlite,
+    Dialect::Generic,
+];
+
+/// The ledger's policy for one dialect.
+fn ledger_of(dialect: Dialect) -> SqlProfile {
+    SqlProfile {
+        dialect,
+        ..ledger()
+    }
+}
+
+fn judge(dialect: Dialect, sql: &str) -> Result<SqlFacts, SqlRefusal> {
+    check(sql, &ledger_of(dialect))
+}

@@ -1,0 +1,131 @@
+//! Chains that end a process by stack overflow when nothing bounds them. Each runs on a thread of
+//! 2 MiB, the usual size of a worker's stack, in a build whose frames are the largest.
+
+use super::super::Dialect;
+use super::{ALL, judge};
+
+/// The stack of a worker thread, in bytes.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Judges the text in all dialects on a small stack; a stack overflow ends the test process.
+fn judge_on_a_small_stack(text: String) -> Vec<bool> {
+    std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || ALL.map(|dialect| judge(dialect, &text).is_ok()).to_vec())
+        .unwrap()
+        .join()
+        .unwrap()
+}
+
+/// `head`, then `part` as often as the size cap lets it, then `tail`.
+fn longest(head: &str, part: &str, tail: &str) -> String {
+    let room = super::super::text::TEXT_BYTES_MAX - head.len() - tail.len();
+    format!("{head}{}{tail}", part.repeat(room / part.len()))
+}
+
+#[test]
+fn chains_at_the_size_cap_fit_a_small_stack() {
+    let where_ = "SELECT id FROM merchants WHERE id = 1";
+    for part in [
+        " OR id = 1",
+        "+1",
+        "*1",
+        "-1",
+        " || 1",
+        "::int",
+        " IS NULL",
+        " AND 1",
+        " LIKE 1",
+        " IN (1)",
+        " NOT IN (1)",
+        " BETWEEN 1 AND 1",
+        "[1]",
+        ".a",
+        " NOTNULL",
+        " DIV 1",
+        " GLOB 1",
+        " COLLATE x",
+        " AT TIME ZONE 'x'",
+        " = ANY (SELECT 1)",
+        " IS DISTINCT FROM 1",
+        "(1)",
+        "!",
+    ] {
+        judge_on_a_small_stack(longest(where_, part, " LIMIT 5"));
+    }
+    for part in [
+        " UNION SELECT id FROM merchants",
+        " UNION ALL SELECT 1",
+        " EXCEPT SELECT 1",
+        ", merchants",
+        " JOIN merchants",
+        " CROSS JOIN merchants",
+        " NATURAL JOIN merchants",
+        " LEFT JOIN x ON 1",
+    ] {
+        judge_on_a_small_stack(longest("SELECT id FROM merchants", part, " LIMIT 5"));
+    }
+    judge_on_a_small_stack(longest("SELECT id FROM merchants LIMIT 1", "+1", ""));
+}
+
+#[test]
+fn nests_at_the_size_cap_fit_a_small_stack() {
+    for part in [
+        "(",
+        "-",
+        "- ",
+        "NOT ",
+        "+",
+        "CASE ",
+        "CASE WHEN ",
+        "EXISTS (SELECT ",
+        "(SELECT ",
+        "lower(",
+        "cast(",
+        "interval ",
+        "position(",
+        "position( NOT ",
+        "substring(",
+        "extract(day from ",
+        "trim(",
+        "array[",
+        "x IN (",
+        "INTERVAL (",
+        "count(*) OVER (ORDER BY ",
+        "date ",
+        "DISTINCT ",
+        "any(",
+        "struct(",
+        "map(",
+        "ROW(",
+        "CASE (",
+        "WITH x AS (SELECT ",
+    ] {
+        judge_on_a_small_stack(longest("SELECT ", part, ""));
+        judge_on_a_small_stack(longest("SELECT id FROM merchants WHERE ", part, ""));
+        judge_on_a_small_stack(format!("SELECT {}", part.repeat(16)));
+    }
+    for part in [
+        "(",
+        "(SELECT 1 FROM ",
+        "merchants JOIN ",
+        "(merchants JOIN ",
+        "LATERAL (",
+    ] {
+        judge_on_a_small_stack(longest("SELECT 1 FROM ", part, ""));
+        judge_on_a_small_stack(format!("SELECT 1 FROM {}", part.repeat(16)));
+    }
+    judge_on_a_small_stack(longest("", "(", ""));
+    judge_on_a_small_stack(longest("", "WITH x AS (", ""));
+}
+
+#[test]
+fn a_long_honest_chain_still_passes_on_a_small_stack() {
+    let terms: Vec<String> = (0..300).map(|id| format!("id = {id}")).collect();
+    let sql = format!(
+        "SELECT id FROM merchants WHERE {} LIMIT 5",
+        terms.join(" OR ")
+    );
+    assert_eq!(judge_on_a_small_stack(sql), [true; 4]);
+    assert!(judge(Dialect::Sqlite, "SELECT id FROM merchants LIMIT 5").is_ok());
+}
