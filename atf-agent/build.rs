@@ -12,12 +12,7 @@ fn main() {
     let agent = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let agent = Path::new(&agent);
     let workspace = agent.parent().unwrap_or(agent);
-    for path in [
-        "atf-ebpf",
-        "atf-common/src",
-        "atf-common/Cargo.toml",
-        "Cargo.lock",
-    ] {
+    for path in ["atf-ebpf", "atf-common/src", "atf-common/Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     if let Err(why) = fresh(workspace) {
@@ -35,16 +30,8 @@ fn fresh(workspace: &Path) -> Result<(), String> {
     let sources = sources::bytes(workspace)
         .map_err(|error| cannot_read("the sources of the eBPF object", error))?;
     for (key, bytes, what) in [
-        (
-            "sources",
-            sources,
-            "the eBPF object is older than its sources",
-        ),
-        (
-            "object",
-            object,
-            "the eBPF object is not the one of its lock file",
-        ),
+        ("sources", sources, "the eBPF object is older than its sources"),
+        ("object", object, "the eBPF object is not the one of its lock file"),
     ] {
         let found = hex::encode(digest(&SHA256, &bytes));
         if sources::locked(&lock, key) != Some(&found) {

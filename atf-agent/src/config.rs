@@ -71,16 +71,11 @@ impl Config {
                 return Ok(Self::default());
             }
             Err(error) => {
-                return Err(ConfigError::Read {
-                    path: path.to_owned(),
-                    error,
-                });
+                return Err(ConfigError::Read { path: path.to_owned(), error });
             }
         };
-        toml::from_str(&text).map_err(|error| ConfigError::Parse {
-            path: path.to_owned(),
-            error: Box::new(error),
-        })
+        toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: Box::new(error) })
     }
 }
 

@@ -9,14 +9,16 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = match EnvFilter::try_new(&arguments.log) {
+    let filter = match EnvFilter::try_new(&arguments.log_filter) {
         Ok(filter) => filter,
         Err(error) => {
-            eprintln!("atf: --log {:?} is not understood: {error}", arguments.log);
+            eprintln!("atf: --log-filter {:?} is not understood: {error}", arguments.log_filter);
             return ExitCode::from(cli::EXIT_USAGE);
         }
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match arguments.log_format {
         LogFormat::Text => log.with_target(false).init(),

@@ -120,10 +120,7 @@ const _: () = {
 };
 
 #[cfg(feature = "user")]
-#[allow(
-    unsafe_code,
-    reason = "the Pod lines are one of the places where unsafe may live"
-)]
+#[allow(unsafe_code, reason = "the Pod lines are one of the places where unsafe may live")]
 mod pod {
     // SAFETY: `repr(C)`, integers only, and no padding, as the size assertions show.
     unsafe impl aya::Pod for super::Run {}

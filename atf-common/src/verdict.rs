@@ -108,11 +108,7 @@ mod tests {
 
     fn allowed() -> Facts {
         Facts {
-            run: Some(Run {
-                end_boot_ms: 100,
-                token_boot_ms: 50,
-                netns_cookie: 0,
-            }),
+            run: Some(Run { end_boot_ms: 100, token_boot_ms: 50, netns_cookie: 0 }),
             deny: false,
             latched_boot_ns: Some(0),
             lease: Some(Lease { until_boot_ms: 20 }),
@@ -123,49 +119,14 @@ mod tests {
     fn each_fact_alone_denies() {
         assert_eq!(live(&allowed(), 10), Ok(()));
         for (facts, now, denial) in [
-            (
-                Facts {
-                    run: None,
-                    ..allowed()
-                },
-                10,
-                Denial::NotRegistered,
-            ),
-            (
-                Facts {
-                    latched_boot_ns: None,
-                    ..allowed()
-                },
-                10,
-                Denial::NotRegistered,
-            ),
-            (
-                Facts {
-                    deny: true,
-                    ..allowed()
-                },
-                10,
-                Denial::Sealed,
-            ),
-            (
-                Facts {
-                    latched_boot_ns: Some(1),
-                    ..allowed()
-                },
-                10,
-                Denial::Sealed,
-            ),
+            (Facts { run: None, ..allowed() }, 10, Denial::NotRegistered),
+            (Facts { latched_boot_ns: None, ..allowed() }, 10, Denial::NotRegistered),
+            (Facts { deny: true, ..allowed() }, 10, Denial::Sealed),
+            (Facts { latched_boot_ns: Some(1), ..allowed() }, 10, Denial::Sealed),
             (allowed(), 100, Denial::Ended),
             (allowed(), 50, Denial::TokenExpired),
             (allowed(), 20, Denial::LeaseExpired),
-            (
-                Facts {
-                    lease: None,
-                    ..allowed()
-                },
-                10,
-                Denial::LeaseExpired,
-            ),
+            (Facts { lease: None, ..allowed() }, 10, Denial::LeaseExpired),
             (Facts::default(), 0, Denial::NotRegistered),
         ] {
             assert_eq!(live(&facts, now), Err(denial), "{facts:?} at {now}");

@@ -103,11 +103,7 @@ unsafe fn limiter_admits(counters: *mut VectorState, now_boot_ns: u64) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
         let whole = (&raw const (*counters).whole_boot_ns).read_volatile();
-        let whole = if whole > now_boot_ns {
-            whole
-        } else {
-            now_boot_ns
-        };
+        let whole = if whole > now_boot_ns { whole } else { now_boot_ns };
         if whole - now_boot_ns > SPREAD_NS {
             return false;
         }

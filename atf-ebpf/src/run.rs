@@ -60,9 +60,7 @@ pub fn live(run: u64) -> Result<(), Denial> {
         // SAFETY: as said.
         run: unsafe { RUNS.get(run).copied() },
         deny,
-        latched_boot_ns: STATES
-            .get_ptr_mut(run)
-            .map(|state| latch(run, deny, state, now_boot_ns)),
+        latched_boot_ns: STATES.get_ptr_mut(run).map(|state| latch(run, deny, state, now_boot_ns)),
         lease: LEASE.get(0).copied(),
     };
     verdict::live(&facts, now_boot_ns / NS_PER_MS)
@@ -109,9 +107,5 @@ fn is_denied(run: u64) -> bool {
 #[inline(always)]
 fn released_boot_ns(run: u64) -> u64 {
     // SAFETY: one word, copied at once.
-    unsafe {
-        RELEASES
-            .get(run)
-            .map_or(0, |release| release.released_boot_ns)
-    }
+    unsafe { RELEASES.get(run).map_or(0, |release| release.released_boot_ns) }
 }

@@ -47,7 +47,9 @@ fn breaches(room: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for named in rooms_named(text) {
         let Some((_, other, _)) = ROOMS.iter().find(|(name, ..)| *name == named) else { continue };
-        if named != room && (other > floor || (other == floor && !siblings.contains(&named.as_str()))) {
+        if named != room
+            && (other > floor || (other == floor && !siblings.contains(&named.as_str())))
+        {
             found.push(format!("{room} (floor {floor}) names {named} (floor {other})"));
         }
     }
@@ -67,7 +69,9 @@ fn rooms_named(text: &str) -> Vec<String> {
         let rest = &text[at + "crate::".len()..];
         let group = match rest.strip_prefix('{') {
             Some(inner) => inner.split('}').next().unwrap_or_default(),
-            None => rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default(),
+            None => {
+                rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default()
+            }
         };
         for part in group.split(',') {
             let word = part.trim().split(|c: char| !(c.is_alphanumeric() || c == '_')).next();
@@ -104,7 +108,9 @@ fn no_room_names_a_higher_floor() {
         }
         read += 1;
         let text = fs::read_to_string(&path).unwrap();
-        found.extend(breaches(room, &text).into_iter().map(|b| format!("{}: {b}", relative.display())));
+        found.extend(
+            breaches(room, &text).into_iter().map(|b| format!("{}: {b}", relative.display())),
+        );
     }
     assert!(read > 20, "only {read} files were read: is {} the right place?", root.display());
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -135,7 +141,10 @@ fn unsafe_stands_only_where_it_may() {
         for path in sources(&root.join(dir)) {
             let relative = path.strip_prefix(&root).unwrap().display().to_string();
             let text = fs::read_to_string(&path).unwrap();
-            let has = text.lines().any(|l| !l.trim_start().starts_with("//") && l.contains("unsafe {") || l.contains("unsafe impl"));
+            let has = text.lines().any(|l| {
+                !l.trim_start().starts_with("//") && l.contains("unsafe {")
+                    || l.contains("unsafe impl")
+            });
             let may = may.iter().any(|m| relative.starts_with(m)) || relative.starts_with("tests/");
             assert!(may || !has, "{relative} has an unsafe block");
         }

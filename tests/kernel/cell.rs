@@ -40,19 +40,10 @@ pub(crate) struct Place {
 impl Cell {
     /// Puts a cage up, with a fresh lease.
     pub(crate) fn up() -> Self {
-        let name = format!(
-            "atf-test-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let places = Places {
-            pin_dir: Path::new("/sys/fs/bpf").join(&name),
-            ..Places::default()
-        };
-        let settings = Settings {
-            cgroup: format!("{name}/agents"),
-            posture: Posture::Core,
-        };
+        let name =
+            format!("atf-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let places = Places { pin_dir: Path::new("/sys/fs/bpf").join(&name), ..Places::default() };
+        let settings = Settings { cgroup: format!("{name}/agents"), posture: Posture::Core };
         let cage = Cage::locate(&places, &settings).expect("cgroup2 is mounted");
         let ids = Ids::default();
         let proof = kernel::up(&cage, &ids).expect("the cage goes up (this test needs root)");
@@ -99,10 +90,7 @@ impl Cell {
     }
 
     pub(crate) fn has(&self, program: &str) -> bool {
-        self.proof
-            .programs
-            .iter()
-            .any(|found| found.name == program)
+        self.proof.programs.iter().any(|found| found.name == program)
     }
 }
 
@@ -147,11 +135,7 @@ impl Place {
 /// A run that ends, with its token, after so many milliseconds.
 pub(crate) fn lasting(ms: u64) -> Run {
     let end_boot_ms = kernel::boot_ms() + ms;
-    Run {
-        end_boot_ms,
-        token_boot_ms: end_boot_ms,
-        netns_cookie: 0,
-    }
+    Run { end_boot_ms, token_boot_ms: end_boot_ms, netns_cookie: 0 }
 }
 
 fn remove_tree(dir: &Path) {

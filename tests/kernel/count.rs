@@ -68,10 +68,7 @@ fn what_is_allowed_is_counted_apart() {
     let run = cell.run("run");
     let (_listener, reach) = crate::unix::listener(&format!("atf-count-{}", std::process::id()));
     if !cell.has("connect_unix") {
-        return assert!(
-            cell.has("unix_stream_connect"),
-            "no program sees unix connections"
-        );
+        return assert!(cell.has("unix_stream_connect"), "no program sees unix connections");
     }
     let lsm = cell.has("unix_stream_connect");
     run.tries_all(&vec![reach; 3]);
@@ -91,11 +88,7 @@ fn denied(
     let socket = Attempt::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
     let outcomes = place.tries_all(&vec![socket; DENIALS as usize]);
     assert!(outcomes.iter().all(|errno| *errno == libc::EPERM));
-    let vector = if cell.has("socket_create") {
-        Vector::SocketCreate
-    } else {
-        Vector::SockCreate
-    };
+    let vector = if cell.has("socket_create") { Vector::SocketCreate } else { Vector::SockCreate };
     (vector, counters(cell)[vector as usize])
 }
 

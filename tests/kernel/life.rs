@@ -42,11 +42,7 @@ fn the_probe_foretells_what_goes_up() {
         let attached = cell.has(&feature.name);
         assert!(feature.present || !attached, "{feature:?} is attached");
     }
-    let open: Vec<&str> = report
-        .not_covered
-        .iter()
-        .map(|row| row.id.as_str())
-        .collect();
+    let open: Vec<&str> = report.not_covered.iter().map(|row| row.id.as_str()).collect();
     let expected: &[&str] = match report.posture {
         Posture::Full => &[],
         Posture::Core => &["unix_visible"],
@@ -65,22 +61,12 @@ fn a_detached_link_is_found_and_repaired_without_forgetting_a_run() {
         fs::remove_file(cell.cage.pin_dir.join("links").join(link)).expect("the link is pinned");
     }
     let found = mismatches(&cell);
-    assert!(
-        found.contains("sock_create") && found.contains("egress"),
-        "{found}"
-    );
+    assert!(found.contains("sock_create") && found.contains("egress"), "{found}");
     kernel::up(&cell.cage, &cell.ids).expect("repaired");
     kernel::prove(&cell.cage).expect("proven");
     assert_eq!(run.tries(&tcp4()), libc::EPERM);
-    assert_eq!(
-        cell.runs.all().expect("readable"),
-        [run.id],
-        "the same maps"
-    );
-    assert!(
-        cell.deny.contains(run.id).expect("readable"),
-        "the seal is kept"
-    );
+    assert_eq!(cell.runs.all().expect("readable"), [run.id], "the same maps");
+    assert!(cell.deny.contains(run.id).expect("readable"), "the seal is kept");
 }
 
 #[test]
@@ -91,11 +77,7 @@ fn a_removed_and_recreated_agents_cgroup_is_found_and_repaired() {
     fs::remove_dir(agents).expect("it is empty");
     fs::create_dir_all(agents.join("keep")).expect("made again");
     let open = cell.unregistered("open");
-    assert_eq!(
-        open.tries(&tcp4()),
-        0,
-        "control: this is how the cage would be lost"
-    );
+    assert_eq!(open.tries(&tcp4()), 0, "control: this is how the cage would be lost");
     let found = mismatches(&cell);
     // The kernel takes the links from a removed cgroup some time later.
     for link in ["sock_create: ", "egress: "] {
@@ -104,9 +86,7 @@ fn a_removed_and_recreated_agents_cgroup_is_found_and_repaired() {
     kernel::up(&cell.cage, &cell.ids).expect("repaired");
     assert_eq!(open.tries(&tcp4()), libc::EPERM);
     // The daemons' maps are still the programs' maps.
-    cell.runs
-        .admit(open.id, crate::cell::lasting(crate::cell::HOUR_MS))
-        .expect("admitted");
+    cell.runs.admit(open.id, crate::cell::lasting(crate::cell::HOUR_MS)).expect("admitted");
     open.tries(&tcp4());
     let state = cell.runs.state(open.id).expect("readable").expect("there");
     assert!(state.vectors.iter().any(|vector| vector.denied > 0));
@@ -122,10 +102,7 @@ fn a_foreign_pin_directory_is_refused() {
     cage.pin_dir.clone_from(&dir);
     let refused = kernel::up(&cage, &cell.ids);
     fs::remove_dir(&dir).expect("nothing was put there");
-    assert!(
-        matches!(refused, Err(KernelError::Foreign { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(KernelError::Foreign { .. })), "{refused:?}");
 }
 
 #[test]

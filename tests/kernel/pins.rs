@@ -49,25 +49,16 @@ fn each_process_writes_its_own_map_and_no_other() {
     }
     as_uid(&cell, ids.authority, || {
         let runs = Runs::open(pins).expect("the authority's");
-        runs.admit(run, lasting(HOUR_MS))
-            .expect("admitted without a capability");
+        runs.admit(run, lasting(HOUR_MS)).expect("admitted without a capability");
     });
     as_uid(&cell, ids.gateway, || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");
         let marks = Marks::open(pins).expect("the gateway's");
-        marks
-            .mark(std::os::fd::AsFd::as_fd(&listener), run)
-            .expect("marked without a capability");
-        Deny::open(pins)
-            .expect("the gateway's")
-            .seal(run, 1)
-            .expect("sealed");
+        marks.mark(std::os::fd::AsFd::as_fd(&listener), run).expect("marked without a capability");
+        Deny::open(pins).expect("the gateway's").seal(run, 1).expect("sealed");
     });
     let sealed = as_uid(&cell, ids.executor, || {
-        Seals::open(pins)
-            .expect("the executor's")
-            .sealed(run)
-            .expect("readable")
+        Seals::open(pins).expect("the executor's").sealed(run).expect("readable")
     });
     assert!(sealed);
 }
@@ -82,9 +73,6 @@ fn without_atfs_group_nothing_opens() {
         assert!(Seals::open(&cell.cage.pin_dir).is_err());
     });
     as_uid(&cell, cell.ids.gateway, || {
-        assert!(
-            Deny::open(&cell.cage.pin_dir).is_ok(),
-            "control: with the group"
-        );
+        assert!(Deny::open(&cell.cage.pin_dir).is_ok(), "control: with the group");
     });
 }

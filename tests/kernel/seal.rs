@@ -28,22 +28,12 @@ fn bench(name: &str) -> Bench {
     let marks = Marks::open(&cell.cage.pin_dir).expect("MARKS opens");
     marks.mark(gateway.as_fd(), run.id).expect("marked");
     assert_eq!(run.tries(&reach), 0, "control: the run is live");
-    Bench {
-        cell,
-        run,
-        reach,
-        _gateway: gateway,
-    }
+    Bench { cell, run, reach, _gateway: gateway }
 }
 
 #[test]
 fn a_seal_is_latched_until_the_authority_lifts_it() {
-    let Bench {
-        cell,
-        run,
-        reach,
-        _gateway,
-    } = bench("seal");
+    let Bench { cell, run, reach, _gateway } = bench("seal");
     let seals = Seals::open(&cell.cage.pin_dir).expect("the seals open");
     let sealed = || seals.sealed(run.id).expect("readable");
     assert!(!sealed());
@@ -64,12 +54,7 @@ fn a_seal_is_latched_until_the_authority_lifts_it() {
 
 #[test]
 fn a_seal_of_one_run_leaves_the_others_alone() {
-    let Bench {
-        cell,
-        run,
-        reach,
-        _gateway,
-    } = bench("alone");
+    let Bench { cell, run, reach, _gateway } = bench("alone");
     let other = cell.run("other");
     cell.deny.seal(other.id, 1).expect("sealed");
     assert_eq!(run.tries(&reach), 0);
@@ -82,19 +67,10 @@ fn a_run_is_denied_when_anything_that_makes_it_live_ends() {
         ("token", |cell, run| token(cell, run), Denial::TokenExpired),
         ("end", |cell, run| end(cell, run), Denial::Ended),
         ("lease", |cell, _| cell.renew(0), Denial::LeaseExpired),
-        (
-            "removed",
-            |cell, run| removed(cell, run),
-            Denial::NotRegistered,
-        ),
+        ("removed", |cell, run| removed(cell, run), Denial::NotRegistered),
     ];
     for (name, ends, denial) in rows {
-        let Bench {
-            cell,
-            run,
-            reach,
-            _gateway,
-        } = bench(name);
+        let Bench { cell, run, reach, _gateway } = bench(name);
         ends(&cell, &run);
         assert_eq!(run.tries(&reach), libc::EPERM, "{name}");
         assert_eq!(crate::count::last_denial(&cell), Some(denial), "{name}");
@@ -103,18 +79,11 @@ fn a_run_is_denied_when_anything_that_makes_it_live_ends() {
 
 #[test]
 fn a_renewed_token_and_lease_make_the_run_live_again() {
-    let Bench {
-        cell,
-        run,
-        reach,
-        _gateway,
-    } = bench("renew");
+    let Bench { cell, run, reach, _gateway } = bench("renew");
     token(&cell, &run);
     cell.renew(0);
     assert_eq!(run.tries(&reach), libc::EPERM);
-    cell.runs
-        .extend(run.id, lasting(HOUR_MS))
-        .expect("extended");
+    cell.runs.extend(run.id, lasting(HOUR_MS)).expect("extended");
     assert_eq!(run.tries(&reach), libc::EPERM, "the lease is still out");
     cell.renew(HOUR_MS);
     assert_eq!(run.tries(&reach), 0);
@@ -122,12 +91,7 @@ fn a_renewed_token_and_lease_make_the_run_live_again() {
 
 #[test]
 fn a_nested_cgroup_is_still_the_run() {
-    let Bench {
-        cell,
-        run,
-        reach,
-        _gateway,
-    } = bench("nested");
+    let Bench { cell, run, reach, _gateway } = bench("nested");
     let nested = run.nested("child").nested("grandchild");
     assert_eq!(nested.tries(&reach), 0, "live");
     cell.deny.seal(run.id, 1).expect("sealed");

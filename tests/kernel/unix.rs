@@ -15,10 +15,7 @@ use crate::cell::Cell;
 pub(crate) fn listener(name: &str) -> (UnixListener, Attempt) {
     let address = SocketAddr::from_abstract_name(name).expect("a short name");
     let listener = UnixListener::bind_addr(&address).expect("the name is free");
-    (
-        listener,
-        Attempt::connect_unix(format!("\0{name}").as_bytes()),
-    )
+    (listener, Attempt::connect_unix(format!("\0{name}").as_bytes()))
 }
 
 #[test]
@@ -39,11 +36,7 @@ fn a_datagram_of_a_sealed_run_goes_nowhere() {
     let send = Attempt::send_unix(format!("\0{name}").as_bytes());
     let run = cell.run("run");
     // On layer B the receiver is foreign to the run, sealed or not.
-    let live = if cell.has("unix_may_send") {
-        libc::EPERM
-    } else {
-        0
-    };
+    let live = if cell.has("unix_may_send") { libc::EPERM } else { 0 };
     assert_eq!(cell.outside().tries(&send), 0, "control: outside");
     assert_eq!(run.tries(&send), live);
     cell.deny.seal(run.id, 1).expect("sealed");
@@ -70,11 +63,7 @@ fn a_run_reaches_its_gateway_alone_and_the_gateway_learns_who_called() {
         assert_eq!(stamp.map(|stamp| stamp.run), Some(run.id.0));
         assert_eq!(cell.outside().tries(&reach), 0);
         let (accepted, _) = listener.accept().expect("one connection is waiting");
-        assert_eq!(
-            stamps.read(accepted.as_fd()).expect("readable"),
-            None,
-            "no run called"
-        );
+        assert_eq!(stamps.read(accepted.as_fd()).expect("readable"), None, "no run called");
     }
 }
 
@@ -85,18 +74,11 @@ fn a_run_reaches_its_own_sockets_until_it_is_sealed() {
     for kind in [SOCK_STREAM, SOCK_DGRAM, libc::SOCK_SEQPACKET] {
         let meet = Attempt::meet_own(kind);
         assert_eq!(run.tries(&meet), 0, "kind {kind}");
-        assert_eq!(
-            cell.unregistered(&format!("stranger{kind}")).tries(&meet),
-            libc::EPERM
-        );
+        assert_eq!(cell.unregistered(&format!("stranger{kind}")).tries(&meet), libc::EPERM);
     }
     cell.deny.seal(run.id, 1).expect("sealed");
     for kind in [SOCK_STREAM, SOCK_DGRAM, libc::SOCK_SEQPACKET] {
-        assert_eq!(
-            run.tries(&Attempt::meet_own(kind)),
-            libc::EPERM,
-            "kind {kind}"
-        );
+        assert_eq!(run.tries(&Attempt::meet_own(kind)), libc::EPERM, "kind {kind}");
     }
 }
 
@@ -106,40 +88,16 @@ fn layer_b_admits_unix_and_route_netlink_sockets_alone() {
     let run = cell.run("run");
     let lsm = cell.has("socket_create");
     for (name, attempt, admitted) in [
-        (
-            "unix stream",
-            Attempt::socket(AF_UNIX, SOCK_STREAM, 0),
-            true,
-        ),
-        (
-            "unix datagram",
-            Attempt::socket(AF_UNIX, SOCK_DGRAM, 0),
-            true,
-        ),
-        (
-            "netlink route",
-            Attempt::socket(AF_NETLINK, SOCK_RAW, 0),
-            true,
-        ),
-        (
-            "netlink user",
-            Attempt::socket(AF_NETLINK, SOCK_RAW, 2),
-            false,
-        ),
+        ("unix stream", Attempt::socket(AF_UNIX, SOCK_STREAM, 0), true),
+        ("unix datagram", Attempt::socket(AF_UNIX, SOCK_DGRAM, 0), true),
+        ("netlink route", Attempt::socket(AF_NETLINK, SOCK_RAW, 0), true),
+        ("netlink user", Attempt::socket(AF_NETLINK, SOCK_RAW, 2), false),
         ("packet", Attempt::socket(AF_PACKET, SOCK_RAW, 0), false),
         ("vsock", Attempt::socket(AF_VSOCK, SOCK_STREAM, 0), false),
-        (
-            "alg",
-            Attempt::socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0),
-            false,
-        ),
+        ("alg", Attempt::socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0), false),
     ] {
         let outside = cell.outside().tries(&attempt);
-        let expected = if lsm && !admitted {
-            libc::EPERM
-        } else {
-            outside
-        };
+        let expected = if lsm && !admitted { libc::EPERM } else { outside };
         assert_ne!(outside, libc::EPERM, "control: {name} outside");
         assert_eq!(run.tries(&attempt), expected, "{name}");
     }

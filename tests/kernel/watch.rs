@@ -17,10 +17,7 @@ fn a_broken_cage_is_repaired_reported_and_the_runs_go_on() {
     let freeze = |place: &crate::cell::Place| place.dir.join("cgroup.freeze");
     fs::write(freeze(&stopped), "1").expect("an operator froze it");
     let home = tempfile::tempdir().expect("a temporary directory");
-    let places = Places {
-        run_dir: home.path().to_owned(),
-        ..Places::default()
-    };
+    let places = Places { run_dir: home.path().to_owned(), ..Places::default() };
     let socket = places.recorder_socket();
     fs::create_dir_all(socket.parent().expect("it has a parent")).expect("made");
     let recorder = UnixListener::bind(&socket).expect("the path is free");
@@ -38,10 +35,7 @@ fn a_broken_cage_is_repaired_reported_and_the_runs_go_on() {
         seen => panic!("expected a repair, saw {seen:?}"),
     }
     let said = reader.join().expect("the reader ends");
-    assert!(
-        said.contains("cage.mismatch") && said.contains("connect4"),
-        "{said}"
-    );
+    assert!(said.contains("cage.mismatch") && said.contains("connect4"), "{said}");
     let frozen = |place| fs::read_to_string(freeze(place)).expect("readable");
     assert_eq!(frozen(&run).trim(), "0", "it goes on");
     assert_eq!(frozen(&stopped).trim(), "1", "it was not ours to thaw");
@@ -56,10 +50,7 @@ fn a_cage_that_cannot_be_repaired_keeps_its_runs_frozen() {
     // No kernel here or there is better than FULL with a pin directory of somebody else.
     std::os::unix::fs::chown(&cage.pin_dir, Some(65_534), None).expect("given away");
     cage.posture = atf_agent::kernel::Posture::Core;
-    let places = Places {
-        run_dir: "/nonexistent".into(),
-        ..Places::default()
-    };
+    let places = Places { run_dir: "/nonexistent".into(), ..Places::default() };
     let mut watch = Watch::new(&cage, &cell.ids, &places);
     assert!(matches!(watch.look(), Seen::Broken { .. }));
     let frozen = || fs::read_to_string(run.dir.join("cgroup.freeze")).expect("readable");

@@ -14,21 +14,11 @@ pub struct Attempt {
 }
 
 const fn attempt(id: &'static str, vector: &'static str, canary: &'static str) -> Attempt {
-    Attempt {
-        id,
-        vector,
-        canary,
-        net_raw: false,
-    }
+    Attempt { id, vector, canary, net_raw: false }
 }
 
 const fn privileged(id: &'static str, vector: &'static str, canary: &'static str) -> Attempt {
-    Attempt {
-        id,
-        vector,
-        canary,
-        net_raw: true,
-    }
+    Attempt { id, vector, canary, net_raw: true }
 }
 
 /// Every way out, in the order of the report.
@@ -44,21 +34,9 @@ pub const ATTEMPTS: [Attempt; 18] = [
     attempt("metadata", "the cloud's metadata address", "metadata"),
     attempt("loopback", "a local service on loopback", "loopback"),
     attempt("unix_path", "a privileged unix socket by path", "unix_path"),
-    attempt(
-        "unix_abstract",
-        "a unix socket by abstract name",
-        "unix_abstract",
-    ),
-    attempt(
-        "unix_visible",
-        "a foreign socket in a visible directory",
-        "unix_visible",
-    ),
-    attempt(
-        "inherited_fd",
-        "an inherited connected socket",
-        "inherited_fd",
-    ),
+    attempt("unix_abstract", "a unix socket by abstract name", "unix_abstract"),
+    attempt("unix_visible", "a foreign socket in a visible directory", "unix_visible"),
+    attempt("inherited_fd", "an inherited connected socket", "inherited_fd"),
     attempt("io_uring", "connect through io_uring", "tcp4"),
     attempt("tiocsti", "typing into the parent's terminal", "terminal"),
     attempt("child_tree", "TCP from a tree of child processes", "tcp4"),

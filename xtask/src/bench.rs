@@ -41,9 +41,5 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         .args([&options.area, "--output", options.output.word()])
         .status()
         .with_context(|| format!("cannot start {}", program.display()))?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

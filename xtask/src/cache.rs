@@ -11,11 +11,7 @@ use anyhow::{Context, Result};
 /// # Errors
 /// When none of the three is set, or the folder cannot be made.
 pub(crate) fn folder(name: &str) -> Result<PathBuf> {
-    let set = |key| {
-        env::var_os(key)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |key| env::var_os(key).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = set("ATF_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("atf")))
         .or_else(|| set("HOME").map(|home| home.join(".cache/atf")))

@@ -24,14 +24,9 @@ pub(crate) fn build(check: bool) -> Result<()> {
     if check {
         demand_locked_versions(workspace, &versions)?;
     }
-    let object = progress::step("building the eBPF object", || {
-        compile(workspace, &toolchain)
-    })?;
+    let object = progress::step("building the eBPF object", || compile(workspace, &toolchain))?;
     let lock = lock(workspace, &versions, &object)?;
-    let files = [
-        (sources::OBJECT, object),
-        (sources::LOCK, lock.into_bytes()),
-    ];
+    let files = [(sources::OBJECT, object), (sources::LOCK, lock.into_bytes())];
     for (name, made) in files {
         let path = workspace.join(name);
         if !check {
@@ -61,25 +56,14 @@ fn compile(workspace: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
     let folder = cargo::target_folder().join("ebpf");
     let mut build = toolchain.cargo_build();
     build
-        .args([
-            "--quiet",
-            "--locked",
-            "--release",
-            "--package",
-            "atf-ebpf",
-            "--target",
-            TARGET,
-        ])
+        .args(["--quiet", "--locked", "--release", "--package", "atf-ebpf", "--target", TARGET])
         // The release profile belongs to the daemons; the object has its own.
         .args(["--config", "profile.release.lto=false"])
         .args(["--config", "profile.release.codegen-units=1"])
         .args(["--config", "profile.release.panic='abort'"])
         .current_dir(workspace)
         .env("CARGO_TARGET_DIR", &folder)
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            flags(workspace, &toolchain.linker)?,
-        );
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, &toolchain.linker)?);
     progress::command(&mut build)?;
     let built = folder.join(TARGET).join("release/atf-ebpf");
     let stripped = folder.join("atf.bpf.o");
@@ -129,10 +113,7 @@ fn refuse_paths(object: &[u8]) -> Result<()> {
     let home = std::env::var("HOME").unwrap_or_default();
     let workspace = cargo::workspace().display().to_string();
     for path in [home, workspace].iter().filter(|path| path.len() > 1) {
-        if object
-            .windows(path.len())
-            .any(|found| found == path.as_bytes())
-        {
+        if object.windows(path.len()).any(|found| found == path.as_bytes()) {
             bail!("the object has the path {path} inside; the remapping in xtask missed it");
         }
     }

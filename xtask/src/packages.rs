@@ -12,11 +12,7 @@ use crate::progress;
 /// # Errors
 /// When a package is missing and we are not root, or apt cannot install it.
 pub(crate) fn ensure(names: &[&str]) -> Result<()> {
-    let missing: Vec<&str> = names
-        .iter()
-        .copied()
-        .filter(|name| !installed(name))
-        .collect();
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !installed(name)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -56,7 +52,6 @@ fn installed(name: &str) -> bool {
 
 fn install(names: &[&str]) -> Result<()> {
     let mut apt = Command::new("apt-get");
-    apt.args(["install", "--yes", "--quiet", "--no-install-recommends"])
-        .args(names);
+    apt.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(names);
     progress::output(apt.env("DEBIAN_FRONTEND", "noninteractive")).map(|_said| ())
 }

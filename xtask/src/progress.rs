@@ -15,10 +15,7 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
     let began = Instant::now();
     let done = work();
     let verdict = if done.is_ok() { "done" } else { "FAILED" };
-    eprintln!(
-        "xtask: {what}: {verdict} in {:.1} s",
-        began.elapsed().as_secs_f64()
-    );
+    eprintln!("xtask: {what}: {verdict} in {:.1} s", began.elapsed().as_secs_f64());
     done
 }
 
@@ -42,12 +39,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| cannot_start(command))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`{}` ended with {}: {}",
-            spelling(command),
-            output.status,
-            said.trim()
-        );
+        bail!("`{}` ended with {}: {}", spelling(command), output.status, said.trim());
     }
     String::from_utf8(output.stdout)
         .with_context(|| format!("`{}` wrote what is not UTF-8", spelling(command)))
@@ -58,11 +50,6 @@ fn cannot_start(command: &Command) -> String {
 }
 
 fn spelling(command: &Command) -> String {
-    let words = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args());
-    words
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

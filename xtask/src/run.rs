@@ -61,10 +61,7 @@ pub(crate) struct Shown {
 impl Options {
     /// The demo on this kernel.
     pub(crate) fn host() -> Self {
-        Self {
-            host: true,
-            ..Self::vm("6.1")
-        }
+        Self { host: true, ..Self::vm("6.1") }
     }
 
     /// The demo in a VM with this kernel.
@@ -85,11 +82,7 @@ impl Options {
 /// # Errors
 /// When something cannot be built, fetched, booted or read.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let shown = if options.host {
-        vec![on_host(options)?]
-    } else {
-        in_vms(options)?
-    };
+    let shown = if options.host { vec![on_host(options)?] } else { in_vms(options)? };
     if options.output == Output::Json {
         let reports: Vec<_> = shown.iter().map(|one| &one.report).collect();
         println!("{}", serde_json::to_string(&reports)?);
@@ -102,11 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         eprintln!("xtask: {complaint}");
     }
     let clean = shown.iter().all(|one| one.complaints.is_empty());
-    Ok(if clean {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn on_host(options: &Options) -> Result<Shown> {
@@ -120,12 +109,8 @@ fn on_host(options: &Options) -> Result<Shown> {
     progress::step(&format!("{} on this kernel", options.suite), || {
         let mut demo = Command::new(&binaries.demo);
         demo.arg("--suite").arg(&options.suite);
-        demo.arg("--atf")
-            .arg(&binaries.atf)
-            .arg("--hijacked")
-            .arg(&binaries.hijacked);
-        demo.arg("--policies")
-            .arg(cargo::workspace().join("policies"));
+        demo.arg("--atf").arg(&binaries.atf).arg("--hijacked").arg(&binaries.hijacked);
+        demo.arg("--policies").arg(cargo::workspace().join("policies"));
         demo.arg("--result").arg(&result);
         progress::command(&mut demo)
     })?;

@@ -42,11 +42,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     let failed = table.iter().filter(|(_, _, passed)| !passed).count();
     println!("{} steps, {failed} failed", table.len());
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn tool(arguments: &[&str]) -> Result<()> {
@@ -61,14 +57,7 @@ fn lints() -> Result<()> {
 
 /// The whole workspace but the kernel programs, which are not compiled for the host.
 fn with_workspace(task: &'static str) -> [&'static str; 6] {
-    [
-        task,
-        "--quiet",
-        "--locked",
-        "--workspace",
-        "--exclude",
-        "atf-ebpf",
-    ]
+    [task, "--quiet", "--locked", "--workspace", "--exclude", "atf-ebpf"]
 }
 
 fn demo(options: &run::Options) -> Result<()> {

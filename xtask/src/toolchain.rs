@@ -20,12 +20,7 @@ const LINKER_VERSION: &str = "0.13.0";
 /// Debian's compiler, which comes with a `core` for the target.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
-const LLVM_PACKAGES: [&str; 4] = [
-    "llvm-22-dev",
-    "libpolly-22-dev",
-    "libzstd-dev",
-    "zlib1g-dev",
-];
+const LLVM_PACKAGES: [&str; 4] = ["llvm-22-dev", "libpolly-22-dev", "libzstd-dev", "zlib1g-dev"];
 
 /// What builds the object.
 pub(crate) struct Toolchain {
@@ -47,10 +42,7 @@ impl Toolchain {
     /// # Errors
     /// When a tool is missing and cannot be installed.
     pub(crate) fn find() -> Result<Self> {
-        Ok(Self {
-            compiler: compiler()?,
-            linker: linker()?,
-        })
+        Ok(Self { compiler: compiler()?, linker: linker()? })
     }
 
     /// `cargo build`, with the compiler set and nothing else.
@@ -59,19 +51,13 @@ impl Toolchain {
         let mut cargo = Command::new("cargo");
         match self.compiler {
             Compiler::Debian => {
-                cargo
-                    .arg("build")
-                    .env("RUSTC", DEBIAN_RUSTC)
-                    .env("RUSTC_BOOTSTRAP", "1");
+                cargo.arg("build").env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
             }
             Compiler::Nightly => {
                 cargo.args(["+nightly", "build", "-Z", "build-std=core"]);
             }
         }
-        cargo
-            .env_remove("RUSTFLAGS")
-            .env_remove("RUSTUP_TOOLCHAIN")
-            .env_remove("RUSTC_WRAPPER");
+        cargo.env_remove("RUSTFLAGS").env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC_WRAPPER");
         cargo
     }
 
@@ -124,11 +110,7 @@ fn debian_has_target() -> bool {
 
 fn nightly_has_source() -> bool {
     let found = progress::output(nightly_rustc().args(["--print", "sysroot"]));
-    found.is_ok_and(|root| {
-        Path::new(root.trim())
-            .join("lib/rustlib/src/rust/library")
-            .is_dir()
-    })
+    found.is_ok_and(|root| Path::new(root.trim()).join("lib/rustlib/src/rust/library").is_dir())
 }
 
 fn nightly_rustc() -> Command {
@@ -146,26 +128,10 @@ fn linker() -> Result<PathBuf> {
         packages::ensure(&LLVM_PACKAGES)?;
         progress::step("building bpf-linker", || {
             let mut install = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-            install.args([
-                "install",
-                "bpf-linker",
-                "--version",
-                LINKER_VERSION,
-                "--locked",
-            ]);
-            install.args([
-                "--no-default-features",
-                "--features",
-                "llvm-22",
-                "--force",
-                "--root",
-            ]);
-            install
-                .arg(&tools)
-                .env("CARGO_TARGET_DIR", tools.join("build"));
-            install
-                .env("LLVM_PREFIX", LLVM)
-                .env("LLVM_SYS_221_PREFIX", LLVM);
+            install.args(["install", "bpf-linker", "--version", LINKER_VERSION, "--locked"]);
+            install.args(["--no-default-features", "--features", "llvm-22", "--force", "--root"]);
+            install.arg(&tools).env("CARGO_TARGET_DIR", tools.join("build"));
+            install.env("LLVM_PREFIX", LLVM).env("LLVM_SYS_221_PREFIX", LLVM);
             progress::command(&mut install)
         })?;
     }

@@ -56,11 +56,7 @@ pub enum LinkError {
 impl Chain {
     /// The chain `uid` of the host `authority`, after `last`, or with no record yet.
     pub fn new(uid: String, authority: String, last: Option<Last>) -> Self {
-        Self {
-            uid,
-            authority,
-            last,
-        }
+        Self { uid, authority, last }
     }
 
     /// The name of the chain of the log key with this public half: so a chain names its key.
@@ -95,11 +91,7 @@ impl Chain {
         time_unix_ms: u64,
     ) -> Result<Link, LinkError> {
         let seq = self.next_seq();
-        let stamp = Stamp {
-            seq,
-            time_unix_ms,
-            reporter,
-        };
+        let stamp = Stamp { seq, time_unix_ms, reporter };
         let mut object = ocsf::object(event, stamp);
         let uid = format!("{}/{seq}", self.uid);
         object["metadata"]["uid"] = json!(uid);
@@ -110,11 +102,7 @@ impl Chain {
         if line.len() > LINE_BYTES_MAX {
             return Err(LinkError::Long { found: line.len() });
         }
-        let last = Last {
-            seq,
-            uid,
-            fingerprint,
-        };
+        let last = Last { seq, uid, fingerprint };
         self.last = Some(last.clone());
         Ok(Link { last, line })
     }

@@ -40,17 +40,10 @@ pub(crate) fn all() -> Vec<Event> {
 
 fn called(run: RunId) -> Vec<Event> {
     let decision = DecisionId::random();
-    let settled = |outcome| Event::Settled {
-        decision,
-        run,
-        tool: "ledger.query".parse().unwrap(),
-        outcome,
-    };
+    let settled =
+        |outcome| Event::Settled { decision, run, tool: "ledger.query".parse().unwrap(), outcome };
     vec![
-        Event::Decided {
-            call: Box::new(call(run)),
-            verdict: Verdict::Allowed,
-        },
+        Event::Decided { call: Box::new(call(run)), verdict: Verdict::Allowed },
         Event::Decided {
             call: Box::new(Call {
                 method: None,
@@ -66,23 +59,15 @@ fn called(run: RunId) -> Vec<Event> {
                 detail: Untrusted::new("\u{1b}[2J \"quoted\" \u{202e}é漢😀\n"),
             },
         },
-        settled(Outcome::Answered {
-            result: Digest::of(b"result"),
-            bytes: 6,
-            is_error: false,
-        }),
-        settled(Outcome::NotDone {
-            why: "sealed".into(),
-        }),
+        settled(Outcome::Answered { result: Digest::of(b"result"), bytes: 6, is_error: false }),
+        settled(Outcome::NotDone { why: "sealed".into() }),
         settled(Outcome::Unknown { why: "gone".into() }),
     ]
 }
 
 fn admitted(run: RunId) -> Vec<Event> {
     vec![
-        Event::Started {
-            facts: vec![("policy".into(), "abc".into())],
-        },
+        Event::Started { facts: vec![("policy".into(), "abc".into())] },
         Event::RunRegistered {
             run,
             cgroup: CgroupId(42),

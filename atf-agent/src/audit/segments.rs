@@ -25,10 +25,7 @@ pub struct Segment {
 impl Segment {
     /// The segment of `dir` that begins with record `first`.
     pub fn at(dir: &Path, first: u64) -> Self {
-        Self {
-            first: Some(first),
-            path: dir.join(format!("{first:0DIGITS$}.{EXTENSION}")),
-        }
+        Self { first: Some(first), path: dir.join(format!("{first:0DIGITS$}.{EXTENSION}")) }
     }
 }
 

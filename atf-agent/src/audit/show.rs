@@ -64,10 +64,7 @@ pub struct ShowError {
 /// # Errors
 /// When the log cannot be read.
 pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, ShowError> {
-    let error = |path: &Path, error| ShowError {
-        path: path.to_owned(),
-        error,
-    };
+    let error = |path: &Path, error| ShowError { path: path.to_owned(), error };
     let mut rows = VecDeque::new();
     let mut unread = 0;
     // The kernel knows a run by its cgroup alone; the registration says which run that is.
@@ -95,10 +92,7 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, ShowError> {
             }
         }
     }
-    Ok(Shown {
-        rows: rows.into(),
-        unread,
-    })
+    Ok(Shown { rows: rows.into(), unread })
 }
 
 fn passes(row: &Row, filter: &Filter) -> bool {
@@ -178,53 +172,17 @@ mod tests {
         let all = shown(Filter::default());
         assert_eq!((all.rows.len(), all.unread), (samples::all().len() + 1, 1));
         for (filter, count) in [
-            (
-                Filter {
-                    run: Some(other),
-                    ..Filter::default()
-                },
-                1,
-            ),
-            (
-                Filter {
-                    run: Some(RunId::random()),
-                    ..Filter::default()
-                },
-                0,
-            ),
-            (
-                Filter {
-                    denied: true,
-                    ..Filter::default()
-                },
-                4,
-            ),
-            (
-                Filter {
-                    last: Some(2),
-                    ..Filter::default()
-                },
-                2,
-            ),
+            (Filter { run: Some(other), ..Filter::default() }, 1),
+            (Filter { run: Some(RunId::random()), ..Filter::default() }, 0),
+            (Filter { denied: true, ..Filter::default() }, 4),
+            (Filter { last: Some(2), ..Filter::default() }, 2),
         ] {
             assert_eq!(shown(filter.clone()).rows.len(), count, "{filter:?}");
         }
-        let refused = shown(Filter {
-            denied: true,
-            ..Filter::default()
-        });
-        let printed = refused.rows[0]
-            .fields
-            .iter()
-            .map(|(n, v)| format!("{n}={v} "));
+        let refused = shown(Filter { denied: true, ..Filter::default() });
+        let printed = refused.rows[0].fields.iter().map(|(n, v)| format!("{n}={v} "));
         let printed: String = printed.collect();
-        assert!(
-            printed.contains("verdict.reason=message.invalid"),
-            "{printed}"
-        );
-        assert!(
-            printed.contains("\\u{1b}[2J") && !printed.contains('\u{1b}'),
-            "{printed}"
-        );
+        assert!(printed.contains("verdict.reason=message.invalid"), "{printed}");
+        assert!(printed.contains("\\u{1b}[2J") && !printed.contains('\u{1b}'), "{printed}");
     }
 }

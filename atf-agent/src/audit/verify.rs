@@ -84,11 +84,7 @@ pub fn verify_tail(dir: &Path, signed: Signed<'_>) -> Result<Tail, VerifyError> 
         torn = walk.segment(segment)?;
     }
     walk.end(dir, Some(signed))?;
-    Ok(Tail {
-        last: walk.last,
-        segment: last.map(|segment| (segment.clone(), walk.offset)),
-        torn,
-    })
+    Ok(Tail { last: walk.last, segment: last.map(|segment| (segment.clone(), walk.offset)), torn })
 }
 
 /// A walk over the records in order.
@@ -183,11 +179,7 @@ impl Walk {
             let found = object["atf"]["seq"].to_string();
             return Err(Fault::NotNext { found });
         }
-        Ok(Last {
-            seq: self.next,
-            uid,
-            fingerprint: found,
-        })
+        Ok(Last { seq: self.next, uid, fingerprint: found })
     }
 
     /// Compares the end with the head.
@@ -197,11 +189,7 @@ impl Walk {
         }
         let Some(head) = &self.head else {
             let fault = self.broken(Fault::NoHead);
-            return if self.next == 0 || signed.is_none() {
-                Ok(())
-            } else {
-                Err(fault)
-            };
+            return if self.next == 0 || signed.is_none() { Ok(()) } else { Err(fault) };
         };
         let is_ours = |check: Signed<'_>| {
             check(&head.signed_bytes(), &head.signature)
@@ -217,12 +205,7 @@ impl Walk {
     }
 
     fn broken(&self, fault: Fault) -> Broken {
-        Broken {
-            seq: self.next,
-            file: self.file.clone(),
-            offset: self.offset,
-            fault,
-        }
+        Broken { seq: self.next, file: self.file.clone(), offset: self.offset, fault }
     }
 }
 
@@ -237,10 +220,7 @@ fn read_line(file: &mut impl io::BufRead, line: &mut Vec<u8>) -> io::Result<()> 
 fn last_of(segment: &Segment) -> Result<Last, VerifyError> {
     let text = std::fs::read(&segment.path).map_err(|error| cannot_read(&segment.path, error))?;
     let lines = text.strip_suffix(b"\n").unwrap_or(&text);
-    let start = lines
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .map_or(0, |at| at + 1);
+    let start = lines.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     read_last(&lines[start..]).ok_or_else(|| {
         let broken = Broken {
             seq: segment.first.unwrap_or_default(),
@@ -264,10 +244,7 @@ fn read_last(line: &[u8]) -> Option<Last> {
 }
 
 fn cannot_read(path: &Path, error: io::Error) -> VerifyError {
-    VerifyError::Io {
-        path: path.to_owned(),
-        error,
-    }
+    VerifyError::Io { path: path.to_owned(), error }
 }
 
 #[cfg(test)]

@@ -39,12 +39,7 @@ impl Log {
             signature: String::new(),
         };
         head.signature = sign(&head.signed_bytes());
-        let log = Self {
-            dir: tempfile::tempdir().unwrap(),
-            split: lines.len() / 2,
-            lines,
-            head,
-        };
+        let log = Self { dir: tempfile::tempdir().unwrap(), split: lines.len() / 2, lines, head };
         log.write(&log.lines, log.split);
         log.write_head(&log.head);
         log
@@ -137,27 +132,12 @@ fn every_edit_of_whole_lines_is_found_where_it_begins() {
         ("a cut tail", edit(&|l| l.truncate(n - 1)), n - 1),
         ("an empty log", Vec::new(), 0),
         ("an empty line", edit(&|l| l.insert(4, b"\n".to_vec())), 4),
-        (
-            "a line that is no record",
-            edit(&|l| l.insert(4, b"{}\n".to_vec())),
-            4,
-        ),
+        ("a line that is no record", edit(&|l| l.insert(4, b"{}\n".to_vec())), 4),
         ("a torn last line", edit(&|l| l[n - 1].truncate(20)), n - 1),
-        (
-            "a line without its newline",
-            edit(&|l| assert_eq!(l[n - 1].pop(), Some(b'\n'))),
-            n - 1,
-        ),
+        ("a line without its newline", edit(&|l| assert_eq!(l[n - 1].pop(), Some(b'\n'))), n - 1),
     ] {
         // All in the first segment but where the tail is meant, so that names stay right.
-        log.write(
-            &lines,
-            if seq >= log.split {
-                log.split
-            } else {
-                lines.len()
-            },
-        );
+        log.write(&lines, if seq >= log.split { log.split } else { lines.len() });
         if seq < log.split {
             let second = Segment::at(log.dir.path(), lines.len() as u64).path;
             if !lines.is_empty() {
@@ -184,15 +164,9 @@ fn a_cut_is_found_by_the_head_alone() {
 
     log.write(&log.lines, log.split);
     assert!(log.verify().is_ok(), "the control");
-    log.write_head(&Head {
-        seq: 1,
-        ..log.head.clone()
-    });
+    log.write_head(&Head { seq: 1, ..log.head.clone() });
     assert_eq!(log.broken().fault, Fault::OtherHead);
-    log.write_head(&Head {
-        time_unix_ms: 2,
-        ..log.head.clone()
-    });
+    log.write_head(&Head { time_unix_ms: 2, ..log.head.clone() });
     assert_eq!(log.broken().fault, Fault::HeadSignature);
     std::fs::remove_file(log.dir.path().join(HEAD_FILE)).unwrap();
     assert_eq!(log.broken().fault, Fault::NoHead);

@@ -118,13 +118,7 @@ fn counters(state: &State) -> Vec<(String, [u64; 5])> {
         .iter()
         .filter_map(|vector| {
             let seen = state.vectors.get(*vector as usize)?;
-            let counts = [
-                seen.allowed,
-                seen.denied,
-                seen.events,
-                seen.suppressed,
-                seen.dropped,
-            ];
+            let counts = [seen.allowed, seen.denied, seen.events, seen.suppressed, seen.dropped];
             (counts != [0; 5]).then(|| (vector.name().to_owned(), counts))
         })
         .collect()

@@ -79,19 +79,12 @@ impl Manifest {
             .map_err(failed(&path))?;
         let meta = file.metadata().map_err(failed(&path))?;
         only_roots(&path, &meta)?;
-        let invalid = |what: String| ManifestError::Invalid {
-            path: path.clone(),
-            what,
-        };
+        let invalid = |what: String| ManifestError::Invalid { path: path.clone(), what };
         if !meta.is_file() || meta.len() > MANIFEST_BYTES_MAX {
-            return Err(invalid(format!(
-                "expected a file of at most {MANIFEST_BYTES_MAX} bytes"
-            )));
+            return Err(invalid(format!("expected a file of at most {MANIFEST_BYTES_MAX} bytes")));
         }
         let mut text = String::new();
-        file.take(MANIFEST_BYTES_MAX)
-            .read_to_string(&mut text)
-            .map_err(failed(&path))?;
+        file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text).map_err(failed(&path))?;
         Self::parse(&text).map_err(invalid)
     }
 
@@ -131,10 +124,7 @@ mod tests {
         let good = "tools = [\"ledger.query\"]\n";
         assert!(Manifest::parse(good).is_ok());
         let prompt = format!("{good}prompt_sha256 = \"{}\"\n", Digest::of(b"p"));
-        assert_eq!(
-            Manifest::parse(&prompt).unwrap().prompt_sha256,
-            Some(Digest::of(b"p"))
-        );
+        assert_eq!(Manifest::parse(&prompt).unwrap().prompt_sha256, Some(Digest::of(b"p")));
         for bad in [
             "",
             "tools = \"ledger.query\"",
@@ -152,10 +142,7 @@ mod tests {
     fn a_manifest_that_others_may_write_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let agent: AgentName = "clerk".parse().unwrap();
-        assert!(matches!(
-            Manifest::read(dir.path(), &agent),
-            Err(ManifestError::Io { .. })
-        ));
+        assert!(matches!(Manifest::read(dir.path(), &agent), Err(ManifestError::Io { .. })));
         let path = dir.path().join("clerk.toml");
         std::fs::write(&path, "tools = []").unwrap();
         let chmod = |path: &Path, mode| {
@@ -166,10 +153,7 @@ mod tests {
         for (bad, mode, good) in [(&*path, 0o664, 0o644), (dir.path(), 0o777, 0o755)] {
             chmod(bad, mode);
             let read = Manifest::read(dir.path(), &agent);
-            assert!(
-                matches!(read, Err(ManifestError::Writable { .. })),
-                "{read:?}"
-            );
+            assert!(matches!(read, Err(ManifestError::Writable { .. })), "{read:?}");
             chmod(bad, good);
         }
         std::os::unix::fs::symlink(&path, dir.path().join("linked.toml")).unwrap();

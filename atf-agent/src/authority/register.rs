@@ -31,16 +31,10 @@ impl Authority {
         // Signed first: claims that cannot be signed undo nothing.
         let last_iat = self.registry.last_iat_unix_s()?;
         let minted = tokens::mint(&self.minter, &self.settings, &run, last_iat)?;
-        let run = Registered {
-            token_boot_ms: minted.token_boot_ms,
-            ..run
-        };
+        let run = Registered { token_boot_ms: minted.token_boot_ms, ..run };
         self.registry.add(&run)?;
         match self.admit(&run, &minted) {
-            Ok(()) => Ok(AuthorityReply::Registered {
-                uid: run.uid,
-                token: minted.token,
-            }),
+            Ok(()) => Ok(AuthorityReply::Registered { uid: run.uid, token: minted.token }),
             Err(error) => {
                 self.undo(&run, &error);
                 Err(error)
@@ -53,23 +47,15 @@ impl Authority {
         let live = self.live(run)?;
         let manifest = Manifest::read(&self.places.agents_dir, &live.agent)?;
         check_prompt(&manifest, live.prompt)?;
-        let live = Registered {
-            tools: tokens::still_allowed(&live.tools, &manifest.tools),
-            ..live
-        };
+        let live =
+            Registered { tools: tokens::still_allowed(&live.tools, &manifest.tools), ..live };
         let last_iat = self.registry.last_iat_unix_s()?;
         let minted = tokens::mint(&self.minter, &self.settings, &live, last_iat)?;
         self.log.record(vec![minted.event])?;
-        self.registry
-            .renewed(run, minted.token_boot_ms, minted.iat_unix_s)?;
-        let renewed = Registered {
-            token_boot_ms: minted.token_boot_ms,
-            ..live
-        };
+        self.registry.renewed(run, minted.token_boot_ms, minted.iat_unix_s)?;
+        let renewed = Registered { token_boot_ms: minted.token_boot_ms, ..live };
         (self.kernel.extend)(renewed.cgroup, record(&renewed)).map_err(AuthorityError::Kernel)?;
-        Ok(AuthorityReply::Renewed {
-            token: minted.token,
-        })
+        Ok(AuthorityReply::Renewed { token: minted.token })
     }
 
     /// The live run of this id.
@@ -104,10 +90,7 @@ impl Authority {
         let manifest = Manifest::read(&self.places.agents_dir, &wanted.agent)?;
         check_prompt(&manifest, wanted.prompt)?;
         if !self.kernel.has_cgroup(wanted.run, wanted.cgroup) {
-            return Err(AuthorityError::Cgroup {
-                run: wanted.run,
-                cgroup: wanted.cgroup,
-            });
+            return Err(AuthorityError::Cgroup { run: wanted.run, cgroup: wanted.cgroup });
         }
         let (first, size) = (self.ids.pool_first, self.ids.pool_size);
         let uid = self.registry.free_uid(first, size)?;
@@ -134,8 +117,7 @@ impl Authority {
         (self.kernel.admit)(run.cgroup, record(run)).map_err(AuthorityError::Kernel)?;
         let entry = self.entry(run)?;
         self.subscriber.tell(&Registry::Open { entry })?;
-        self.registry
-            .renewed(run.run, run.token_boot_ms, minted.iat_unix_s)?;
+        self.registry.renewed(run.run, run.token_boot_ms, minted.iat_unix_s)?;
         let registered = Event::RunRegistered {
             run: run.run,
             cgroup: run.cgroup,
@@ -173,11 +155,7 @@ impl Authority {
 
 /// What the kernel has to know of a run.
 pub(super) fn record(run: &Registered) -> Run {
-    Run {
-        end_boot_ms: run.end_boot_ms,
-        token_boot_ms: run.token_boot_ms,
-        netns_cookie: 0,
-    }
+    Run { end_boot_ms: run.end_boot_ms, token_boot_ms: run.token_boot_ms, netns_cookie: 0 }
 }
 
 fn check_prompt(manifest: &Manifest, found: Digest) -> Result<(), AuthorityError> {

@@ -29,9 +29,7 @@ pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
         }
         let reply = authority.answer(uid, request).unwrap_or_else(|error| {
             tracing::warn!(uid, %error, "refused");
-            AuthorityReply::Refused {
-                why: Untrusted::new(error.to_string()),
-            }
+            AuthorityReply::Refused { why: Untrusted::new(error.to_string()) }
         });
         drop(authority);
         if server.answer(number, &reply).is_err() {
@@ -63,29 +61,21 @@ impl Authority {
             return Err(AuthorityError::NotAllowed { uid });
         }
         match request {
-            AuthorityRequest::Register {
-                run,
-                cgroup,
-                agent,
-                user,
-                task,
-                prompt,
-                lifetime_s,
-            } => self.register(super::register::Wanted {
-                run,
-                cgroup,
-                agent,
-                user,
-                task,
-                prompt,
-                lifetime_s,
-            }),
+            AuthorityRequest::Register { run, cgroup, agent, user, task, prompt, lifetime_s } => {
+                self.register(super::register::Wanted {
+                    run,
+                    cgroup,
+                    agent,
+                    user,
+                    task,
+                    prompt,
+                    lifetime_s,
+                })
+            }
             AuthorityRequest::Renew { run } => self.renew(run),
             AuthorityRequest::End { run, how } => self.end(run, how),
             AuthorityRequest::Release { run } => self.release(run, uid),
-            AuthorityRequest::Runs => Ok(AuthorityReply::Runs {
-                runs: self.entries()?,
-            }),
+            AuthorityRequest::Runs => Ok(AuthorityReply::Runs { runs: self.entries()? }),
             // A connection becomes the subscriber's in `attend`; here nobody can.
             AuthorityRequest::Subscribe => Err(AuthorityError::NotAllowed { uid }),
         }
@@ -93,8 +83,7 @@ impl Authority {
 
     fn subscribe(&mut self, gateway: Server) -> Result<(), AuthorityError> {
         let runs = self.entries()?;
-        self.subscriber
-            .replace(gateway, &Registry::Snapshot { runs })
+        self.subscriber.replace(gateway, &Registry::Snapshot { runs })
     }
 }
 

@@ -47,10 +47,8 @@ pub(super) fn open(
 
 impl Authority {
     fn reconcile(&mut self) -> Result<(), AuthorityError> {
-        let in_kernel: HashSet<CgroupId> = (self.kernel.all)()
-            .map_err(AuthorityError::Kernel)?
-            .into_iter()
-            .collect();
+        let in_kernel: HashSet<CgroupId> =
+            (self.kernel.all)().map_err(AuthorityError::Kernel)?.into_iter().collect();
         let live = self.registry.live()?;
         let known: HashSet<CgroupId> = live.iter().map(|run| run.cgroup).collect();
         // First what nobody answers for: it must not live a moment longer than needed.
@@ -77,15 +75,9 @@ impl Authority {
         if !self.kernel.has_cgroup(run.run, run.cgroup) {
             return Some("its cgroup is gone".to_owned());
         }
-        let write = if in_kernel {
-            &self.kernel.extend
-        } else {
-            &self.kernel.admit
-        };
+        let write = if in_kernel { &self.kernel.extend } else { &self.kernel.admit };
         let written = write(run.cgroup, record(run));
-        written
-            .err()
-            .map(|error| format!("the kernel refused it: {error}"))
+        written.err().map(|error| format!("the kernel refused it: {error}"))
     }
 
     /// Says in the log that the authority started. A recorder that is not there yet is no reason to

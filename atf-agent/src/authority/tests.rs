@@ -45,10 +45,8 @@ impl World {
         for path in ["agents", "cgroup", "run/recorder", "run/authority"] {
             std::fs::create_dir_all(at(path)).unwrap();
         }
-        let manifest = format!(
-            "tools = [\"ledger.query\"]\nprompt_sha256 = \"{}\"\n",
-            Digest::of(b"prompt")
-        );
+        let manifest =
+            format!("tools = [\"ledger.query\"]\nprompt_sha256 = \"{}\"\n", Digest::of(b"prompt"));
         std::fs::write(at("agents/clerk.toml"), manifest).unwrap();
         let world = Self {
             ids: Ids {
@@ -199,9 +197,7 @@ fn gateway(
     ready: &std::sync::mpsc::Sender<()>,
 ) {
     let mut stream = UnixStream::connect(path).unwrap();
-    stream
-        .write_all(&frame(1, &AuthorityRequest::Subscribe))
-        .unwrap();
+    stream.write_all(&frame(1, &AuthorityRequest::Subscribe)).unwrap();
     let mut header = [0; 16];
     while stream.read_exact(&mut header).is_ok() {
         let number = u64::from_le_bytes(header[8..].try_into().unwrap());
@@ -238,9 +234,7 @@ fn frame(number: u64, message: &impl serde::Serialize) -> Vec<u8> {
 }
 
 fn ask(authority: &Mutex<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {
-    lock(authority)
-        .answer(0, request)
-        .map_err(|e| e.to_string())
+    lock(authority).answer(0, request).map_err(|e| e.to_string())
 }
 
 #[track_caller]
@@ -281,26 +275,11 @@ fn a_run_is_registered_renewed_released_and_ended() {
         ask(&authority, AuthorityRequest::Renew { run }),
         Ok(AuthorityReply::Renewed { .. })
     ));
-    world
-        .map
-        .lock()
-        .unwrap()
-        .get_mut(&cgroup.0)
-        .unwrap()
-        .1
-        .latched_boot_ns = 5;
+    world.map.lock().unwrap().get_mut(&cgroup.0).unwrap().1.latched_boot_ns = 5;
     assert!(runs(&authority)[0].sealed);
     ask(&authority, AuthorityRequest::Release { run }).unwrap();
     assert!(!runs(&authority)[0].sealed);
-    world
-        .map
-        .lock()
-        .unwrap()
-        .get_mut(&cgroup.0)
-        .unwrap()
-        .1
-        .vectors[1]
-        .denied = 3;
+    world.map.lock().unwrap().get_mut(&cgroup.0).unwrap().1.vectors[1].denied = 3;
     for _ in 0..2 {
         let how = "exit 0".into();
         ask(&authority, AuthorityRequest::End { run, how }).unwrap();
@@ -396,10 +375,7 @@ fn a_registration_that_fails_on_the_way_is_taken_back() {
         assert!(refused.contains(why), "{why}: {refused}");
         fails.store(false, Ordering::SeqCst);
         assert_eq!(world.told(), told, "{why}");
-        assert!(
-            runs(&authority).is_empty() && world.map.lock().unwrap().is_empty(),
-            "{why}"
-        );
+        assert!(runs(&authority).is_empty() && world.map.lock().unwrap().is_empty(), "{why}");
     }
     registered(ask(&authority, good()));
 }
@@ -411,10 +387,7 @@ fn a_clock_that_was_set_back_signs_nothing() {
     let run = RunId::random();
     registered(ask(&authority, world.register(run)));
     let now = clock::now_unix_s();
-    lock(&authority)
-        .registry
-        .renewed(run, 1, now + 100)
-        .unwrap();
+    lock(&authority).registry.renewed(run, 1, now + 100).unwrap();
     let refused = ask(&authority, AuthorityRequest::Renew { run }).unwrap_err();
     assert!(refused.contains("clock"), "{refused}");
 }
@@ -444,10 +417,7 @@ fn a_restart_brings_the_kernel_and_the_gateway_into_line() {
     let map = world.map.lock().unwrap().clone();
     assert_eq!(map.keys().copied().collect::<Vec<_>>(), [kept_cgroup.0]);
     let entries = runs(&authority);
-    assert_eq!(
-        (entries.len(), entries[0].run, entries[0].uid),
-        (1, kept, uid)
-    );
+    assert_eq!((entries.len(), entries[0].run, entries[0].uid), (1, kept, uid));
     // The key is the same: the token from before still verifies.
     let jwks = std::fs::read_to_string(world.places.jwks()).unwrap();
     let settings = Settings::default();
@@ -466,10 +436,7 @@ fn an_end_that_the_log_missed_is_made_up_for() {
     world.recorder_fails.store(true, Ordering::SeqCst);
     let how = "signal 9".into();
     ask(&authority, AuthorityRequest::End { run, how }).unwrap();
-    assert!(
-        world.map.lock().unwrap().is_empty(),
-        "an end is never put off"
-    );
+    assert!(world.map.lock().unwrap().is_empty(), "an end is never put off");
     assert!(world.kinds().is_empty());
     world.recorder_fails.store(false, Ordering::SeqCst);
     lock(&authority).sweep();

@@ -44,10 +44,7 @@ pub(super) fn mint(
 ) -> Result<Minted, AuthorityError> {
     let (now_unix_s, now_boot_ms) = (now_unix_s(), boot_ms());
     if now_unix_s < last_iat_unix_s || now_unix_s == 0 {
-        return Err(AuthorityError::Clock {
-            now_unix_s,
-            last_unix_s: last_iat_unix_s,
-        });
+        return Err(AuthorityError::Clock { now_unix_s, last_unix_s: last_iat_unix_s });
     }
     let (ttl_s, token_boot_ms) = lifetime(settings.token_ttl_s, now_boot_ms, run.end_boot_ms)
         .ok_or(AuthorityError::AtEnd { run: run.run })?;
@@ -59,13 +56,8 @@ pub(super) fn mint(
         nbf: now_unix_s,
         exp: now_unix_s + ttl_s,
         jti: run.run,
-        context: Context {
-            parent_user: run.user.clone(),
-            task_id: run.task.clone(),
-        },
-        entitlements: Entitlements {
-            allowed_tools: run.tools.clone(),
-        },
+        context: Context { parent_user: run.user.clone(), task_id: run.task.clone() },
+        entitlements: Entitlements { allowed_tools: run.tools.clone() },
         prompt_integrity_hash: run.prompt,
     };
     let jwt = minter.mint(&claims)?;
@@ -77,10 +69,7 @@ pub(super) fn mint(
         expires_unix_s: claims.exp,
     };
     Ok(Minted {
-        token: Token {
-            jwt,
-            renew_in_s: renew_in_s(ttl_s, token_boot_ms, run.end_boot_ms),
-        },
+        token: Token { jwt, renew_in_s: renew_in_s(ttl_s, token_boot_ms, run.end_boot_ms) },
         token_boot_ms,
         iat_unix_s: now_unix_s,
         event,

@@ -41,14 +41,8 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let error = DigestError {
-            found: text.chars().count(),
-        };
-        if text.len() != 64
-            || text
-                .bytes()
-                .any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        {
+        let error = DigestError { found: text.chars().count() };
+        if text.len() != 64 || text.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(error);
         }
         let mut out = [0; 32];
@@ -90,17 +84,10 @@ mod tests {
     #[test]
     fn only_the_canonical_spelling_is_read() {
         let good = Digest::of(b"abc").to_string();
-        assert_eq!(
-            good,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(good, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(good.parse(), Ok(Digest::of(b"abc")));
-        for bad in [
-            good.to_uppercase(),
-            format!("{good}0"),
-            good[1..].to_owned(),
-            "é".repeat(32),
-        ] {
+        for bad in [good.to_uppercase(), format!("{good}0"), good[1..].to_owned(), "é".repeat(32)]
+        {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

@@ -22,19 +22,12 @@ pub struct NameError {
 /// A name of 1 to 64 letters, digits, `.`, `_` and `-` that starts with a letter or digit.
 fn checked(what: &'static str, text: &str) -> Result<String, NameError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let starts_well = text
-        .bytes()
-        .next()
-        .is_some_and(|b| b.is_ascii_alphanumeric());
+    let starts_well = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     if starts_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(plain) {
         return Ok(text.to_owned());
     }
     let found = text.chars().take(NAME_BYTES_MAX).collect();
-    Err(NameError {
-        what,
-        grammar: "1 to 64 of [A-Za-z0-9._-], a letter or digit first",
-        found,
-    })
+    Err(NameError { what, grammar: "1 to 64 of [A-Za-z0-9._-], a letter or digit first", found })
 }
 
 macro_rules! name {
@@ -182,16 +175,7 @@ mod tests {
         for good in ["ledger.query", "a", "A-1_b.c", &"x".repeat(64)] {
             assert!(good.parse::<ToolName>().is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            ".hidden",
-            "-x",
-            "a/b",
-            "a b",
-            "lеdger",
-            "a\u{200b}",
-            &"x".repeat(65),
-        ] {
+        for bad in ["", ".hidden", "-x", "a/b", "a b", "lеdger", "a\u{200b}", &"x".repeat(65)] {
             assert!(bad.parse::<ToolName>().is_err(), "{bad}");
         }
     }

@@ -92,11 +92,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal; `detail` is for the log alone.
     pub fn new(step: Step, reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            step,
-            reason,
-            detail: Untrusted::new(detail),
-        }
+        Self { step, reason, detail: Untrusted::new(detail) }
     }
 }
 

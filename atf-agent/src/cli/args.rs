@@ -20,7 +20,7 @@ pub struct Arguments {
     pub config: Option<PathBuf>,
     /// What is logged to standard error, as tracing directives: `warn`, `info`, `atf=debug`.
     #[arg(long, global = true, value_name = "DIRECTIVES", env = "ATF_LOG", default_value = "info")]
-    pub log: String,
+    pub log_filter: String,
     /// The form of the log.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -216,4 +216,30 @@ pub struct DaemonArguments {
     /// End when the starting process ends
     #[arg(long, hide = true)]
     pub with_parent: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_reads_can_be_parsed() {
+        for words in [
+            "atf doctor --output json",
+            "atf audit verify --log /tmp/log --output json",
+            "atf audit show --denied --last 3",
+            "atf --config /tmp/atf.toml runs --output json",
+            "atf enforcer check --output json",
+            "atf run --agent a --task t --user u --prompt p -- /bin/true -x",
+        ] {
+            let parsed = Arguments::try_parse_from(words.split(' '));
+            assert!(parsed.is_ok(), "{words}: {parsed:?}");
+        }
+    }
 }

@@ -19,7 +19,10 @@ pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> 
             let shown = audit::show(&log, &Filter { run, denied, last })?;
             show(&shown.rows, output)?;
             if shown.unread > 0 {
-                tracing::warn!(lines = shown.unread, "lines that are no records; see `atf audit verify`");
+                tracing::warn!(
+                    lines = shown.unread,
+                    "lines that are no records; see `atf audit verify`"
+                );
             }
             Ok(EXIT_OK)
         }
@@ -99,7 +102,8 @@ fn time(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
     let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;

@@ -36,10 +36,7 @@ fn check(config: &Config) -> anyhow::Result<u8> {
                 .map(|pins| format!("{} pinned", pins.iter().count()))
                 .map_err(|error| error.to_string()),
         ),
-        (
-            "agents",
-            manifests(&places.agents_dir).map(|count| format!("{count} manifests")),
-        ),
+        ("agents", manifests(&places.agents_dir).map(|count| format!("{count} manifests"))),
     ];
     let mut status = EXIT_OK;
     for (what, result) in found {

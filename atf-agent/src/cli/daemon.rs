@@ -67,7 +67,8 @@ pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Resul
         issuer: config.authority.issuer.clone(),
         audience: config.authority.audience.clone(),
     };
-    let (places, ids, settings) = (config.places.clone(), config.ids.clone(), config.gateway.clone());
+    let (places, ids, settings) =
+        (config.places.clone(), config.ids.clone(), config.gateway.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match runtime.block_on(gateway::serve(places, ids, settings, profile, kernel)) {
         Ok(()) => Ok(EXIT_OK),

@@ -36,14 +36,21 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
         let rows: Vec<[String; 3]> = report
             .features
             .iter()
-            .map(|f| [if f.present { "yes" } else { "no" }.to_owned(), f.name.clone(), f.why.clone()])
+            .map(|f| {
+                [if f.present { "yes" } else { "no" }.to_owned(), f.name.clone(), f.why.clone()]
+            })
             .collect();
         output::table(["", "FEATURE", "WHY"], &rows)?;
         if report.not_covered.is_empty() {
             output::line("every known way out is closed")?;
         }
         for row in &report.not_covered {
-            output::line(&format!("not covered: {} ({}); needs {}", row.id, row.vector, row.needs.join(", ")))?;
+            output::line(&format!(
+                "not covered: {} ({}); needs {}",
+                row.id,
+                row.vector,
+                row.needs.join(", ")
+            ))?;
         }
         if !enough {
             output::line(&format!("the configuration asks for {} (cage.posture)", name(wanted)))?;

@@ -39,7 +39,9 @@ fn check(cage: &Cage, form: Output) -> anyhow::Result<u8> {
         Err(error) => return Err(error.into()),
     };
     match (form, &proof, &wrong) {
-        (Output::Json, ..) => output::json(&serde_json::json!({"proven": proof.is_some(), "proof": proof, "wrong": wrong}))?,
+        (Output::Json, ..) => output::json(
+            &serde_json::json!({"proven": proof.is_some(), "proof": proof, "wrong": wrong}),
+        )?,
         (Output::Text, Some(proof), _) => {
             output::line(&format!("proven: {}", summary(proof)))?;
             let rows: Vec<[String; 2]> =

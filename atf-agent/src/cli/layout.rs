@@ -23,7 +23,9 @@ pub(super) enum LayoutError {
         error: io::Error,
     },
     /// Something else is in its place.
-    #[error("{path} is not a directory of ATF's own: expected owner {owner}, found {found}; remove it or name another place in the configuration")]
+    #[error(
+        "{path} is not a directory of ATF's own: expected owner {owner}, found {found}; remove it or name another place in the configuration"
+    )]
     Foreign {
         /// The path.
         path: PathBuf,

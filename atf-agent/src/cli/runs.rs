@@ -56,7 +56,10 @@ pub(super) fn release(config: &Config, run: RunId) -> anyhow::Result<u8> {
 fn ask(config: &Config, message: &AuthorityRequest) -> anyhow::Result<AuthorityReply> {
     let path = config.places.authority_socket();
     let mut connection = Connection::open(&path, PATIENCE).with_context(|| {
-        format!("cannot reach the authority at {}; is `atf up` running, and are you root?", path.display())
+        format!(
+            "cannot reach the authority at {}; is `atf up` running, and are you root?",
+            path.display()
+        )
     })?;
     Ok(connection.ask(message)?)
 }

@@ -65,7 +65,9 @@ pub(super) fn up(config: &Config, at: Option<&Path>) -> anyhow::Result<u8> {
             tracing::info!("atf up: ready");
         }
         if !ready && started.elapsed() > READY_WITHIN {
-            tracing::error!("not all daemons answered within {READY_WITHIN:?}; see their messages above");
+            tracing::error!(
+                "not all daemons answered within {READY_WITHIN:?}; see their messages above"
+            );
             stop(&mut daemons);
             return Ok(EXIT_FAILED);
         }
@@ -141,7 +143,12 @@ impl Daemon {
         if since.elapsed() >= LIVED_WELL {
             self.pause = PAUSE_FIRST;
         }
-        tracing::warn!(daemon = self.name, signal = status.signal(), code = status.code(), "died; starting it again");
+        tracing::warn!(
+            daemon = self.name,
+            signal = status.signal(),
+            code = status.code(),
+            "died; starting it again"
+        );
         self.again_at = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(PAUSE_LAST);
         self.child = None;
@@ -166,6 +173,7 @@ impl Daemon {
 /// Writes a pid file into a directory that only root can write.
 fn write_pid(path: &Path, pid: u32) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)?;
     Ok(writeln!(file, "{pid}")?)
 }

@@ -59,12 +59,7 @@ pub fn watch(cage: &Cage, ids: &Ids, places: &Places, mut each: impl FnMut(&Seen
 impl<'a> Watch<'a> {
     /// A watch that has not looked yet.
     pub fn new(cage: &'a Cage, ids: &'a Ids, places: &Places) -> Self {
-        Self {
-            cage,
-            ids,
-            recorder: places.recorder_socket(),
-            frozen: Vec::new(),
-        }
+        Self { cage, ids, recorder: places.recorder_socket(), frozen: Vec::new() }
     }
 
     /// Looks once: proves the cage or, when that fails, freezes the runs, reports, repairs, and

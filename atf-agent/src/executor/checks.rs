@@ -60,8 +60,7 @@ impl Checks {
             return Err(Mistrust::OtherCgroup { run: body.run });
         }
         self.not_sealed(body.cgroup)?;
-        self.used
-            .take(body.decision, body.expires_unix_s, now_unix_s)?;
+        self.used.take(body.decision, body.expires_unix_s, now_unix_s)?;
         Ok(Admitted { body })
     }
 
@@ -78,10 +77,7 @@ impl Checks {
     /// The body, when it is the gateway's, for this executor, and of now.
     fn permit(&self, permit: &SignedPermit, now_unix_s: u64) -> Result<PermitBody, Mistrust> {
         let key = self.trust.permit_key.get()?;
-        if key
-            .verify(permit.body.as_bytes(), &permit.signature)
-            .is_err()
-        {
+        if key.verify(permit.body.as_bytes(), &permit.signature).is_err() {
             return Err(Mistrust::PermitSignature);
         }
         let body: PermitBody = serde_json::from_str(&permit.body)
@@ -94,10 +90,7 @@ impl Checks {
             || expires_unix_s <= now_unix_s
             || expires_unix_s - now_unix_s > PERMIT_S_MAX
         {
-            return Err(Mistrust::Expiry {
-                expires_unix_s,
-                now_unix_s,
-            });
+            return Err(Mistrust::Expiry { expires_unix_s, now_unix_s });
         }
         Ok(body)
     }
@@ -109,10 +102,7 @@ impl Checks {
         }
         let claims = self.trust.tokens.get()?.verify(token, now_unix_s)?;
         if claims.jti != body.run {
-            return Err(Mistrust::OtherRun {
-                token: claims.jti,
-                permit: body.run,
-            });
+            return Err(Mistrust::OtherRun { token: claims.jti, permit: body.run });
         }
         if !claims.names(&body.tool) {
             let tool = body.tool.clone();
@@ -124,10 +114,7 @@ impl Checks {
     /// The record of this very permit is in the log.
     fn receipt(&self, permit: &SignedPermit, receipt: &Receipt) -> Result<(), Mistrust> {
         let key = self.trust.log_key.get()?;
-        if key
-            .verify(&receipt.signed_bytes(), &receipt.signature)
-            .is_err()
-        {
+        if key.verify(&receipt.signed_bytes(), &receipt.signature).is_err() {
             return Err(Mistrust::ReceiptSignature);
         }
         if receipt.permit != Some(Digest::of(permit.body.as_bytes())) {

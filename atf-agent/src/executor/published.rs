@@ -26,19 +26,12 @@ impl<T> Published<T> {
         path: PathBuf,
         parse: impl Fn(&[u8]) -> Result<T, String> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            path,
-            parse: Box::new(parse),
-            read: Mutex::default(),
-        }
+        Self { path, parse: Box::new(parse), read: Mutex::default() }
     }
 
     /// What the file says now. A file that is gone or wrong says nothing, whatever it said before.
     pub(super) fn get(&self) -> Result<Arc<T>, Mistrust> {
-        let failed = |why: String| Mistrust::Published {
-            path: self.path.clone(),
-            why,
-        };
+        let failed = |why: String| Mistrust::Published { path: self.path.clone(), why };
         let meta = std::fs::symlink_metadata(&self.path).map_err(|e| failed(e.to_string()))?;
         let stamp = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);

@@ -52,10 +52,7 @@ fn work(
     back: &Mutex<Server>,
 ) {
     loop {
-        let next = waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv();
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, request)) = next else {
             return;
         };
@@ -72,18 +69,13 @@ impl Executor {
     /// The answer to one request.
     pub(super) fn answer(&self, request: &ExecutorRequest) -> ExecutorReply {
         match request {
-            ExecutorRequest::Hello => ExecutorReply::Hello {
-                nonce: self.checks.nonce,
-            },
-            ExecutorRequest::Execute {
-                permit,
-                arguments,
-                token,
-                receipt,
-            } => match self.checks.admit(permit, arguments.get(), token, receipt) {
-                Ok(admitted) => self.act(&admitted, arguments.get()),
-                Err(mistrust) => refused(&mistrust),
-            },
+            ExecutorRequest::Hello => ExecutorReply::Hello { nonce: self.checks.nonce },
+            ExecutorRequest::Execute { permit, arguments, token, receipt } => {
+                match self.checks.admit(permit, arguments.get(), token, receipt) {
+                    Ok(admitted) => self.act(&admitted, arguments.get()),
+                    Err(mistrust) => refused(&mistrust),
+                }
+            }
         }
     }
 
@@ -101,16 +93,12 @@ impl Executor {
         match outcome {
             Outcome::Answered(result) => ExecutorReply::Result { result },
             Outcome::NotDone(mistrust) => refused(&mistrust),
-            Outcome::Unknown(why) => ExecutorReply::Unknown {
-                why: Untrusted::new(why),
-            },
+            Outcome::Unknown(why) => ExecutorReply::Unknown { why: Untrusted::new(why) },
         }
     }
 }
 
 fn refused(mistrust: &Mistrust) -> ExecutorReply {
     tracing::warn!(%mistrust, "a permit is not acted on");
-    ExecutorReply::Refused {
-        why: Untrusted::new(mistrust.to_string()),
-    }
+    ExecutorReply::Refused { why: Untrusted::new(mistrust.to_string()) }
 }

@@ -53,30 +53,17 @@ const SEED: &str = "
 /// # Errors
 /// When there is a file already, or it cannot be made.
 pub fn seed(path: &Path) -> Result<(), ExecutorError> {
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(ExecutorError::Exists {
-                path: path.to_owned(),
-            });
+            return Err(ExecutorError::Exists { path: path.to_owned() });
         }
         Err(error) => {
-            return Err(ExecutorError::Io {
-                what: "make",
-                path: path.to_owned(),
-                error,
-            });
+            return Err(ExecutorError::Io { what: "make", path: path.to_owned(), error });
         }
     }
     Connection::open(path)
         .and_then(|db| db.execute_batch(SEED))
-        .map_err(|error| ExecutorError::Ledger {
-            path: path.to_owned(),
-            error,
-        })
+        .map_err(|error| ExecutorError::Ledger { path: path.to_owned(), error })
 }

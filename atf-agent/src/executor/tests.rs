@@ -46,10 +46,7 @@ struct Draft {
 }
 
 fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn clone(key: &SigningKey) -> SigningKey {
@@ -79,10 +76,8 @@ impl World {
             let pin = at("policy/tools").join(format!("{tool}.json"));
             std::fs::write(pin, PIN.replace("TOOL", tool)).unwrap();
         }
-        let (gateway, recorder) = (
-            SigningKey::generate().unwrap(),
-            SigningKey::generate().unwrap(),
-        );
+        let (gateway, recorder) =
+            (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let minter = Minter::generate().unwrap();
         std::fs::write(places.permit_key(), gateway.public_hex()).unwrap();
         std::fs::write(places.log_key(), recorder.public_hex() + "\n").unwrap();
@@ -102,10 +97,7 @@ impl World {
             }),
             agents_dir: at("cgroup"),
         };
-        let parties = Parties {
-            issuer: "issuer".into(),
-            audience: "audience".into(),
-        };
+        let parties = Parties { issuer: "issuer".into(), audience: "audience".into() };
         Self {
             executor: open(&places, &Settings::default(), &parties, kernel).unwrap(),
             cgroup: CgroupId(std::fs::metadata(of_run).unwrap().ino()),
@@ -134,10 +126,7 @@ impl World {
                 nbf: now(),
                 exp: now() + 60,
                 jti: self.run,
-                context: Context {
-                    parent_user: "alice".into(),
-                    task_id: "T-1".into(),
-                },
+                context: Context { parent_user: "alice".into(), task_id: "T-1".into() },
                 entitlements: Entitlements {
                     allowed_tools: ["ledger.query", "ledger.adjust", "ledger.other"]
                         .map(|name| name.parse().unwrap())
@@ -167,10 +156,7 @@ impl World {
     }
 
     fn query(&self) -> Draft {
-        self.draft(
-            "ledger.query",
-            &json!({"sql": "SELECT id FROM merchants LIMIT 2"}),
-        )
+        self.draft("ledger.query", &json!({"sql": "SELECT id FROM merchants LIMIT 2"}))
     }
 
     fn sign(&self, draft: Draft) -> ExecutorRequest {
@@ -178,11 +164,7 @@ impl World {
         let named = draft.permit.token;
         let permit = PermitBody {
             // A row that names another token keeps it.
-            token: if named == Digest::of(b"") {
-                Digest::of(token.as_bytes())
-            } else {
-                named
-            },
+            token: if named == Digest::of(b"") { Digest::of(token.as_bytes()) } else { named },
             ..draft.permit
         };
         let body = serde_json::to_string(&permit).unwrap();
@@ -195,10 +177,7 @@ impl World {
         };
         receipt.signature = draft.receipt_key.sign(&receipt.signed_bytes());
         let mut request = ExecutorRequest::Execute {
-            permit: SignedPermit {
-                signature: draft.permit_key.sign(body.as_bytes()),
-                body,
-            },
+            permit: SignedPermit { signature: draft.permit_key.sign(body.as_bytes()), body },
             arguments: draft.arguments,
             token,
             receipt,
@@ -280,22 +259,13 @@ fn a_permit_that_is_not_the_gateway_s_of_now_and_here_is_refused() {
         &world,
         &[
             (&|d| d.permit_key = foreign(), "permit's signature"),
-            (
-                &|d| d.permit_key = clone(&world.recorder),
-                "permit's signature",
-            ),
-            (
-                &|d| d.tamper = |r| body(r, |b| b.push(' ')),
-                "permit's signature",
-            ),
+            (&|d| d.permit_key = clone(&world.recorder), "permit's signature"),
+            (&|d| d.tamper = |r| body(r, |b| b.push(' ')), "permit's signature"),
             (&|d| d.permit.nonce = Digest::of(b"before"), "nonce"),
             (&|d| d.permit.expires_unix_s = at, "expires"),
             (&|d| d.permit.expires_unix_s = at + 3_600, "expires"),
             (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
-            (
-                &|d| d.tamper = |r| arguments(r, r#"{"sql":"SELECT 1"}"#),
-                "arguments",
-            ),
+            (&|d| d.tamper = |r| arguments(r, r#"{"sql":"SELECT 1"}"#), "arguments"),
             (&|d| d.permit.pin = Digest::of(b"pin"), "pin"),
             (&|d| d.permit.cgroup.0 += 1, "cgroup"),
             (&|d| other_run(d, RunId::random()), "cgroup"),
@@ -311,22 +281,13 @@ fn a_token_that_is_not_the_run_s_of_now_and_for_this_tool_is_refused() {
     check(
         &world,
         &[
-            (
-                &|d| d.permit.token = Digest::of(b"other"),
-                "not the one that the permit names",
-            ),
+            (&|d| d.permit.token = Digest::of(b"other"), "not the one that the permit names"),
             (&|d| d.claims.aud = "elsewhere".into(), "token is not good"),
             (&|d| d.claims.iss = "somebody".into(), "token is not good"),
             (&expire, "token is not good"),
             (&|d| d.claims.jti = RunId::random(), "of run"),
-            (
-                &|d| d.claims.entitlements.allowed_tools.truncate(0),
-                "does not name the tool",
-            ),
-            (
-                &|d| d.permit.tool = "ledger.none".parse().unwrap(),
-                "does not name the tool",
-            ),
+            (&|d| d.claims.entitlements.allowed_tools.truncate(0), "does not name the tool"),
+            (&|d| d.permit.tool = "ledger.none".parse().unwrap(), "does not name the tool"),
         ],
     );
 }
@@ -338,22 +299,13 @@ fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
         &world,
         &[
             (&|d| d.receipt_key = foreign(), "receipt's signature"),
-            (
-                &|d| d.receipt_key = clone(&world.gateway),
-                "receipt's signature",
-            ),
-            (
-                &|d| d.tamper = |r| receipt(r, |receipt| receipt.seq += 1),
-                "receipt's signature",
-            ),
+            (&|d| d.receipt_key = clone(&world.gateway), "receipt's signature"),
+            (&|d| d.tamper = |r| receipt(r, |receipt| receipt.seq += 1), "receipt's signature"),
             (
                 &|d| d.tamper = |r| receipt(r, |receipt| receipt.permit = None),
                 "receipt's signature",
             ),
-            (
-                &|d| d.receipt_permit = Some(Digest::of(b"other")),
-                "not for this permit",
-            ),
+            (&|d| d.receipt_permit = Some(Digest::of(b"other")), "not for this permit"),
             (&|d| d.durable = false, "queued"),
         ],
     );
@@ -362,11 +314,9 @@ fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
 #[test]
 fn a_sealed_run_and_a_kernel_that_does_not_say_are_refused() {
     let world = World::new();
-    for (answers, why) in [
-        (&[1][..], "kernel says so"),
-        (&[2], "map is gone"),
-        (&[0, 1], "kernel says so"),
-    ] {
+    for (answers, why) in
+        [(&[1][..], "kernel says so"), (&[2], "map is gone"), (&[0, 1], "kernel says so")]
+    {
         world.seals(answers);
         let found = world.refused(world.query());
         assert!(found.contains(why), "expected {why:?}, found {found:?}");
@@ -413,28 +363,17 @@ fn keys_and_pins_are_read_again_when_they_change_and_missed_when_they_are_gone()
     assert_eq!(world.result(world.query())["isError"], false, "the control");
     let pin = world.places.policy_dir.join("tools/ledger.query.json");
     let good = std::fs::read(&pin).unwrap();
-    std::fs::write(
-        &pin,
-        r#"{"name": "ledger.query", "inputSchema": {"type": "array"}}"#,
-    )
-    .unwrap();
+    std::fs::write(&pin, r#"{"name": "ledger.query", "inputSchema": {"type": "array"}}"#).unwrap();
     assert!(world.refused(world.query()).contains("pin"));
     std::fs::write(&pin, good).unwrap();
     assert_eq!(world.result(world.query())["isError"], false, "the control");
 
     world.gateway = SigningKey::generate().unwrap();
     assert!(world.refused(world.query()).contains("permit's signature"));
-    crate::state::files::publish(
-        &world.places.permit_key(),
-        world.gateway.public_hex().as_bytes(),
-    )
-    .unwrap();
+    crate::state::files::publish(&world.places.permit_key(), world.gateway.public_hex().as_bytes())
+        .unwrap();
     assert_eq!(world.result(world.query())["isError"], false, "the new key");
-    for path in [
-        world.places.jwks(),
-        world.places.log_key(),
-        world.places.permit_key(),
-    ] {
+    for path in [world.places.jwks(), world.places.log_key(), world.places.permit_key()] {
         let good = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert!(world.refused(world.query()).contains("cannot trust"));
@@ -490,15 +429,9 @@ fn a_query_is_cut_short_by_rows_and_by_time() {
     let many = json!({"sql": "SELECT a.id FROM ledger_entries a, ledger_entries b"});
     let cut = world.result(world.draft("ledger.query", &many));
     assert_eq!(cut["structuredContent"]["truncated"], true);
-    assert_eq!(
-        cut["structuredContent"]["rows"].as_array().unwrap().len(),
-        1_000
-    );
+    assert_eq!(cut["structuredContent"]["rows"].as_array().unwrap().len(), 1_000);
 
-    let settings = Settings {
-        query_timeout_ms: 50,
-        ..Settings::default()
-    };
+    let settings = Settings { query_timeout_ms: 50, ..Settings::default() };
     let path = world.places.state("executor").join("ledger.db");
     let ledger = ledger::Ledger::open(&path, &settings).unwrap();
     let slow = "SELECT count(*) FROM ledger_entries a, ledger_entries b, ledger_entries c,
@@ -531,10 +464,7 @@ fn an_adjustment_is_kept_whole_or_not_at_all() {
         assert_eq!(result["isError"], true, "{entry} {cents}: {result}");
     }
     let extra = json!({"entry_id": 7, "amount_cents": 1, "reason": "r", "sql": "x"});
-    assert_eq!(
-        world.result(world.draft("ledger.adjust", &extra))["isError"],
-        true
-    );
+    assert_eq!(world.result(world.draft("ledger.adjust", &extra))["isError"], true);
     assert_eq!(world.amount(7), before + 250);
 }
 
@@ -543,21 +473,10 @@ fn only_the_gateway_s_uid_is_heard() {
     let world = World::new();
     let uid = rustix::process::geteuid().as_raw();
     for (gateway, heard) in [(uid, true), (uid.wrapping_add(1), false)] {
-        let (places, ids) = (
-            world.places.clone(),
-            Ids {
-                gateway,
-                ..Ids::default()
-            },
-        );
-        let kernel = KernelSide {
-            sealed: Box::new(|_| Ok(false)),
-            agents_dir: PathBuf::from("/nowhere"),
-        };
-        let parties = Parties {
-            issuer: "i".into(),
-            audience: "a".into(),
-        };
+        let (places, ids) = (world.places.clone(), Ids { gateway, ..Ids::default() });
+        let kernel =
+            KernelSide { sealed: Box::new(|_| Ok(false)), agents_dir: PathBuf::from("/nowhere") };
+        let parties = Parties { issuer: "i".into(), audience: "a".into() };
         let _old = std::fs::remove_file(places.executor_socket());
         let socket = places.executor_socket();
         std::thread::spawn(move || serve(&places, &ids, &Settings::default(), &parties, kernel));

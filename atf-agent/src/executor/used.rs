@@ -49,16 +49,10 @@ mod tests {
         for _ in 1..HELD_MAX {
             used.take(DecisionId::random(), 20, 5).unwrap();
         }
-        assert!(matches!(
-            used.take(first, 10, 5),
-            Err(Mistrust::Used { .. })
-        ));
+        assert!(matches!(used.take(first, 10, 5), Err(Mistrust::Used { .. })));
         let next = DecisionId::random();
         assert!(matches!(used.take(next, 20, 5), Err(Mistrust::Full { .. })));
-        assert!(matches!(
-            used.take(next, 20, 10),
-            Err(Mistrust::Full { .. })
-        ));
+        assert!(matches!(used.take(next, 20, 10), Err(Mistrust::Full { .. })));
         used.take(next, 20, 11).unwrap();
     }
 }

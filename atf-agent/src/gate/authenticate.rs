@@ -37,25 +37,14 @@ pub fn authenticate(
         Err(error) => return refuse(Reason::TokenInvalid, error.to_string()),
     };
     if claims.jti != caller.run {
-        let detail = format!(
-            "the token is run {}'s, the kernel says {}",
-            claims.jti, caller.run
-        );
+        let detail = format!("the token is run {}'s, the kernel says {}", claims.jti, caller.run);
         return refuse(Reason::TokenOtherRun, detail);
     }
-    if let Some(call) = received
-        .tool_call()
-        .filter(|call| !claims.names(call.name()))
-    {
+    if let Some(call) = received.tool_call().filter(|call| !claims.names(call.name())) {
         let detail = format!("the token does not name {}", call.name());
         return refuse(Reason::ToolNotNamed, detail);
     }
-    Ok(Authenticated {
-        received,
-        caller,
-        claims,
-        token: Digest::of(jwt.as_bytes()),
-    })
+    Ok(Authenticated { received, caller, claims, token: Digest::of(jwt.as_bytes()) })
 }
 
 impl Authenticated {

@@ -48,13 +48,8 @@ pub fn decide(
         }
     };
     let now_unix_s = facts.now_unix_ns / 1_000_000_000;
-    let authenticated: Authenticated = authenticate(
-        received,
-        presented.caller,
-        presented.jwt,
-        rules.verifier,
-        now_unix_s,
-    )?;
+    let authenticated: Authenticated =
+        authenticate(received, presented.caller, presented.jwt, rules.verifier, now_unix_s)?;
     let well_formed = check_schema(authenticated, rules.pins)?;
     let checked = check_sql(well_formed)?;
     judge(checked, rules.policy, facts)

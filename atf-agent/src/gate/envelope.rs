@@ -76,14 +76,6 @@ pub(super) fn case_variant(json: &str, known: &[&str]) -> Option<String> {
         c => c.to_ascii_lowercase(),
     };
     let alike = |a: &str, b: &str| a.chars().map(fold).eq(b.chars().map(fold));
-    let is_variant = |name: &str| {
-        known
-            .iter()
-            .any(|known| name != *known && alike(name, known))
-    };
-    names
-        .0
-        .into_keys()
-        .find(|name| is_variant(name))
-        .map(Cow::into_owned)
+    let is_variant = |name: &str| known.iter().any(|known| name != *known && alike(name, known));
+    names.0.into_keys().find(|name| is_variant(name)).map(Cow::into_owned)
 }

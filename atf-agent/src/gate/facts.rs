@@ -82,10 +82,7 @@ impl<'a> Input<'a> {
         let call = checked.call();
         let claims = call.claims();
         Self {
-            caller: CallerFacts {
-                run: call.caller().run,
-                cgroup: call.caller().cgroup,
-            },
+            caller: CallerFacts { run: call.caller().run, cgroup: call.caller().cgroup },
             identity: IdentityFacts {
                 agent: &claims.sub,
                 user: &claims.context.parent_user,
@@ -102,9 +99,7 @@ impl<'a> Input<'a> {
             sql: Statements(checked.facts()),
             counters: facts.counters,
             prompt: call.prompt(),
-            time: TimeFacts {
-                now_ns: facts.now_unix_ns,
-            },
+            time: TimeFacts { now_ns: facts.now_unix_ns },
         }
     }
 }

@@ -78,10 +78,7 @@ impl Attempt {
         let signed = forge::minter().mint(&self.claims).unwrap();
         let prompt = self.prompt.map(|digest| digest.to_string());
         let presented = Presented {
-            caller: Caller {
-                run: self.run,
-                cgroup: CgroupId(7),
-            },
+            caller: Caller { run: self.run, cgroup: CgroupId(7) },
             jwt: Some(self.jwt.as_deref().unwrap_or(&signed)),
             prompt: prompt.as_deref(),
         };
@@ -91,10 +88,8 @@ impl Attempt {
             policy: &gate.policy,
             limits: &Limits::default(),
         };
-        let facts = Facts {
-            counters: Counters::default(),
-            now_unix_ns: forge::NOW * 1_000_000_000,
-        };
+        let facts =
+            Facts { counters: Counters::default(), now_unix_ns: forge::NOW * 1_000_000_000 };
         decide(bytes.as_bytes(), presented, rules, facts)
     }
 }
@@ -147,11 +142,7 @@ fn each_attack_is_refused_by_its_step() {
             }),
             Some((Step::Schema, Reason::ToolNotPinned)),
         ),
-        (
-            "an argument is missing",
-            Attempt::adjust(json!({"entry_id": 1})),
-            schema,
-        ),
+        ("an argument is missing", Attempt::adjust(json!({"entry_id": 1})), schema),
         ("no arguments", Attempt::adjust(json!({})), schema),
         (
             "an argument more",
@@ -164,11 +155,7 @@ fn each_attack_is_refused_by_its_step() {
         ("a decimal as amount", adjust(json!(1.5)), schema),
         ("nothing as amount", adjust(json!(null)), schema),
         ("a negative amount", adjust(json!(-1)), schema),
-        (
-            "an amount beyond the schema",
-            adjust(json!(100_000_001)),
-            schema,
-        ),
+        ("an amount beyond the schema", adjust(json!(100_000_001)), schema),
         (
             "a reason too long",
             Attempt::adjust(json!({"entry_id": 1, "amount_cents": 1, "reason": "x".repeat(201)})),
@@ -216,12 +203,9 @@ fn an_honest_select_is_allowed() {
 #[test]
 fn an_amount_in_another_spelling_of_the_number_gets_no_more_than_the_number() {
     let gate = Gate::shipped();
-    for (amount, reserved) in [
-        ("100", Some(100)),
-        ("100.0", Some(100)),
-        ("1e2", Some(100)),
-        ("6e4", None),
-    ] {
+    for (amount, reserved) in
+        [("100", Some(100)), ("100.0", Some(100)), ("1e2", Some(100)), ("6e4", None)]
+    {
         let attempt = Attempt::with(|a| {
             a.arguments = format!(r#"{{"entry_id":1,"amount_cents":{amount},"reason":"x"}}"#);
         });
@@ -241,11 +225,7 @@ fn the_rules_are_shared_between_threads() {
 }
 
 fn terms() -> Terms {
-    Terms {
-        decision: DecisionId::random(),
-        nonce: Digest::of(b"nonce"),
-        now_unix_s: forge::NOW,
-    }
+    Terms { decision: DecisionId::random(), nonce: Digest::of(b"nonce"), now_unix_s: forge::NOW }
 }
 
 #[test]
@@ -258,9 +238,7 @@ fn a_permit_says_what_was_judged() {
     let permit = Permit::issue(judged, reservation, terms()).unwrap();
     let key = SigningKey::generate().unwrap();
     let signed = permit.sign(&key);
-    key.verifying_key()
-        .verify(signed.body.as_bytes(), &signed.signature)
-        .unwrap();
+    key.verifying_key().verify(signed.body.as_bytes(), &signed.signature).unwrap();
     let body: PermitBody = serde_json::from_str(&signed.body).unwrap();
     assert_eq!(&body, permit.body());
     assert_eq!(permit.digest(), Digest::of(signed.body.as_bytes()));
@@ -278,16 +256,9 @@ fn a_reservation_of_another_run_or_amount_makes_no_permit() {
     let judged = || Attempt::honest().decide(&gate).unwrap();
     for (what, cents, own) in [("another run", 100, false), ("another amount", 99, true)] {
         let judged = judged();
-        let run = if own {
-            judged.call().caller().run
-        } else {
-            RunId::random()
-        };
+        let run = if own { judged.call().caller().run } else { RunId::random() };
         let reservation = caps.reserve(run, cents, 1_000).unwrap();
-        assert!(
-            Permit::issue(judged, reservation, terms()).is_err(),
-            "{what}"
-        );
+        assert!(Permit::issue(judged, reservation, terms()).is_err(), "{what}");
     }
 }
 
@@ -330,11 +301,9 @@ fn the_log_learns_all_that_was_known() {
     };
     judged.describe(&mut call);
     let absent: Vec<String> = match serde_json::to_value(&call).unwrap() {
-        serde_json::Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| value.is_null())
-            .map(|(name, _)| name)
-            .collect(),
+        serde_json::Value::Object(members) => {
+            members.into_iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name).collect()
+        }
         other => panic!("{other}"),
     };
     assert_eq!(absent, ["permit"]);

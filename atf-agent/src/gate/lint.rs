@@ -45,9 +45,7 @@ pub(super) fn check(schema: &Value) -> Result<(), String> {
 
 fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
     let Some(schema) = schema.as_object() else {
-        return Err(format!(
-            "{at}: expected an object that says what is allowed"
-        ));
+        return Err(format!("{at}: expected an object that says what is allowed"));
     };
     if let Some(unknown) = schema.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(format!(
@@ -55,13 +53,8 @@ fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
             KNOWN.join(", ")
         ));
     }
-    if schema
-        .get("$schema")
-        .is_some_and(|dialect| !top || dialect != DIALECT)
-    {
-        return Err(format!(
-            "{at}: $schema may stand at the top alone and be {DIALECT}"
-        ));
+    if schema.get("$schema").is_some_and(|dialect| !top || dialect != DIALECT) {
+        return Err(format!("{at}: $schema may stand at the top alone and be {DIALECT}"));
     }
     if schema.contains_key(SQL_MARK) && schema.get("type").and_then(Value::as_str) != Some("string")
     {
@@ -98,9 +91,7 @@ fn object(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
     for (name, property) in properties {
         let marked = property.get(SQL_MARK).is_some();
         if marked && at != "inputSchema" {
-            return Err(format!(
-                "{at}.{name}: {SQL_MARK} marks arguments of the top level alone"
-            ));
+            return Err(format!("{at}.{name}: {SQL_MARK} marks arguments of the top level alone"));
         }
         part(&format!("{at}.{name}"), property, false)?;
     }
@@ -118,9 +109,7 @@ fn object(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
 fn bounded(at: &str, schema: &Map<String, Value>, bounds: &[&str]) -> Result<(), String> {
     match bounds.iter().find(|bound| !schema.contains_key(**bound)) {
         None => Ok(()),
-        Some(missing) => Err(format!(
-            "{at}: {missing} is missing; every value is bounded"
-        )),
+        Some(missing) => Err(format!("{at}: {missing} is missing; every value is bounded")),
     }
 }
 
@@ -227,10 +216,7 @@ mod tests {
         assert_eq!(pins.iter().count(), 2);
         for pin in pins.iter() {
             let listed = pin.listing().to_string();
-            assert!(
-                listed.contains("inputSchema") && !listed.contains("x-atf"),
-                "{listed}"
-            );
+            assert!(listed.contains("inputSchema") && !listed.contains("x-atf"), "{listed}");
         }
     }
 }

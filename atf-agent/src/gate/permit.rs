@@ -74,12 +74,7 @@ impl Permit {
             expires_unix_s: terms.now_unix_s.saturating_add(PERMIT_TTL_S).min(token_end),
         };
         let json = serde_json::to_string(&body).map_err(|error| refuse(error.to_string()))?;
-        Ok(Self {
-            judged,
-            reservation,
-            body,
-            json,
-        })
+        Ok(Self { judged, reservation, body, json })
     }
 
     /// The call that it permits.
@@ -99,10 +94,7 @@ impl Permit {
 
     /// The permit as it travels to the executor.
     pub fn sign(&self, key: &SigningKey) -> SignedPermit {
-        SignedPermit {
-            body: self.json.clone(),
-            signature: key.sign(self.json.as_bytes()),
-        }
+        SignedPermit { body: self.json.clone(), signature: key.sign(self.json.as_bytes()) }
     }
 
     /// The reservation, to be settled by what became of the call. The permit is spent.

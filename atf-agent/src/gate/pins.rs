@@ -84,10 +84,7 @@ impl Pins {
                 continue;
             }
             let length = fs::metadata(&path).map_err(failed(&path))?.len();
-            let refused = |what: String| PinError::Refused {
-                path: path.clone(),
-                what,
-            };
+            let refused = |what: String| PinError::Refused { path: path.clone(), what };
             if length > PIN_BYTES_MAX || pins.0.len() >= PINS_MAX {
                 return Err(refused(format!(
                     "{length} bytes, {} pins before it; at most {PIN_BYTES_MAX} and {PINS_MAX}",
@@ -179,13 +176,10 @@ fn compile(schema: &Value) -> Result<Validator, String> {
 
 fn sql_arguments(schema: &Value) -> Result<Vec<(String, SqlProfile)>, String> {
     let properties = schema.get("properties").and_then(Value::as_object);
-    let marked = properties
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, property)| {
-            let profile = property.get(lint::SQL_MARK)?;
-            Some((name, profile))
-        });
+    let marked = properties.into_iter().flatten().filter_map(|(name, property)| {
+        let profile = property.get(lint::SQL_MARK)?;
+        Some((name, profile))
+    });
     marked
         .map(|(name, profile)| {
             let profile = SqlProfile::deserialize(profile)

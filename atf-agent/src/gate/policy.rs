@@ -91,11 +91,7 @@ pub fn judge(checked: SqlChecked, policy: &Policy, facts: Facts) -> Result<Judge
     let decision = policy.decide(&input).map_err(refuse)?;
     if !decision.allow || !decision.reasons.is_empty() {
         let detail = format!("reasons: {}", decision.reasons.join(", "));
-        return Err(Refusal::new(
-            Step::Policy,
-            reason(&decision.reasons),
-            detail,
-        ));
+        return Err(Refusal::new(Step::Policy, reason(&decision.reasons), detail));
     }
     Ok(Judged {
         call: checked.into_call(),
@@ -132,11 +128,7 @@ impl Policy {
             .map_err(|fault| refused(path.clone())(fault.to_string()))?;
         let settings: Data = super::envelope::object(&data).map_err(refused(path))?;
         let rules = Rules::compile(&modules, &data).map_err(refused(policy_dir.to_owned()))?;
-        Ok(Self {
-            revision: revision(&modules, &data),
-            settings,
-            rules,
-        })
+        Ok(Self { revision: revision(&modules, &data), settings, rules })
     }
 
     /// The digest over the names and contents of all files.
@@ -197,14 +189,8 @@ fn collect(
     deep: usize,
     modules: &mut Vec<(String, String)>,
 ) -> Result<(), PolicyError> {
-    let failed = |error| PolicyError::Read {
-        path: dir.to_owned(),
-        error,
-    };
-    let refused = |what: String| PolicyError::Refused {
-        path: dir.to_owned(),
-        what,
-    };
+    let failed = |error| PolicyError::Read { path: dir.to_owned(), error };
+    let refused = |what: String| PolicyError::Refused { path: dir.to_owned(), what };
     if deep > DIRECTORIES_DEEP_MAX || modules.len() > MODULES_MAX {
         return Err(refused(format!(
             "more than {MODULES_MAX} modules or {DIRECTORIES_DEEP_MAX} directories deep"
@@ -224,10 +210,7 @@ fn collect(
 }
 
 fn text(path: &Path) -> Result<String, PolicyError> {
-    let failed = |error| PolicyError::Read {
-        path: path.to_owned(),
-        error,
-    };
+    let failed = |error| PolicyError::Read { path: path.to_owned(), error };
     let length = fs::metadata(path).map_err(failed)?.len();
     if length > FILE_BYTES_MAX {
         return Err(PolicyError::Refused {
@@ -240,9 +223,7 @@ fn text(path: &Path) -> Result<String, PolicyError> {
 
 /// One line a file: name and digest of its contents, in the order of the names.
 fn revision(modules: &[(String, String)], data: &str) -> Digest {
-    let files = modules
-        .iter()
-        .map(|(name, source)| (name.as_str(), source.as_str()));
+    let files = modules.iter().map(|(name, source)| (name.as_str(), source.as_str()));
     let lines: String = files
         .chain([("data.json", data)])
         .map(|(name, contents)| format!("{} {name}\n", Digest::of(contents.as_bytes())))

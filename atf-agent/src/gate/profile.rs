@@ -2,9 +2,7 @@
 //! end. A policy that steps outside is refused when it is loaded, with file and line.
 
 /// Roots of built-in functions that read a clock, chance, the network or the host, or that print.
-const BANNED: [&str; 8] = [
-    "http", "net", "opa", "print", "rand", "test", "trace", "uuid",
-];
+const BANNED: [&str; 8] = ["http", "net", "opa", "print", "rand", "test", "trace", "uuid"];
 
 /// Most numbers that one `numbers.range` may make. It runs to its end before any time limit is looked
 /// at: five million took 217 ms.

@@ -24,9 +24,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            body_bytes_max: 1 << 20,
-        }
+        Self { body_bytes_max: 1 << 20 }
     }
 }
 
@@ -94,14 +92,9 @@ impl Method {
     }
 
     fn read(text: &str) -> Option<Self> {
-        [
-            Self::Initialize,
-            Self::Ping,
-            Self::ToolsList,
-            Self::ToolsCall,
-        ]
-        .into_iter()
-        .find(|method| method.as_str() == text)
+        [Self::Initialize, Self::Ping, Self::ToolsList, Self::ToolsCall]
+            .into_iter()
+            .find(|method| method.as_str() == text)
     }
 }
 
@@ -246,11 +239,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Unread> {
         reply: Reply { id, code },
     };
     if bytes.len() > limits.body_bytes_max {
-        let detail = format!(
-            "{} bytes, at most {} are read",
-            bytes.len(),
-            limits.body_bytes_max
-        );
+        let detail = format!("{} bytes, at most {} are read", bytes.len(), limits.body_bytes_max);
         return Err(unread(INVALID_REQUEST, None, detail));
     }
     let text = json::scan(bytes, DEPTH_MAX)
@@ -263,9 +252,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Unread> {
         return Err(invalid("jsonrpc is not \"2.0\""));
     }
     if message.id.is_some() && id.is_none() {
-        return Err(invalid(
-            "the id is no string of at most 128 bytes and no integer within 2^53",
-        ));
+        return Err(invalid("the id is no string of at most 128 bytes and no integer within 2^53"));
     }
     let Some(method) = message.method else {
         return Err(invalid("no method; responses are not taken"));
@@ -282,13 +269,8 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Unread> {
         let detail = format!("the method {named:?} is not known");
         return Err(unread(METHOD_NOT_FOUND, Some(id), detail));
     };
-    request(id.clone(), method, message.params).map_err(|refusal| Unread {
-        refusal,
-        reply: Reply {
-            id: Some(id),
-            code: INVALID_PARAMS,
-        },
-    })
+    request(id.clone(), method, message.params)
+        .map_err(|refusal| Unread { refusal, reply: Reply { id: Some(id), code: INVALID_PARAMS } })
 }
 
 fn notification(method: &str, params: Option<&RawValue>) -> Result<Message, String> {
@@ -335,20 +317,13 @@ fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, Refusal> {
     let params = params.ok_or_else(|| invalid("tools/call without params".to_owned()))?;
     let call: ToolParams<'_> =
         envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
-    let name = call
-        .name
-        .parse()
-        .map_err(|error| invalid(format!("{error}")))?;
+    let name = call.name.parse().map_err(|error| invalid(format!("{error}")))?;
     let arguments = match call.arguments {
         Some(raw) if raw.get().starts_with('{') => raw.to_owned(),
         Some(_) => return Err(invalid("arguments are no object".to_owned())),
         None => RawValue::from_string("{}".to_owned()).map_err(|e| invalid(e.to_string()))?,
     };
-    Ok(ToolCall {
-        name,
-        digest: Digest::of(arguments.get().as_bytes()),
-        arguments,
-    })
+    Ok(ToolCall { name, digest: Digest::of(arguments.get().as_bytes()), arguments })
 }
 
 fn variants(object: &RawValue, known: &[&str]) -> Result<(), Refusal> {

@@ -8,9 +8,7 @@ use serde_json::Value;
 use super::{Id, Limits, Message, Method, Notification, Received, Reply};
 use crate::call::{Reason, Step};
 
-const LIMITS: Limits = Limits {
-    body_bytes_max: 1 << 20,
-};
+const LIMITS: Limits = Limits { body_bytes_max: 1 << 20 };
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ledger.query","arguments":{"sql":"SELECT 1"}}}"#;
 
 fn read(json: &[u8]) -> Result<Message, crate::call::Refusal> {
@@ -63,22 +61,14 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         assert!(CALL.contains(from), "{from}");
         CALL.replacen(from, to, 1)
     };
-    let deep = |n: usize| {
-        call(
-            "\"SELECT 1\"",
-            &format!("{}1{}", "[".repeat(n), "]".repeat(n)),
-        )
-    };
+    let deep = |n: usize| call("\"SELECT 1\"", &format!("{}1{}", "[".repeat(n), "]".repeat(n)));
     check(deep(61).as_bytes(), None);
     for (json, code) in [
         // Not JSON that all read alike.
         (String::new(), -32700),
         (call("\"id\":1", "\"id\":1,\"id\":1"), -32700),
         (call("\"id\":1", "\"id\":1,\"\\u0069d\":2"), -32700),
-        (
-            call("\"method\":", "\"method\":\"ping\",\"method\":"),
-            -32700,
-        ),
+        (call("\"method\":", "\"method\":\"ping\",\"method\":"), -32700),
         (call("\"name\":", "\"name\":\"other\",\"name\":"), -32700),
         (call("\"sql\":", "\"sql\":\"a\",\"s\\u0071l\":"), -32700),
         (deep(62), -32700),
@@ -87,10 +77,7 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         (call("\"SELECT 1\"", "1E400"), -32700),
         (call("\"SELECT 1\"", "NaN"), -32700),
         (call("\"SELECT 1\"", "-Infinity"), -32700),
-        (
-            call("\"SELECT 1\"", "100000000000000000000000000000"),
-            -32700,
-        ),
+        (call("\"SELECT 1\"", "100000000000000000000000000000"), -32700),
         (call("SELECT 1", "\\ud800"), -32700),
         (call("SELECT 1", "\\udc00\\ud800"), -32700),
         (format!("\u{feff}{CALL}"), -32700),
@@ -115,10 +102,7 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         (call("\"id\":1", "\"id\":1,\"result\":{}"), -32600),
         (call("\"id\":1", "\"id\":1,\"error\":null"), -32600),
         (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(), -32600),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}"#.to_owned(),
-            -32600,
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}"#.to_owned(), -32600),
         // No id that is one.
         (call("\"id\":1", "\"id\":null"), -32600),
         (call("\"id\":1", "\"id\":true"), -32600),
@@ -128,30 +112,18 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         (call("\"id\":1", "\"id\":{}"), -32600),
         (call("\"id\":1", "\"id\":[1]"), -32600),
         (call("\"id\":1", "\"id\":9007199254740994"), -32600),
-        (
-            call("\"id\":1", &format!("\"id\":\"{}\"", "x".repeat(129))),
-            -32600,
-        ),
+        (call("\"id\":1", &format!("\"id\":\"{}\"", "x".repeat(129))), -32600),
         (call("\"id\":1,", ""), -32600),
         (r#"{"jsonrpc":"2.0","method":"ping"}"#.to_owned(), -32600),
-        (
-            r#"{"jsonrpc":"2.0","method":"notifications/message"}"#.to_owned(),
-            -32600,
-        ),
-        (
-            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":[1]}"#.to_owned(),
-            -32600,
-        ),
+        (r#"{"jsonrpc":"2.0","method":"notifications/message"}"#.to_owned(), -32600),
+        (r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":[1]}"#.to_owned(), -32600),
         // No method that is known.
         (call("tools/call", "Tools/Call"), -32601),
         (call("tools/call", "tools/call "), -32601),
         (call("tools/call", "tools/cаll"), -32601),
         (call("tools/call", "tools/call\\u0000"), -32601),
         (call("tools/call", "resources/read"), -32601),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}"#.to_owned(),
-            -32601,
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}"#.to_owned(), -32601),
         // Parameters that are none.
         (call("\"params\":{", "\"Params\":{"), -32600),
         (call("\"name\"", "\"Name\""), -32602),
@@ -166,14 +138,8 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         (call("{\"sql\":\"SELECT 1\"}", "null"), -32602),
         (call("{\"sql\":\"SELECT 1\"}", "[]"), -32602),
         (call("{\"sql\":\"SELECT 1\"}", "\"{}\""), -32602),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#.to_owned(),
-            -32602,
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}"#.to_owned(),
-            -32602,
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#.to_owned(), -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}"#.to_owned(), -32602),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["ledger.query",{}]}"#
                 .to_owned(),
@@ -184,29 +150,14 @@ fn a_message_that_peers_may_read_differently_is_refused() {
             -32602,
         ),
         (call("\"name\":", "\"_meta\":[],\"name\":"), -32602),
-        (
-            call(
-                "\"name\":",
-                "\"_meta\":{\"io.atf/promptSha256\":7},\"name\":",
-            ),
-            -32602,
-        ),
-        (
-            call(
-                "\"name\":",
-                "\"_meta\":{\"io.atf/promptsha256\":\"a\"},\"name\":",
-            ),
-            -32602,
-        ),
+        (call("\"name\":", "\"_meta\":{\"io.atf/promptSha256\":7},\"name\":"), -32602),
+        (call("\"name\":", "\"_meta\":{\"io.atf/promptsha256\":\"a\"},\"name\":"), -32602),
     ] {
         check(json.as_bytes(), Some(code));
     }
-    for bytes in [
-        &b"\xff"[..],
-        b"{\"a\":\"\xc3\x28\"}",
-        b"{\"a\":\"\xed\xa0\x80\"}",
-        b"\xff\xfe{\0}\0",
-    ] {
+    for bytes in
+        [&b"\xff"[..], b"{\"a\":\"\xc3\x28\"}", b"{\"a\":\"\xed\xa0\x80\"}", b"\xff\xfe{\0}\0"]
+    {
         check(bytes, Some(-32700));
     }
     let long = call("SELECT 1", &"x".repeat(LIMITS.body_bytes_max));
@@ -215,11 +166,8 @@ fn a_message_that_peers_may_read_differently_is_refused() {
 
 #[test]
 fn the_arguments_go_on_byte_for_byte() {
-    for arguments in [
-        r#"{ "sql" : "SELECT\u0020 1" , "n":1.50 }"#,
-        "{\n\t\"b\":1,\"a\":[ ]}",
-        "{}",
-    ] {
+    for arguments in [r#"{ "sql" : "SELECT\u0020 1" , "n":1.50 }"#, "{\n\t\"b\":1,\"a\":[ ]}", "{}"]
+    {
         let json = CALL.replacen(r#"{"sql":"SELECT 1"}"#, arguments, 1);
         let received = request(&json);
         assert_eq!(received.tool_call().unwrap().arguments().get(), arguments);
@@ -231,22 +179,13 @@ fn the_arguments_go_on_byte_for_byte() {
 #[test]
 fn a_refused_message_is_answered_with_its_id_when_it_has_one() {
     for (json, id) in [
-        (
-            r#"{"jsonrpc":"2.0","id":"a","method":"x"}"#,
-            Some(Id::Text("a".to_owned())),
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call"}"#,
-            Some(Id::Number(7)),
-        ),
+        (r#"{"jsonrpc":"2.0","id":"a","method":"x"}"#, Some(Id::Text("a".to_owned()))),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call"}"#, Some(Id::Number(7))),
         (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, None),
         (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, None),
     ] {
         let reply = Received::reply(json.as_bytes(), &LIMITS);
-        assert!(
-            matches!(reply, Some(Reply { id: found, .. }) if found == id),
-            "{json}"
-        );
+        assert!(matches!(reply, Some(Reply { id: found, .. }) if found == id), "{json}");
     }
 }
 
@@ -271,15 +210,9 @@ fn a_prompt_digest_is_claimed_once_or_twice_alike() {
             .with_prompt_header(header.map(String::as_str))
             .map(|received| received.prompt().map(|digest| digest.to_string()))
             .map_err(|refusal| refusal.reason);
-        assert_eq!(
-            found,
-            expected.map(|digest| digest.cloned()),
-            "{meta:?} {header:?}"
-        );
+        assert_eq!(found, expected.map(|digest| digest.cloned()), "{meta:?} {header:?}");
     }
-    let refusal = read(with_meta("abc").as_bytes())
-        .err()
-        .map(|refusal| refusal.reason);
+    let refusal = read(with_meta("abc").as_bytes()).err().map(|refusal| refusal.reason);
     assert_eq!(refusal, Some(Reason::PromptDigest));
 }
 

@@ -49,10 +49,7 @@ impl Rules {
             engine.compile_with_entrypoint(&ENTRYPOINT.into())
         };
         prepare(&mut engine).map_err(|error| error.to_string())?;
-        Ok(Self {
-            template: Mutex::new(engine),
-            idle: Mutex::default(),
-        })
+        Ok(Self { template: Mutex::new(engine), idle: Mutex::default() })
     }
 
     /// What the rules say of `input`, JSON. An error is a denial.

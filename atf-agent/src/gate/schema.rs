@@ -44,22 +44,10 @@ pub fn check_schema(authenticated: Authenticated, pins: &Pins) -> Result<WellFor
         Err(error) => return refuse(Reason::SchemaArguments, error.to_string()),
     };
     if let Err(error) = pin.validator().validate(&arguments) {
-        let detail = format!(
-            "at {:?}: {}",
-            error.instance_path().as_str(),
-            error.masked()
-        );
+        let detail = format!("at {:?}: {}", error.instance_path().as_str(), error.masked());
         return refuse(Reason::SchemaArguments, detail);
     }
-    Ok(WellFormed {
-        caller,
-        claims,
-        token,
-        prompt,
-        call,
-        arguments,
-        pin: Arc::clone(pin),
-    })
+    Ok(WellFormed { caller, claims, token, prompt, call, arguments, pin: Arc::clone(pin) })
 }
 
 impl WellFormed {

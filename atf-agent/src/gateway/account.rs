@@ -42,10 +42,7 @@ impl Account {
     pub(super) fn open(caller: Caller, envelope: &Envelope) -> Self {
         Self {
             started: Instant::now(),
-            asked: Asked::Unread(Reply {
-                id: None,
-                code: INVALID_REQUEST,
-            }),
+            asked: Asked::Unread(Reply { id: None, code: INVALID_REQUEST }),
             had_token: envelope.jwt.is_some(),
             call: audit::Call {
                 decision: DecisionId::random(),
@@ -137,10 +134,7 @@ impl Account {
 
     /// The record of a decision.
     pub(super) fn event(&self, verdict: Verdict) -> Event {
-        Event::Decided {
-            call: Box::new(self.call.clone()),
-            verdict,
-        }
+        Event::Decided { call: Box::new(self.call.clone()), verdict }
     }
 
     /// The record of a refusal.

@@ -56,10 +56,7 @@ pub(super) fn filter(
     };
     let withheld = |why: String| Refusal::new(Step::Filter, Reason::ResultWithheld, why);
     if text.len() > result_bytes_max {
-        let why = format!(
-            "{} bytes, at most {result_bytes_max} are passed on",
-            text.len()
-        );
+        let why = format!("{} bytes, at most {result_bytes_max} are passed on", text.len());
         return (outcome, Err(withheld(why)));
     }
     if head.is_none() {

@@ -105,11 +105,7 @@ impl Answer {
     }
 
     fn of(status: StatusCode, body: String) -> Self {
-        Self {
-            status,
-            challenge: None,
-            body,
-        }
+        Self { status, challenge: None, body }
     }
 }
 
@@ -120,10 +116,9 @@ fn challenge(reason: Reason, had_token: bool) -> Option<(StatusCode, &'static st
         Reason::TokenInvalid | Reason::TokenOtherRun => {
             Some((StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#))
         }
-        Reason::ToolNotNamed => Some((
-            StatusCode::FORBIDDEN,
-            r#"Bearer error="insufficient_scope""#,
-        )),
+        Reason::ToolNotNamed => {
+            Some((StatusCode::FORBIDDEN, r#"Bearer error="insufficient_scope""#))
+        }
         Reason::MessageInvalid
         | Reason::ToolNotPinned
         | Reason::SchemaArguments

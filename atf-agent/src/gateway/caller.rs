@@ -73,10 +73,7 @@ impl Agents {
                 let why = format!("{} is not in a mount of cgroup2", dir.display());
                 io::Error::new(io::ErrorKind::NotFound, why)
             })?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            spelled,
-        })
+        Ok(Self { dir: dir.to_owned(), spelled })
     }
 }
 
@@ -93,19 +90,13 @@ pub(super) fn prove(
 ) -> Result<Caller, CallerError> {
     let peer = Peer::of(socket).map_err(unknown("SO_PEERCRED"))?;
     if peer.uid != entry.uid {
-        return Err(CallerError::Uid {
-            expected: entry.uid,
-            found: peer.uid,
-        });
+        return Err(CallerError::Uid { expected: entry.uid, found: peer.uid });
     }
     match &kernel.stamp {
         Some(read) => by_stamp(socket, entry, read)?,
         None => by_process(socket, entry, agents)?,
     }
-    Ok(Caller {
-        run: entry.run,
-        cgroup: entry.cgroup,
-    })
+    Ok(Caller { run: entry.run, cgroup: entry.cgroup })
 }
 
 fn by_stamp(socket: BorrowedFd<'_>, entry: &RunEntry, read: &ReadStamp) -> Result<(), CallerError> {
@@ -154,24 +145,18 @@ fn by_process(
 /// Whether `cgroups`, the text of `/proc/PID/cgroup` (cgroups(7)), lies in the run's cgroup, and
 /// that cgroup is the registered one and not a later one of the same name.
 fn is_of_run(cgroups: &str, entry: &RunEntry, agents: &Agents) -> Result<(), CallerError> {
-    let found = cgroups
-        .lines()
-        .find_map(|line| line.strip_prefix("0::"))
-        .unwrap_or_default();
+    let found = cgroups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
     let run = entry.run.to_string();
     let other = || CallerError::Cgroup {
         expected: agents.spelled.join(&run).display().to_string(),
         found: found.to_owned(),
     };
-    let below = Path::new(found)
-        .strip_prefix(&agents.spelled)
-        .map_err(|_| other())?;
+    let below = Path::new(found).strip_prefix(&agents.spelled).map_err(|_| other())?;
     if below.iter().next() != Some(run.as_ref()) {
         return Err(other());
     }
-    let inode = fs::symlink_metadata(agents.dir.join(&run))
-        .map_err(unknown("the run's cgroup"))?
-        .ino();
+    let inode =
+        fs::symlink_metadata(agents.dir.join(&run)).map_err(unknown("the run's cgroup"))?.ino();
     if inode != entry.cgroup.0 {
         return Err(CallerError::Cgroup {
             expected: entry.cgroup.to_string(),

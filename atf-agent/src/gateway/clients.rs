@@ -62,11 +62,7 @@ struct Link<Ask, Answer> {
 
 impl<Ask: Serialize, Answer: DeserializeOwned> Link<Ask, Answer> {
     fn new(who: &'static str, path: PathBuf) -> Self {
-        Self {
-            who,
-            path,
-            open: Mutex::new(None),
-        }
+        Self { who, path, open: Mutex::new(None) }
     }
 
     /// The open connection, and whether it is a new one.
@@ -75,10 +71,9 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Link<Ask, Answer> {
         if let Some(pipelined) = open.as_ref().filter(|p| !p.is_closed()) {
             return Ok((Arc::clone(pipelined), false));
         }
-        let fresh = within(self.who, OPEN_TIMEOUT, async {
-            Ok(Pipelined::open(&self.path).await?)
-        })
-        .await?;
+        let fresh =
+            within(self.who, OPEN_TIMEOUT, async { Ok(Pipelined::open(&self.path).await?) })
+                .await?;
         let fresh = Arc::new(fresh);
         *open = Some(Arc::clone(&fresh));
         Ok((fresh, true))
@@ -93,9 +88,7 @@ pub(super) struct Recorder {
 impl Recorder {
     /// The recorder at the socket `path`; it is connected when it is first needed.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
-            link: Link::new("recorder", path),
-        }
+        Self { link: Link::new("recorder", path) }
     }
 
     /// Appends one record, and waits for its receipt.
@@ -104,17 +97,11 @@ impl Recorder {
     /// When there is no receipt. Whether the record is in the log is not known then.
     pub(super) async fn append(&self, event: Event, durable: bool) -> Result<Receipt, Unavailable> {
         let (pipelined, _) = self.link.get().await?;
-        let request = RecorderRequest::Append {
-            event: Box::new(event),
-            durable,
-        };
+        let request = RecorderRequest::Append { event: Box::new(event), durable };
         let asked = async { pipelined.ask(&request).await };
         match within(self.link.who, RECORD_TIMEOUT, asked).await? {
             RecorderReply::Recorded { receipt } => Ok(receipt),
-            RecorderReply::Refused { why } => Err(Unavailable::Refused {
-                who: self.link.who,
-                why,
-            }),
+            RecorderReply::Refused { why } => Err(Unavailable::Refused { who: self.link.who, why }),
         }
     }
 
@@ -153,11 +140,7 @@ pub(super) enum Acted {
 impl Executor {
     /// The executor at the socket `path`, which has `execute_timeout` for one call.
     pub(super) fn new(path: PathBuf, execute_timeout: Duration) -> Self {
-        Self {
-            link: Link::new("executor", path),
-            nonce: Mutex::new(None),
-            execute_timeout,
-        }
+        Self { link: Link::new("executor", path), nonce: Mutex::new(None), execute_timeout }
     }
 
     /// A connection to the executor that lives now, and its nonce.
@@ -174,11 +157,7 @@ impl Executor {
             Some(known) => known,
             None => *nonce.insert(hello(&pipelined).await?),
         };
-        Ok(Ready {
-            pipelined,
-            execute_timeout: self.execute_timeout,
-            nonce: known,
-        })
+        Ok(Ready { pipelined, execute_timeout: self.execute_timeout, nonce: known })
     }
 }
 
@@ -194,12 +173,7 @@ impl Ready {
         if self.pipelined.is_closed() {
             return not_done("the executor went away before it had the permit");
         }
-        let request = ExecutorRequest::Execute {
-            permit,
-            arguments,
-            token,
-            receipt,
-        };
+        let request = ExecutorRequest::Execute { permit, arguments, token, receipt };
         match timeout(self.execute_timeout, self.pipelined.ask(&request)).await {
             Ok(Ok(ExecutorReply::Result { result })) => Acted::Answered(result),
             Ok(Ok(ExecutorReply::Refused { why })) => Acted::Not(Outcome::NotDone { why }),

@@ -56,12 +56,7 @@ impl Connections {
         *next += 1;
         all.insert(number, Arc::clone(&stream));
         drop(ends);
-        Some(Open {
-            number,
-            stream,
-            ends: Arc::clone(&self.ends),
-            _slot: slot,
-        })
+        Some(Open { number, stream, ends: Arc::clone(&self.ends), _slot: slot })
     }
 
     /// Shuts the gateway's end of every connection that is open now. When this returns, nothing can

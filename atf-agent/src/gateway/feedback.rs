@@ -43,11 +43,7 @@ pub(super) fn refused(
     let written_boot_ns = seal_at(gateway, run, decided_boot_ns);
     run.connections.shut();
     tracing::warn!(run = %run.entry.run, count, reason = %refusal.reason, "run sealed");
-    Some(Seal {
-        decided_boot_ns,
-        written_boot_ns,
-        count,
-    })
+    Some(Seal { decided_boot_ns, written_boot_ns, count })
 }
 
 /// Tells the log what a refusal led to, beside the decision itself.

@@ -132,16 +132,12 @@ fn is_ours(host: &str) -> bool {
 }
 
 fn is_our_origin(origin: &str) -> bool {
-    ["http://", "https://"]
-        .iter()
-        .any(|scheme| origin.strip_prefix(scheme).is_some_and(is_ours))
+    ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme).is_some_and(is_ours))
 }
 
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
-    parts
-        .next()
-        .is_some_and(|media| media.eq_ignore_ascii_case("application/json"))
+    parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"))
         && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
 }
 
@@ -230,11 +226,7 @@ mod tests {
             ("origin", "file://localhost", Turned::Origin),
             ("content-type", "", Turned::ContentType),
             ("content-type", "text/plain", Turned::ContentType),
-            (
-                "content-type",
-                "application/json; charset=utf-7",
-                Turned::ContentType,
-            ),
+            ("content-type", "application/json; charset=utf-7", Turned::ContentType),
             ("accept", "text/event-stream", Turned::Accept),
             ("accept", "application/json;q=0", Turned::Accept),
             ("accept", "application/json;q=0.00", Turned::Accept),
@@ -245,10 +237,7 @@ mod tests {
         }
         check(&[("host", "atf"), ("host", "atf")], Err(Turned::Host));
         let origin = "http://localhost";
-        check(
-            &[("origin", origin), ("origin", origin)],
-            Err(Turned::Origin),
-        );
+        check(&[("origin", origin), ("origin", origin)], Err(Turned::Origin));
     }
 
     #[test]
@@ -289,11 +278,8 @@ mod tests {
     #[test]
     fn a_prompt_digest_that_is_stated_twice_is_not_none() {
         let twice = [("atf-prompt-sha256", "aa"), ("atf-prompt-sha256", "bb")];
-        for (changes, expected) in [
-            (&twice[..], Some("")),
-            (&twice[..1], Some("aa")),
-            (&[], None),
-        ] {
+        for (changes, expected) in [(&twice[..], Some("")), (&twice[..1], Some("aa")), (&[], None)]
+        {
             let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(changes));
             assert_eq!(found.unwrap().prompt.as_deref(), expected);
         }

@@ -39,10 +39,7 @@ pub(super) struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self {
-            head: Duration::from_secs(60),
-            body: Duration::from_secs(15),
-        }
+        Self { head: Duration::from_secs(60), body: Duration::from_secs(15) }
     }
 }
 
@@ -108,22 +105,11 @@ async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
     if announced > bytes_max {
         return Err(too_large());
     }
-    match timeout(
-        gateway.patience.body,
-        Limited::new(body, bytes_max).collect(),
-    )
-    .await
-    {
+    match timeout(gateway.patience.body, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Answer::turned(
-            StatusCode::BAD_REQUEST,
-            "the body is not whole",
-        )),
-        Err(_) => Err(Answer::turned(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body took too long",
-        )),
+        Ok(Err(_)) => Err(Answer::turned(StatusCode::BAD_REQUEST, "the body is not whole")),
+        Err(_) => Err(Answer::turned(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     }
 }
 

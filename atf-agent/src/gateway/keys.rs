@@ -32,11 +32,7 @@ pub struct TokenProfile {
 impl Keys {
     /// Keys from the JWK set at `path`, which need not exist yet.
     pub(super) fn new(path: PathBuf, profile: TokenProfile) -> Self {
-        Self {
-            path,
-            profile,
-            current: Mutex::new((None, None)),
-        }
+        Self { path, profile, current: Mutex::new((None, None)) }
     }
 
     /// The verifier with the keys that the file has now. When it cannot be read, or is malformed,
@@ -80,11 +76,7 @@ pub(super) fn publish(key: &SigningKey, path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&fresh)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&fresh)?;
     writeln!(file, "{}", key.public_hex())?;
     file.sync_all()?;
     fs::rename(&fresh, path)

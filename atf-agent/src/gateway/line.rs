@@ -85,9 +85,7 @@ async fn live(
     // 8. execute
     let (signed, token) = (permit.sign(&gateway.permit_key), jwt.unwrap_or_default());
     let arguments = permit.judged().call().tool_call().arguments().to_owned();
-    let acted = executor
-        .execute(signed, arguments, token.to_owned(), receipt)
-        .await;
+    let acted = executor.execute(signed, arguments, token.to_owned(), receipt).await;
     // 9. filter the result
     let (outcome, result) = after::filter(acted, gateway.settings.result_bytes_max);
     // 10. record the outcome, settle, feed back

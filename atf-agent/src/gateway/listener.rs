@@ -59,10 +59,7 @@ pub(super) enum ListenError {
 /// When the socket cannot be made or marked; nothing listens then.
 pub(super) fn open(gateway: &Arc<Gateway>, run: &Arc<LiveRun>) -> Result<(), ListenError> {
     let path = gateway.places.run_socket(run.entry.run);
-    let failed = |error: io::Error| ListenError::Socket {
-        path: path.display().to_string(),
-        error,
-    };
+    let failed = |error: io::Error| ListenError::Socket { path: path.display().to_string(), error };
     remove_stale(&path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
@@ -93,10 +90,9 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let shown = || path.display().to_string();
     match fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => Err(ListenError::Foreign { path: shown() }),
-        Ok(_) => fs::remove_file(path).map_err(|error| ListenError::Socket {
-            path: shown(),
-            error,
-        }),
+        Ok(_) => {
+            fs::remove_file(path).map_err(|error| ListenError::Socket { path: shown(), error })
+        }
         Err(_) => Ok(()),
     }
 }

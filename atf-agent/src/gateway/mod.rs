@@ -117,10 +117,7 @@ impl Gateway {
     ) -> Result<Self, GatewayError> {
         let agents = fs::read_to_string("/proc/self/mountinfo")
             .and_then(|mountinfo| caller::Agents::find(&kernel.agents_dir, &mountinfo))
-            .map_err(|error| GatewayError::Agents {
-                path: kernel.agents_dir.clone(),
-                error,
-            })?;
+            .map_err(|error| GatewayError::Agents { path: kernel.agents_dir.clone(), error })?;
         let execute_timeout = Duration::from_millis(settings.execute_timeout_ms);
         Ok(Self {
             agents,
@@ -172,9 +169,7 @@ impl Gateway {
 
     /// What is read of a message at all.
     fn limits(&self) -> Limits {
-        Limits {
-            body_bytes_max: self.settings.body_bytes_max,
-        }
+        Limits { body_bytes_max: self.settings.body_bytes_max }
     }
 
     /// The verifier of tokens.
@@ -214,15 +209,8 @@ async fn started(gateway: Arc<Gateway>) {
         ("policy".to_owned(), policy.to_string()),
         ("permit_key".to_owned(), gateway.permit_key.public_hex()),
     ];
-    while let Err(error) = gateway
-        .recorder
-        .append(
-            Event::Started {
-                facts: facts.clone(),
-            },
-            false,
-        )
-        .await
+    while let Err(error) =
+        gateway.recorder.append(Event::Started { facts: facts.clone() }, false).await
     {
         tracing::warn!(%error, "the start is not recorded yet");
         tokio::time::sleep(STARTED_PAUSE).await;

@@ -24,11 +24,7 @@ pub(super) async fn follow(gateway: Arc<Gateway>) {
         if let Err(error) = subscribe(&gateway, &mut heard).await {
             tracing::warn!(%error, "the authority is away; live runs go on, none comes or goes");
         }
-        pause = if heard {
-            PAUSE_MIN
-        } else {
-            (pause * 2).min(PAUSE_MAX)
-        };
+        pause = if heard { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
         tokio::time::sleep(pause).await;
     }
 }
@@ -134,10 +130,7 @@ fn close(gateway: &Gateway, run: &LiveRun) -> Result<(), Untrusted> {
 
 /// The same run: the seal is state, and not what tells runs apart.
 fn same(known: &RunEntry, told: &RunEntry) -> bool {
-    let unsealed = |entry: &RunEntry| RunEntry {
-        sealed: false,
-        ..entry.clone()
-    };
+    let unsealed = |entry: &RunEntry| RunEntry { sealed: false, ..entry.clone() };
     unsealed(known) == unsealed(told)
 }
 

@@ -53,9 +53,6 @@ impl InForce {
 
 impl Rules {
     fn read(dir: &std::path::Path) -> Result<Self, GatewayError> {
-        Ok(Self {
-            policy: Policy::read(dir)?,
-            pins: Pins::read(&dir.join(PINS))?,
-        })
+        Ok(Self { policy: Policy::read(dir)?, pins: Pins::read(&dir.join(PINS))? })
     }
 }

@@ -86,19 +86,12 @@ impl Claims {
         let texts = [
             ("iss", self.iss.as_str(), PARTY_BYTES_MAX),
             ("aud", self.aud.as_str(), PARTY_BYTES_MAX),
-            (
-                "parent_user",
-                self.context.parent_user.raw(),
-                TEXT_BYTES_MAX,
-            ),
+            ("parent_user", self.context.parent_user.raw(), TEXT_BYTES_MAX),
             ("task_id", self.context.task_id.raw(), TEXT_BYTES_MAX),
         ];
         for (name, text, max) in texts {
             if text.is_empty() || text.len() > max {
-                return wrong(format!(
-                    "{name} has {} bytes, expected 1 to {max}",
-                    text.len()
-                ));
+                return wrong(format!("{name} has {} bytes, expected 1 to {max}", text.len()));
             }
         }
         let tools = &self.entitlements.allowed_tools;
@@ -122,9 +115,7 @@ impl Claims {
         let soonest = now_unix_s.saturating_add(TOKEN_LEEWAY_S);
         for (name, at) in [("iat", self.iat), ("nbf", self.nbf)] {
             if at > soonest {
-                return Err(IdentityError::Time(format!(
-                    "{name} {at} is after now, {now_unix_s}"
-                )));
+                return Err(IdentityError::Time(format!("{name} {at} is after now, {now_unix_s}")));
             }
         }
         if self.exp.saturating_add(TOKEN_LEEWAY_S) <= now_unix_s {

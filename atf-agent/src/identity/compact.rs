@@ -50,15 +50,8 @@ impl<'a> Compact<'a> {
         let parts = || {
             let (signed, signature) = token.rsplit_once('.')?;
             let (header, payload) = signed.split_once('.')?;
-            let whole = [header, payload, signature]
-                .iter()
-                .all(|part| !part.is_empty());
-            (whole && !payload.contains('.')).then_some(Self {
-                header,
-                payload,
-                signature,
-                signed,
-            })
+            let whole = [header, payload, signature].iter().all(|part| !part.is_empty());
+            (whole && !payload.contains('.')).then_some(Self { header, payload, signature, signed })
         };
         parts().ok_or_else(|| {
             let found = token.split('.').count();
@@ -72,9 +65,9 @@ impl<'a> Compact<'a> {
         let header: Header = super::claims::object(&bytes).map_err(IdentityError::Header)?;
         let expect = |member: &str, found: &str, expected: &str| match found == expected {
             true => Ok(()),
-            false => Err(IdentityError::Header(format!(
-                "{member} is {found:?}, expected {expected:?}"
-            ))),
+            false => {
+                Err(IdentityError::Header(format!("{member} is {found:?}, expected {expected:?}")))
+            }
         };
         expect("alg", &header.alg, ALGORITHM)?;
         expect("typ", &header.typ, TYPE)?;

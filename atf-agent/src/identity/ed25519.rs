@@ -41,10 +41,7 @@ impl SigningKey {
     /// # Panics
     /// When the library cannot write a key that it holds.
     pub fn pkcs8(&self) -> Vec<u8> {
-        let document = self
-            .0
-            .to_pkcs8()
-            .expect("a key that was read can be written");
+        let document = self.0.to_pkcs8().expect("a key that was read can be written");
         document.as_ref().to_vec()
     }
 
@@ -92,9 +89,7 @@ impl VerifyingKey {
     /// When it is not.
     pub fn verify(&self, bytes: &[u8], signature: &str) -> Result<(), IdentityError> {
         let signed = exact::<SIGNATURE_BYTES>(signature).is_some_and(|signature| {
-            UnparsedPublicKey::new(&ED25519, &self.0)
-                .verify(bytes, &signature)
-                .is_ok()
+            UnparsedPublicKey::new(&ED25519, &self.0).verify(bytes, &signature).is_ok()
         });
         match signed {
             true => Ok(()),

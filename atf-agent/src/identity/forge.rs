@@ -31,15 +31,9 @@ pub(crate) fn claims() -> Claims {
         nbf: NOW,
         exp: NOW + 300,
         jti: RunId::random(),
-        context: Context {
-            parent_user: "alice".into(),
-            task_id: "task-1".into(),
-        },
+        context: Context { parent_user: "alice".into(), task_id: "task-1".into() },
         entitlements: Entitlements {
-            allowed_tools: vec![
-                "ledger.query".parse().unwrap(),
-                "ledger.adjust".parse().unwrap(),
-            ],
+            allowed_tools: vec!["ledger.query".parse().unwrap(), "ledger.adjust".parse().unwrap()],
         },
         prompt_integrity_hash: Digest::of(b"prompt"),
     }

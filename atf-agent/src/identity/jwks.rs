@@ -117,9 +117,7 @@ pub(super) fn read(json: &str) -> Result<Vec<Jwk>, IdentityError> {
 
 /// Writes a key set.
 pub(super) fn write(keys: &[Jwk]) -> String {
-    let set = Set {
-        keys: keys.to_vec(),
-    };
+    let set = Set { keys: keys.to_vec() };
     serde_json::to_string(&set).expect("a struct of strings is always JSON")
 }
 
@@ -138,10 +136,7 @@ mod tests {
 
     #[test]
     fn the_thumbprint_is_that_of_the_standard() {
-        assert_eq!(
-            thumbprint(RFC_N, "AQAB"),
-            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-        );
+        assert_eq!(thumbprint(RFC_N, "AQAB"), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     }
 
     #[test]
@@ -153,10 +148,7 @@ mod tests {
             change(&mut key);
             set(&[key])
         };
-        assert!(
-            read(&set(std::slice::from_ref(&good))).is_ok(),
-            "the control"
-        );
+        assert!(read(&set(std::slice::from_ref(&good))).is_ok(), "the control");
         let small = URL_SAFE_NO_PAD.encode([0x80; 128]);
         let large = URL_SAFE_NO_PAD.encode([0x80; 1025]);
         let of_modulus = |n: &str| {
@@ -175,10 +167,7 @@ mod tests {
             ("another algorithm", changed(|k| k.alg = "PS256".to_owned())),
             ("a symmetric key", changed(|k| k.kty = "oct".to_owned())),
             ("for encryption", changed(|k| k.usage = "enc".to_owned())),
-            (
-                "a kid of its own",
-                changed(|k| k.kid = "../../dev/null".to_owned()),
-            ),
+            ("a kid of its own", changed(|k| k.kid = "../../dev/null".to_owned())),
             ("another key's kid", changed(|k| k.kid = "A".repeat(43))),
             ("1024 bits", of_modulus(&small)),
             ("8200 bits", of_modulus(&large)),
@@ -187,11 +176,7 @@ mod tests {
             ("an array", "[]".to_owned()),
             (
                 "too long",
-                format!(
-                    "{}{}",
-                    set(std::slice::from_ref(&good)),
-                    " ".repeat(SET_BYTES_MAX)
-                ),
+                format!("{}{}", set(std::slice::from_ref(&good)), " ".repeat(SET_BYTES_MAX)),
             ),
         ] {
             assert!(read(&json).is_err(), "{what}");

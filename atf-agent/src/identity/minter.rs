@@ -47,10 +47,7 @@ impl Minter {
     /// # Panics
     /// When the library cannot write a key that it holds.
     pub fn pkcs8(&self) -> Vec<u8> {
-        let der = self
-            .pair
-            .as_der()
-            .expect("a key that was read can be written");
+        let der = self.pair.as_der().expect("a key that was read can be written");
         der.as_ref().to_vec()
     }
 
@@ -89,12 +86,7 @@ impl Minter {
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                token.as_bytes(),
-                &mut signature,
-            )
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
             .map_err(|_| IdentityError::Key("the library could not sign".to_owned()))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
@@ -109,16 +101,9 @@ impl Minter {
             return Err(IdentityError::Key("not an RSA key".to_owned()));
         };
         let public = Jwk::of(&rsa.n, &rsa.e)?;
-        let header = format!(
-            r#"{{"alg":"{ALGORITHM}","typ":"{TYPE}","kid":"{}"}}"#,
-            public.kid
-        );
+        let header = format!(r#"{{"alg":"{ALGORITHM}","typ":"{TYPE}","kid":"{}"}}"#, public.kid);
         let header = format!("{}.", URL_SAFE_NO_PAD.encode(header));
-        Ok(Self {
-            pair,
-            public,
-            header,
-        })
+        Ok(Self { pair, public, header })
     }
 }
 

@@ -26,11 +26,7 @@ impl Verifier {
             let key = jwk.decoding()?;
             keys.insert(jwk.kid, key);
         }
-        Ok(Self {
-            issuer: issuer.to_owned(),
-            audience: audience.to_owned(),
-            keys,
-        })
+        Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys })
     }
 
     /// The claims of `jwt`, when all of it is good at `now_unix_s`, seconds since the epoch.
@@ -41,19 +37,15 @@ impl Verifier {
         let compact = Compact::cut(jwt)?;
         let kid = compact.kid()?;
         let Some(key) = self.keys.get(&kid) else {
-            return Err(IdentityError::UnknownKey {
-                kid,
-                known: self.keys.len(),
-            });
+            return Err(IdentityError::UnknownKey { kid, known: self.keys.len() });
         };
         if !signed_by(&compact, key)? {
             return Err(IdentityError::Signature { kid });
         }
         let claims = Claims::read(&compact.payload()?)?;
-        for (name, found, expected) in [
-            ("iss", &claims.iss, &self.issuer),
-            ("aud", &claims.aud, &self.audience),
-        ] {
+        for (name, found, expected) in
+            [("iss", &claims.iss, &self.issuer), ("aud", &claims.aud, &self.audience)]
+        {
             if found != expected {
                 return Err(IdentityError::Claims(format!(
                     "{name} is {found:?}, expected {expected:?}"

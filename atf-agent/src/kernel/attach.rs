@@ -84,8 +84,7 @@ fn next_dir(cage: &Cage) -> PathBuf {
 
 fn names(dir: &PathBuf) -> Result<Vec<std::ffi::OsString>, KernelError> {
     let listed = fs::read_dir(dir).map_err(KernelError::doing("list", dir))?;
-    let names: Result<Vec<_>, _> = listed
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect();
+    let names: Result<Vec<_>, _> =
+        listed.map(|entry| entry.map(|entry| entry.file_name())).collect();
     names.map_err(KernelError::doing("list", dir))
 }

@@ -48,9 +48,7 @@ impl Cage {
         let plain = |part| matches!(part, Component::Normal(_));
         let depth = below.components().count();
         if depth == 0 || !below.components().all(plain) {
-            return Err(KernelError::CgroupName {
-                found: settings.cgroup.clone(),
-            });
+            return Err(KernelError::CgroupName { found: settings.cgroup.clone() });
         }
         Ok(Self {
             agents_dir: mount.join(below),
@@ -110,10 +108,7 @@ fn cgroup2(mounts: &str) -> Option<(PathBuf, usize)> {
         }
         let mut fields = mount.split(' ').skip(3);
         let root = Path::new(fields.next()?);
-        let depth = root
-            .components()
-            .filter(|part| matches!(part, Component::Normal(_)))
-            .count();
+        let depth = root.components().filter(|part| matches!(part, Component::Normal(_))).count();
         Some((PathBuf::from(fields.next()?), depth))
     })
 }
@@ -132,21 +127,14 @@ mod tests {
     #[test]
     fn the_hierarchy_is_found_wherever_it_is_mounted() {
         for (mounts, cgroup, expected) in [
-            (
-                HYBRID,
-                "atf/agents",
-                Some(("/sys/fs/cgroup/unified/atf/agents", 2)),
-            ),
+            (HYBRID, "atf/agents", Some(("/sys/fs/cgroup/unified/atf/agents", 2))),
             (DEEP, "agents", Some(("/sys/fs/cgroup/agents", 3))),
             ("", "agents", None),
             (HYBRID, "../agents", None),
             (HYBRID, "/agents", None),
             (HYBRID, "", None),
         ] {
-            let settings = Settings {
-                cgroup: cgroup.to_owned(),
-                ..Settings::default()
-            };
+            let settings = Settings { cgroup: cgroup.to_owned(), ..Settings::default() };
             let found = Cage::among(mounts, &Places::default(), &settings).ok();
             let found = found.map(|cage| (cage.agents_dir, cage.level));
             let expected = expected.map(|(dir, level)| (PathBuf::from(dir), level));

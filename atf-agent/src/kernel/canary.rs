@@ -27,9 +27,7 @@ pub(super) fn fly(cage: &Cage, object: &Object, programs: &[&Program]) -> Result
     let map = map.map_err(KernelError::object("STATES"))?;
     let mut states: HashMap<MapData, u64, State> =
         map.try_into().map_err(KernelError::object("STATES"))?;
-    states
-        .insert(id, State::default(), 0)
-        .map_err(KernelError::object("STATES"))?;
+    states.insert(id, State::default(), 0).map_err(KernelError::object("STATES"))?;
     let held = held(&scratch, programs);
     let state = states.get(&id, 0);
     states.remove(&id).map_err(KernelError::object("STATES"))?;
@@ -47,10 +45,7 @@ pub(super) fn fly(cage: &Cage, object: &Object, programs: &[&Program]) -> Result
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(KernelError::Canary {
-        cgroup: scratch.dir.clone(),
-        found: wrong.join(", "),
-    })
+    Err(KernelError::Canary { cgroup: scratch.dir.clone(), found: wrong.join(", ") })
 }
 
 /// Whether the LSM program in a scratch cgroup that holds nothing else stops a socket: a kernel
@@ -100,9 +95,7 @@ fn held(scratch: &Scratch, programs: &[&Program]) -> Result<Vec<String>, KernelE
         let absent = **name == TCP6 && *errno == libc::EAFNOSUPPORT;
         *errno != libc::EPERM && !absent
     });
-    Ok(wrong
-        .map(|(name, errno)| format!("{name} (errno {errno})"))
-        .collect())
+    Ok(wrong.map(|(name, errno)| format!("{name} (errno {errno})")).collect())
 }
 
 fn vsock() -> Attempt {

@@ -90,19 +90,12 @@ impl KernelError {
         path: &Path,
     ) -> impl FnOnce(E) -> Self {
         let path = path.to_owned();
-        move |error| Self::System {
-            doing,
-            path,
-            error: error.into(),
-        }
+        move |error| Self::System { doing, path, error: error.into() }
     }
 
     /// For `map_err`: what aya said about a map or the object.
     pub(super) fn object<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> Self {
         let what = what.to_owned();
-        move |why| Self::Object {
-            what,
-            why: why.to_string(),
-        }
+        move |why| Self::Object { what, why: why.to_string() }
     }
 }

@@ -37,10 +37,7 @@ impl Events {
     }
 
     /// The next event, if there is one.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "an empty ring is not an ended one"
-    )]
+    #[allow(clippy::should_implement_trait, reason = "an empty ring is not an ended one")]
     pub fn next(&mut self) -> Option<Event> {
         loop {
             let item = self.ring.next()?;
@@ -58,10 +55,7 @@ impl Events {
     pub fn lost(&self) -> Result<[VectorState; VECTORS], KernelError> {
         let mut sums = [VectorState::default(); VECTORS];
         for (place, sum) in sums.iter_mut().enumerate() {
-            let each = self
-                .lost
-                .get(&(place as u32), 0)
-                .map_err(KernelError::object("LOST"))?;
+            let each = self.lost.get(&(place as u32), 0).map_err(KernelError::object("LOST"))?;
             for one in each.iter() {
                 sum.allowed += one.allowed;
                 sum.denied += one.denied;
@@ -100,16 +94,7 @@ mod tests {
     #[test]
     fn an_event_is_read_field_by_field() {
         let mut bytes = [0_u8; 64];
-        for (at, byte) in [
-            (0, 1),
-            (8, 2),
-            (16, 3),
-            (20, 4),
-            (24, 5),
-            (28, 6),
-            (32, 7),
-            (36, 8),
-        ] {
+        for (at, byte) in [(0, 1), (8, 2), (16, 3), (20, 4), (24, 5), (28, 6), (32, 7), (36, 8)] {
             bytes[at] = byte;
         }
         bytes[40..44].copy_from_slice(b"node");

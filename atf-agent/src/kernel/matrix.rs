@@ -38,11 +38,8 @@ pub fn rows() -> Vec<Row> {
 
 /// The rows that a host with these features does not close.
 pub fn not_covered(features: &[Feature]) -> Vec<Row> {
-    let present = |need: &String| {
-        features
-            .iter()
-            .any(|feature| feature.name == *need && feature.present)
-    };
+    let present =
+        |need: &String| features.iter().any(|feature| feature.name == *need && feature.present);
     let mut rows = rows();
     rows.retain(|row| !row.needs.iter().all(present));
     rows
@@ -55,30 +52,18 @@ mod tests {
     use super::*;
 
     fn features(has: impl Fn(Kind) -> bool, lsm: bool) -> Vec<Feature> {
-        let programs = PROGRAMS
-            .iter()
-            .map(|program| (program.name, has(program.kind)));
+        let programs = PROGRAMS.iter().map(|program| (program.name, has(program.kind)));
         let all = programs.chain([(BPF_LSM, lsm)]);
-        all.map(|(name, present)| Feature {
-            name: name.to_owned(),
-            present,
-            why: String::new(),
-        })
-        .collect()
+        all.map(|(name, present)| Feature { name: name.to_owned(), present, why: String::new() })
+            .collect()
     }
 
     #[test]
     fn what_is_not_covered_follows_from_the_features() {
         for (found, expected) in [
             (features(|_| true, true), vec![]),
-            (
-                features(|kind| kind != Kind::Lsm, false),
-                vec!["unix_visible"],
-            ),
-            (
-                features(|kind| kind == Kind::Inet, false),
-                vec!["unix_visible"],
-            ),
+            (features(|kind| kind != Kind::Lsm, false), vec!["unix_visible"]),
+            (features(|kind| kind == Kind::Inet, false), vec!["unix_visible"]),
         ] {
             let ids: Vec<String> = not_covered(&found).into_iter().map(|row| row.id).collect();
             assert_eq!(ids, expected);

@@ -34,9 +34,7 @@ impl Object {
     pub(super) fn open(pin_dir: Option<&Path>) -> Result<Self, KernelError> {
         let mut loader = EbpfLoader::new();
         for map in &MAPS {
-            let pin = pin_dir
-                .map(|dir| dir.join(map.name))
-                .filter(|pin| pin.exists());
+            let pin = pin_dir.map(|dir| dir.join(map.name)).filter(|pin| pin.exists());
             if let Some(pin) = pin.filter(|_| map.name != CONFIG) {
                 loader.map_pin_path(map.name, pin);
             }
@@ -45,10 +43,7 @@ impl Object {
             what: "cannot make the maps of the cage".to_owned(),
             why: causes(&error),
         })?;
-        Ok(Self {
-            ebpf,
-            btf: Btf::from_sys_fs().ok(),
-        })
+        Ok(Self { ebpf, btf: Btf::from_sys_fs().ok() })
     }
 
     /// Loads one program.
@@ -71,19 +66,14 @@ impl Object {
             AyaProgram::CgroupSockAddr(hook) => hook.load(),
             AyaProgram::CgroupSkb(hook) => hook.load(),
             AyaProgram::LsmCgroup(hook) => {
-                let btf = self
-                    .btf
-                    .as_ref()
-                    .ok_or("the kernel has no BTF (/sys/kernel/btf)")?;
+                let btf = self.btf.as_ref().ok_or("the kernel has no BTF (/sys/kernel/btf)")?;
                 hook.load(program.name, btf)
             }
             other => return Err(format!("{} is a {:?}", program.name, other.prog_type())),
         }
         .map_err(|error| brief(&error))?;
         let fd = loaded.fd().map_err(|error| error.to_string())?;
-        fd.as_fd()
-            .try_clone_to_owned()
-            .map_err(|error| error.to_string())
+        fd.as_fd().try_clone_to_owned().map_err(|error| error.to_string())
     }
 
     /// Writes `CONFIG`, and freezes it.
@@ -92,14 +82,10 @@ impl Object {
     /// The kernel's.
     pub(super) fn configure(&mut self, config: Config) -> Result<(), KernelError> {
         let map = self.ebpf.map_mut(CONFIG);
-        let map = map
-            .ok_or("not in the object")
-            .map_err(KernelError::object(CONFIG))?;
+        let map = map.ok_or("not in the object").map_err(KernelError::object(CONFIG))?;
         let mut array: Array<&mut MapData, Config> =
             map.try_into().map_err(KernelError::object(CONFIG))?;
-        array
-            .set(0, config, 0)
-            .map_err(KernelError::object(CONFIG))?;
+        array.set(0, config, 0).map_err(KernelError::object(CONFIG))?;
         bpf::freeze(self.map(CONFIG)?).map_err(KernelError::object(CONFIG))
     }
 
@@ -109,8 +95,7 @@ impl Object {
     /// When the object has no such map.
     pub(super) fn map(&self, name: &str) -> Result<BorrowedFd<'_>, KernelError> {
         let fd = self.ebpf.map(name).and_then(fd_of);
-        fd.ok_or("not in the object")
-            .map_err(KernelError::object(name))
+        fd.ok_or("not in the object").map_err(KernelError::object(name))
     }
 }
 
@@ -128,20 +113,14 @@ fn fd_of(map: &Map) -> Option<BorrowedFd<'_>> {
 /// The kernel's answer, with the last word of the verifier and not its whole log.
 fn brief(error: &ProgramError) -> String {
     match error {
-        ProgramError::LoadError {
-            io_error,
-            verifier_log,
-        } => {
+        ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
             let words = ["processed ", "verification time", "stack depth"];
             let mut lines = log.lines().rev();
             let last = lines.find(|line| {
                 !line.trim().is_empty() && !words.iter().any(|word| line.starts_with(word))
             });
-            last.map_or_else(
-                || io_error.to_string(),
-                |last| format!("{io_error}: {last}"),
-            )
+            last.map_or_else(|| io_error.to_string(), |last| format!("{io_error}: {last}"))
         }
         other => causes(other),
     }

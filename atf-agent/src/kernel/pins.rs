@@ -92,10 +92,7 @@ pub(super) fn pin_maps(cage: &Cage, ids: &Ids, object: &Object) -> Result<(), Ke
 /// # Errors
 /// The file system's.
 pub(super) fn pin_config(cage: &Cage, ids: &Ids, object: &Object) -> Result<(), KernelError> {
-    let (next, path) = (
-        cage.pin_dir.join("CONFIG_next"),
-        cage.pin_dir.join("CONFIG"),
-    );
+    let (next, path) = (cage.pin_dir.join("CONFIG_next"), cage.pin_dir.join("CONFIG"));
     remove_file(&next)?;
     bpf::pin(object.map(super::object::CONFIG)?.as_fd(), &next)
         .map_err(KernelError::doing("pin", &next))?;
@@ -118,13 +115,8 @@ pub(super) fn remove_file(path: &Path) -> Result<(), KernelError> {
 
 /// What is wrong with the owners and modes of the pins.
 pub(super) fn wrong(cage: &Cage) -> Vec<String> {
-    let maps = MAPS
-        .iter()
-        .map(|map| (cage.pin_dir.join(map.name), map.mode));
-    let dirs = [
-        (cage.pin_dir.clone(), PIN_DIR_MODE),
-        (cage.links_dir(), LINKS_MODE),
-    ];
+    let maps = MAPS.iter().map(|map| (cage.pin_dir.join(map.name), map.mode));
+    let dirs = [(cage.pin_dir.clone(), PIN_DIR_MODE), (cage.links_dir(), LINKS_MODE)];
     let mut wrong = Vec::new();
     for (path, mode) in dirs.into_iter().chain(maps) {
         let Ok(found) = fs::symlink_metadata(&path) else {
@@ -134,9 +126,7 @@ pub(super) fn wrong(cage: &Cage) -> Vec<String> {
         let (uid, bits) = (found.uid(), found.mode() & 0o7777);
         if uid != 0 || bits != mode {
             let path = path.display();
-            wrong.push(format!(
-                "{path} has uid {uid} and mode {bits:o}, expected 0 and {mode:o}"
-            ));
+            wrong.push(format!("{path} has uid {uid} and mode {bits:o}, expected 0 and {mode:o}"));
         }
     }
     wrong
@@ -168,10 +158,7 @@ fn refuse_foreign(dir: &Path) -> Result<(), KernelError> {
         return Ok(());
     }
     let found = format!("uid {} and mode {mode:o}", found.uid());
-    Err(KernelError::Foreign {
-        path: dir.to_owned(),
-        found,
-    })
+    Err(KernelError::Foreign { path: dir.to_owned(), found })
 }
 
 fn mount_bpffs(parent: &Path) -> Result<(), KernelError> {

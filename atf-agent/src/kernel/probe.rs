@@ -56,10 +56,7 @@ pub fn probe(cage: &Cage) -> Report {
 
 /// The kernel's release.
 pub(super) fn release() -> String {
-    rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// What loaded.
@@ -71,10 +68,7 @@ pub(super) struct Found {
 impl Found {
     /// Loads every program of the object.
     pub(super) fn load(cage: &Cage, object: &mut Object) -> Self {
-        let mut found = Self {
-            loaded: Vec::new(),
-            features: Vec::new(),
-        };
+        let mut found = Self { loaded: Vec::new(), features: Vec::new() };
         for program in &PROGRAMS {
             let why = match object.load(program) {
                 Ok(fd) => {
@@ -91,10 +85,7 @@ impl Found {
     }
 
     fn nothing(why: &str) -> Self {
-        let mut found = Self {
-            loaded: Vec::new(),
-            features: Vec::new(),
-        };
+        let mut found = Self { loaded: Vec::new(), features: Vec::new() };
         for name in PROGRAMS.iter().map(|program| program.name).chain([BPF_LSM]) {
             found.tell(name, why.to_owned());
         }
@@ -115,26 +106,17 @@ impl Found {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.features
-            .iter()
-            .any(|feature| feature.name == name && feature.present)
+        self.features.iter().any(|feature| feature.name == name && feature.present)
     }
 
     fn tell(&mut self, name: &str, why: String) {
         let present = why.is_empty();
-        self.features.push(Feature {
-            name: name.to_owned(),
-            present,
-            why,
-        });
+        self.features.push(Feature { name: name.to_owned(), present, why });
     }
 
     /// Why LSM programs are of no use here; empty when they are.
     fn why_no_lsm(&self, cage: &Cage) -> String {
-        let hook = self
-            .loaded
-            .iter()
-            .find(|loaded| loaded.program.name == "socket_create");
+        let hook = self.loaded.iter().find(|loaded| loaded.program.name == "socket_create");
         let Some(hook) = hook else {
             return "LSM programs do not load".to_owned();
         };

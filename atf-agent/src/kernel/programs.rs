@@ -52,10 +52,7 @@ pub(super) const PROGRAMS: [Program; 15] = [
 
 /// The bit of a program in `Config::programs`.
 pub(super) fn bit(program: &Program) -> u64 {
-    PROGRAMS
-        .iter()
-        .position(|other| other == program)
-        .map_or(0, |place| 1 << place)
+    PROGRAMS.iter().position(|other| other == program).map_or(0, |place| 1 << place)
 }
 
 /// The posture that a set of programs makes. A kernel without the unix hooks makes a CORE too: there
@@ -78,27 +75,15 @@ pub(super) fn posture_of(config: &Config) -> Posture {
 }
 
 const fn inet(name: &'static str, attach_type: u32) -> Program {
-    Program {
-        name,
-        kind: Kind::Inet,
-        attach_type,
-    }
+    Program { name, kind: Kind::Inet, attach_type }
 }
 
 const fn unix(name: &'static str, attach_type: u32) -> Program {
-    Program {
-        name,
-        kind: Kind::Unix,
-        attach_type,
-    }
+    Program { name, kind: Kind::Unix, attach_type }
 }
 
 const fn lsm(name: &'static str) -> Program {
-    Program {
-        name,
-        kind: Kind::Lsm,
-        attach_type: LSM_CGROUP,
-    }
+    Program { name, kind: Kind::Lsm, attach_type: LSM_CGROUP }
 }
 
 #[cfg(test)]
@@ -110,9 +95,7 @@ mod tests {
     #[test]
     fn every_vector_has_its_program() {
         for vector in Vector::ALL {
-            let program = PROGRAMS
-                .iter()
-                .find(|program| program.name == vector.name());
+            let program = PROGRAMS.iter().find(|program| program.name == vector.name());
             let lsm = program.map(|program| program.kind == Kind::Lsm);
             assert_eq!(lsm, Some(vector.layer() == 'B'), "{}", vector.name());
         }

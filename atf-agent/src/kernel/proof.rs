@@ -58,15 +58,9 @@ pub fn prove(cage: &Cage) -> Result<Proof, KernelError> {
         wrong.push(format!("the child cgroup {KEEP} is missing"));
     }
     let mut programs = Vec::new();
-    for program in PROGRAMS
-        .iter()
-        .filter(|program| config.programs & bit(program) != 0)
-    {
+    for program in PROGRAMS.iter().filter(|program| config.programs & bit(program) != 0) {
         match attached(cage, agents, program) {
-            Ok(id) => programs.push(ProvenProgram {
-                name: program.name.to_owned(),
-                id,
-            }),
+            Ok(id) => programs.push(ProvenProgram { name: program.name.to_owned(), id }),
             Err(why) => wrong.push(format!("{}: {why}", program.name)),
         }
     }
@@ -74,12 +68,7 @@ pub fn prove(cage: &Cage) -> Result<Proof, KernelError> {
     if !wrong.is_empty() {
         return Err(KernelError::Mismatch(wrong));
     }
-    Ok(Proof {
-        posture: posture_of(&config),
-        kernel: probe::release(),
-        agents,
-        programs,
-    })
+    Ok(Proof { posture: posture_of(&config), kernel: probe::release(), agents, programs })
 }
 
 fn wrong_config(cage: &Cage, agents: CgroupId, config: &Config) -> Vec<String> {
@@ -93,10 +82,7 @@ fn wrong_config(cage: &Cage, agents: CgroupId, config: &Config) -> Vec<String> {
     }
     let found = posture_of(config);
     if found == Posture::Refuse || found < cage.posture {
-        wrong.push(format!(
-            "the posture is {found:?}, {:?} is demanded",
-            cage.posture
-        ));
+        wrong.push(format!("the posture is {found:?}, {:?} is demanded", cage.posture));
     }
     wrong
 }
@@ -109,10 +95,9 @@ fn attached(cage: &Cage, agents: CgroupId, program: &Program) -> Result<u32, Str
     match link.cgroup {
         0 => Err("its cgroup was removed, so the kernel detached it".to_owned()),
         id if id != agents.0 => Err(format!("attached to cgroup {id}, expected {agents}")),
-        _ if link.attach_type != program.attach_type => Err(format!(
-            "attached at {}, expected {}",
-            link.attach_type, program.attach_type
-        )),
+        _ if link.attach_type != program.attach_type => {
+            Err(format!("attached at {}, expected {}", link.attach_type, program.attach_type))
+        }
         _ => Ok(link.program),
     }
 }
@@ -149,16 +134,11 @@ fn in_kernel(cage: &Cage, programs: &[ProvenProgram]) -> Vec<String> {
     }
     // A later program on the same cgroup could turn a denial into a permission.
     let known = |id: &u32| programs.iter().any(|program| program.id == *id);
-    let strangers: Vec<String> = own
-        .iter()
-        .filter(|id| !known(id))
-        .map(ToString::to_string)
-        .collect();
+    let strangers: Vec<String> =
+        own.iter().filter(|id| !known(id)).map(ToString::to_string).collect();
     if !strangers.is_empty() {
         let ids = strangers.join(", ");
-        wrong.push(format!(
-            "programs that are not ATF's on the agents' cgroup: {ids}"
-        ));
+        wrong.push(format!("programs that are not ATF's on the agents' cgroup: {ids}"));
     }
     wrong
 }

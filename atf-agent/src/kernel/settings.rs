@@ -14,9 +14,6 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            cgroup: "atf/agents".to_owned(),
-            posture: super::Posture::Full,
-        }
+        Self { cgroup: "atf/agents".to_owned(), posture: super::Posture::Full }
     }
 }

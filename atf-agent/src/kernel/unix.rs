@@ -20,25 +20,15 @@ pub(super) fn load(
     maps: &HashMap<String, RawFd>,
 ) -> Result<OwnedFd, String> {
     let mut object = Object::parse(bytes).map_err(|error| error.to_string())?;
-    let text = object
-        .functions
-        .keys()
-        .map(|(section, _)| *section)
-        .collect();
+    let text = object.functions.keys().map(|(section, _)| *section).collect();
     let found: Vec<_> = object.maps.drain().collect();
     let mut open = Vec::with_capacity(found.len());
     for (name, map) in &found {
-        let fd = maps
-            .get(name)
-            .ok_or_else(|| format!("the map {name} is not open"))?;
+        let fd = maps.get(name).ok_or_else(|| format!("the map {name} is not open"))?;
         open.push((name.as_str(), *fd, map));
     }
-    object
-        .relocate_maps(open.into_iter(), &text)
-        .map_err(|error| error.to_string())?;
-    object
-        .relocate_calls(&text)
-        .map_err(|error| error.to_string())?;
+    object.relocate_maps(open.into_iter(), &text).map_err(|error| error.to_string())?;
+    object.relocate_calls(&text).map_err(|error| error.to_string())?;
     let entry = object.programs.get(program.name);
     let function = entry.and_then(|entry| object.functions.get(&entry.function_key()));
     let function = function.ok_or_else(|| format!("no program {} in the object", program.name))?;

@@ -40,11 +40,7 @@ pub fn up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
     let fresh = !cage.links_dir().exists();
     let done = put_up(cage, ids);
     if done.is_err() {
-        let undone = if fresh {
-            super::down(cage)
-        } else {
-            attach::discard(cage)
-        };
+        let undone = if fresh { super::down(cage) } else { attach::discard(cage) };
         if let Err(error) = undone {
             tracing::error!(%error, "could not take down what was put up in part");
         }
@@ -61,11 +57,7 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
     let posture = found.posture();
     if posture == Posture::Refuse || posture < cage.posture {
         let (wanted, lacking) = (cage.posture.max(Posture::Core), found.lacking());
-        return Err(KernelError::Posture {
-            found: posture,
-            wanted,
-            lacking,
-        });
+        return Err(KernelError::Posture { found: posture, wanted, lacking });
     }
     let chosen: Vec<Loaded> = found
         .loaded
@@ -77,10 +69,7 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
         agents: cage.agents_id()?.0,
         level: cage.level,
         abi: atf_common::ABI_VERSION,
-        programs: programs
-            .iter()
-            .map(|program| bit(program))
-            .fold(0, |all, one| all | one),
+        programs: programs.iter().map(|program| bit(program)).fold(0, |all, one| all | one),
     })?;
     pins::pin_maps(cage, ids, &object)?;
     attach::attach(cage, &cage.open_agents()?, &chosen)?;
@@ -112,10 +101,7 @@ fn refuse_other_version(cage: &Cage) -> Result<(), KernelError> {
         maps::is_hash_of::<Deny>(path, "DENY"),
     ];
     for check in checks {
-        check.map_err(|found| KernelError::Version {
-            path: path.clone(),
-            found,
-        })?;
+        check.map_err(|found| KernelError::Version { path: path.clone(), found })?;
     }
     Ok(())
 }

@@ -33,13 +33,8 @@ struct Open {
 impl Disk {
     /// The log in `dir`, to go on behind `tail`. A torn last line is cut off.
     pub(super) fn open(dir: &Path, tail: &Tail, bytes_max: u64) -> io::Result<Self> {
-        let mut disk = Self {
-            dir: dir.to_owned(),
-            bytes_max,
-            open: None,
-            sync: File::sync_data,
-            dead: None,
-        };
+        let mut disk =
+            Self { dir: dir.to_owned(), bytes_max, open: None, sync: File::sync_data, dead: None };
         if let Some((segment, length)) = &tail.segment {
             let file = OpenOptions::new().append(true).open(&segment.path)?;
             file.set_len(*length)?;
@@ -58,11 +53,7 @@ impl Disk {
     /// Writes `lines`, of which the first is record `first`; all of them or none.
     pub(super) fn write(&mut self, first: u64, lines: &[u8]) -> io::Result<()> {
         self.alive()?;
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|o| o.length() >= self.bytes_max)
-        {
+        if self.open.as_ref().is_some_and(|o| o.length() >= self.bytes_max) {
             self.sync()?;
             self.open = None;
         }
@@ -150,19 +141,9 @@ impl Disk {
 impl Open {
     fn create(dir: &Path, first: u64) -> io::Result<Self> {
         let path = Segment::at(dir, first).path;
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
         File::open(dir)?.sync_all()?;
-        Ok(Self {
-            file,
-            path,
-            synced: 0,
-            pending_first: first,
-            pending: Vec::new(),
-        })
+        Ok(Self { file, path, synced: 0, pending_first: first, pending: Vec::new() })
     }
 
     fn length(&self) -> u64 {

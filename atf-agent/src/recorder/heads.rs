@@ -48,11 +48,9 @@ impl Heads {
 }
 
 fn keep(dir: &std::path::Path, head: &Head) {
-    let written = serde_json::to_vec(head)
-        .map_err(|error| error.to_string())
-        .and_then(|json| {
-            files::publish(&dir.join(HEAD_FILE), &json).map_err(|error| error.to_string())
-        });
+    let written = serde_json::to_vec(head).map_err(|error| error.to_string()).and_then(|json| {
+        files::publish(&dir.join(HEAD_FILE), &json).map_err(|error| error.to_string())
+    });
     if let Err(error) = written {
         // The log goes on: the old head stands, and covers less of it.
         tracing::error!(error, "the head of the log cannot be kept");

@@ -56,14 +56,8 @@ fn event(denied: &Denied) -> Event {
     Event::KernelDenied {
         cgroup: CgroupId(denied.run),
         boot_ns: denied.boot_ns,
-        vector: name(
-            Vector::from_number(denied.vector).map(Vector::name),
-            denied.vector,
-        ),
-        denial: name(
-            Denial::from_number(denied.denial).map(Denial::name),
-            denied.denial,
-        ),
+        vector: name(Vector::from_number(denied.vector).map(Vector::name), denied.vector),
+        denial: name(Denial::from_number(denied.denial).map(Denial::name), denied.denial),
         pid: denied.pid,
         uid: denied.uid,
         comm: Untrusted::new(String::from_utf8_lossy(comm)),
@@ -88,13 +82,7 @@ mod tests {
         denied.comm[..4].copy_from_slice(b"curl");
         for (vector, name) in [(Vector::Connect4 as u32, "connect4"), (99, "unknown_99")] {
             denied.vector = vector;
-            let Event::KernelDenied {
-                vector,
-                denial,
-                comm,
-                ..
-            } = event(&denied)
-            else {
+            let Event::KernelDenied { vector, denial, comm, .. } = event(&denied) else {
                 panic!("another event");
             };
             assert_eq!(vector, name);

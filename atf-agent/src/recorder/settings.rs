@@ -14,9 +14,6 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            segment_bytes_max: 64 << 20,
-            group_records_max: 256,
-        }
+        Self { segment_bytes_max: 64 << 20, group_records_max: 256 }
     }
 }

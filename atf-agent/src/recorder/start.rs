@@ -24,28 +24,15 @@ pub(super) fn open(places: &Places, settings: &Settings) -> Result<Log, Recorder
     }
     let alone = lock(&dir)?;
     let key = log_key(places)?;
-    let public = VerifyingKey::from_hex(&key.public_hex()).map_err(|error| RecorderError::Key {
-        path: places.log_key(),
-        error,
+    let public = VerifyingKey::from_hex(&key.public_hex())
+        .map_err(|error| RecorderError::Key { path: places.log_key(), error })?;
+    files::publish(&places.log_key(), format!("{}\n", key.public_hex()).as_bytes())?;
+    let tail =
+        audit::verify_tail(&dir, &|bytes, signature| public.verify(bytes, signature).is_ok())?;
+    let disk = Disk::open(&dir, &tail, settings.segment_bytes_max).map_err(|error| {
+        RecorderError::Io { what: "go on with the log in", path: dir.clone(), error }
     })?;
-    files::publish(
-        &places.log_key(),
-        format!("{}\n", key.public_hex()).as_bytes(),
-    )?;
-    let tail = audit::verify_tail(&dir, &|bytes, signature| {
-        public.verify(bytes, signature).is_ok()
-    })?;
-    let disk =
-        Disk::open(&dir, &tail, settings.segment_bytes_max).map_err(|error| RecorderError::Io {
-            what: "go on with the log in",
-            path: dir.clone(),
-            error,
-        })?;
-    let chain = Chain::new(
-        Chain::uid_of_key(&key.public_hex()),
-        host(),
-        tail.last.clone(),
-    );
+    let chain = Chain::new(Chain::uid_of_key(&key.public_hex()), host(), tail.last.clone());
     Ok(Log {
         first: first_events(&chain, &key, &tail.torn),
         group_records_max: settings.group_records_max.max(1),
@@ -75,10 +62,7 @@ fn first_events(chain: &Chain, key: &SigningKey, torn: &[u8]) -> Vec<Event> {
         ],
     }];
     if !torn.is_empty() {
-        tracing::warn!(
-            bytes = torn.len(),
-            "the last record was torn and is cut off"
-        );
+        tracing::warn!(bytes = torn.len(), "the last record was torn and is cut off");
         events.push(Event::Finding {
             name: "log.torn".to_owned(),
             run: None,
@@ -109,10 +93,7 @@ fn lock(dir: &Path) -> Result<File, RecorderError> {
 /// The log key: kept for the life of the log, made at the first start.
 fn log_key(places: &Places) -> Result<SigningKey, RecorderError> {
     let path = places.state("recorder").join("log.key");
-    let bad = |error| RecorderError::Key {
-        path: path.clone(),
-        error,
-    };
+    let bad = |error| RecorderError::Key { path: path.clone(), error };
     if let Some(pkcs8) = files::read_secret(&path)? {
         return SigningKey::from_pkcs8(&pkcs8).map_err(bad);
     }
@@ -131,16 +112,11 @@ fn make(dir: &Path) -> Result<(), RecorderError> {
 
 /// The host's name, as the authority of its records.
 fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Milliseconds since the epoch; 0 when the clock stands before it.
 pub(super) fn now_unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

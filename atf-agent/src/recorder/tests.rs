@@ -18,11 +18,7 @@ type Recorder = Connection<RecorderRequest, RecorderReply>;
 const CHILD_DIR: &str = "ATF_TEST_RECORDER_DIR";
 
 fn places(dir: &Path) -> Places {
-    Places {
-        run_dir: dir.join("run"),
-        state_dir: dir.join("state"),
-        ..Places::default()
-    }
+    Places { run_dir: dir.join("run"), state_dir: dir.join("state"), ..Places::default() }
 }
 
 fn ids() -> Ids {
@@ -66,11 +62,7 @@ fn ask(recorder: &mut Recorder, event: Event, durable: bool) -> Result<Receipt, 
 }
 
 fn finding(detail: &str) -> Event {
-    Event::Finding {
-        name: "test".into(),
-        run: None,
-        detail: detail.into(),
-    }
+    Event::Finding { name: "test".into(), run: None, detail: detail.into() }
 }
 
 fn log_key(places: &Places) -> VerifyingKey {
@@ -95,10 +87,7 @@ fn assert_whole(places: &Places) -> u64 {
 #[test]
 fn concurrent_reporters_get_consecutive_numbers_and_good_receipts() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        segment_bytes_max: 20_000,
-        ..Settings::default()
-    };
+    let settings = Settings { segment_bytes_max: 20_000, ..Settings::default() };
     let places = start(dir.path(), settings);
     drop(connect(&places));
     let each = 25;
@@ -115,50 +104,32 @@ fn concurrent_reporters_get_consecutive_numbers_and_good_receipts() {
                 })
             })
             .collect();
-        reporters
-            .into_iter()
-            .flat_map(|r| r.join().unwrap())
-            .collect()
+        reporters.into_iter().flat_map(|r| r.join().unwrap()).collect()
     });
     let key = log_key(&places);
     for receipt in &receipts {
-        assert!(
-            key.verify(&receipt.signed_bytes(), &receipt.signature)
-                .is_ok()
-        );
-        let lie = Receipt {
-            durable: !receipt.durable,
-            ..receipt.clone()
-        };
+        assert!(key.verify(&receipt.signed_bytes(), &receipt.signature).is_ok());
+        let lie = Receipt { durable: !receipt.durable, ..receipt.clone() };
         assert!(key.verify(&lie.signed_bytes(), &lie.signature).is_err());
     }
     // Record 0 is the start of the recorder itself.
     let numbers: BTreeSet<u64> = receipts.iter().map(|r| r.seq).collect();
     assert_eq!(numbers, (1..=8 * each).collect());
     assert_eq!(assert_whole(&places), 8 * each + 1);
-    assert!(
-        segments(&places.log_dir()).unwrap().len() > 3,
-        "segments rotate"
-    );
+    assert!(segments(&places.log_dir()).unwrap().len() > 3, "segments rotate");
 }
 
 #[test]
 fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
-    let decided = |verdict| Event::Decided {
-        call: Box::new(samples::call(RunId::random())),
-        verdict,
-    };
+    let decided =
+        |verdict| Event::Decided { call: Box::new(samples::call(RunId::random())), verdict };
     let refused = Verdict::Refused {
         step: crate::call::Step::Policy,
         reason: crate::call::Reason::PolicyDenied,
         detail: "no".into(),
     };
     for (event, reporter, permit) in [
-        (
-            decided(Verdict::Allowed),
-            Process::Gateway,
-            Some(Digest::of(b"permit")),
-        ),
+        (decided(Verdict::Allowed), Process::Gateway, Some(Digest::of(b"permit"))),
         (decided(refused), Process::Gateway, None),
         (decided(Verdict::Allowed), Process::Authority, None),
         (finding("x"), Process::Gateway, None),
@@ -166,12 +137,7 @@ fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
         let (answers, outbox) = std::sync::mpsc::channel();
-        log.commit(vec![Job::new(
-            event.clone(),
-            reporter,
-            true,
-            Answer::to(1, answers),
-        )]);
+        log.commit(vec![Job::new(event.clone(), reporter, true, Answer::to(1, answers))]);
         let (_, RecorderReply::Recorded { receipt }) = outbox.recv().unwrap() else {
             panic!("refused");
         };
@@ -186,12 +152,7 @@ fn as_a_process_of_its_own() {
     let Ok(dir) = std::env::var(CHILD_DIR) else {
         return;
     };
-    let failed = serve(
-        &places(Path::new(&dir)),
-        &ids(),
-        &Settings::default(),
-        no_kernel(),
-    );
+    let failed = serve(&places(Path::new(&dir)), &ids(), &Settings::default(), no_kernel());
     eprintln!("{}", failed.unwrap_err());
     std::process::exit(3);
 }
@@ -237,10 +198,7 @@ fn no_receipted_record_is_lost_when_the_recorder_is_killed() {
             std::thread::sleep(Duration::from_millis(300 + 70 * round));
             child.kill().unwrap();
             child.wait().unwrap();
-            reporters
-                .into_iter()
-                .flat_map(|r| r.join().unwrap())
-                .collect::<Vec<_>>()
+            reporters.into_iter().flat_map(|r| r.join().unwrap()).collect::<Vec<_>>()
         });
         assert!(!got.is_empty());
         receipts.extend(got);
@@ -258,11 +216,7 @@ fn no_receipted_record_is_lost_when_the_recorder_is_killed() {
     assert_eq!(lines.len() as u64, records);
     for receipt in &receipts {
         let line = lines[usize::try_from(receipt.seq).unwrap()];
-        assert!(
-            line.contains(&receipt.fingerprint.to_string()),
-            "{}",
-            receipt.seq
-        );
+        assert!(line.contains(&receipt.fingerprint.to_string()), "{}", receipt.seq);
     }
 }
 
@@ -319,12 +273,7 @@ fn a_disk_that_fails_to_sync_costs_a_segment_and_no_record() {
         let ask = |log: &mut Log, durable| {
             let (answers, outbox) = std::sync::mpsc::channel();
             let answer = Answer::to(1, answers);
-            log.commit(vec![Job::new(
-                finding("x"),
-                Process::Gateway,
-                durable,
-                answer,
-            )]);
+            log.commit(vec![Job::new(finding("x"), Process::Gateway, durable, answer)]);
             matches!(outbox.recv().unwrap().1, RecorderReply::Recorded { .. })
         };
         assert!(ask(&mut log, true), "the control");
@@ -380,11 +329,7 @@ fn a_log_that_is_not_whole_is_not_gone_on_with() {
     let segment = Segment::at(&places.log_dir(), 0).path;
     let good = std::fs::read(&segment).unwrap();
     let open = || start::open(&places, &Settings::default()).map(|_| ());
-    let cut = good[..good.len() - 1]
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .unwrap()
-        + 1;
+    let cut = good[..good.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
     let mut flipped = good.clone();
     flipped[cut + 40] ^= 1;
     for (bad, what) in [(flipped, "flipped"), (good[..cut].to_vec(), "cut")] {

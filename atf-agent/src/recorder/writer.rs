@@ -55,9 +55,8 @@ struct Written {
 pub(super) fn run(mut log: Log, queue: &Receiver<Job>) {
     let mut unsynced: Option<Instant> = None;
     loop {
-        let wait = unsynced.map_or(Duration::MAX, |since| {
-            SYNC_EVERY.saturating_sub(since.elapsed())
-        });
+        let wait =
+            unsynced.map_or(Duration::MAX, |since| SYNC_EVERY.saturating_sub(since.elapsed()));
         let group = match queue.recv_timeout(wait) {
             Ok(first) => {
                 let more = queue.try_iter().take(log.group_records_max - 1);
@@ -172,25 +171,14 @@ fn refuse(written: Vec<Written>, why: &str) {
 impl Job {
     /// A record of `event`; with `durable` it is answered once it is on the disk.
     pub(super) fn new(event: Event, reporter: Process, durable: bool, answer: Answer) -> Self {
-        Self {
-            event,
-            reporter,
-            durable,
-            answer,
-        }
+        Self { event, reporter, durable, answer }
     }
 
     /// The permit for which the receipt stands: only of a decision that allows, and only when the
     /// gateway tells it. Else a record that says no could be the proof for an act.
     fn permit(&self) -> Option<Digest> {
         match (&self.event, self.reporter) {
-            (
-                Event::Decided {
-                    call,
-                    verdict: Verdict::Allowed,
-                },
-                Process::Gateway,
-            ) => call.permit,
+            (Event::Decided { call, verdict: Verdict::Allowed }, Process::Gateway) => call.permit,
             _ => None,
         }
     }

@@ -89,9 +89,7 @@ impl Authority {
     }
 
     fn ask(&self, ask: &AuthorityRequest, wait: Duration) -> Result<AuthorityReply, RunError> {
-        self.open(wait)?
-            .ask(ask)
-            .map_err(|error| self.gone(error.to_string()))
+        self.open(wait)?.ask(ask).map_err(|error| self.gone(error.to_string()))
     }
 
     fn open(
@@ -102,10 +100,7 @@ impl Authority {
     }
 
     fn gone(&self, why: String) -> RunError {
-        RunError::NoAuthority {
-            path: self.socket.clone(),
-            why,
-        }
+        RunError::NoAuthority { path: self.socket.clone(), why }
     }
 
     fn unexpected(&self, reply: AuthorityReply) -> RunError {

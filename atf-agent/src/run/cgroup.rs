@@ -63,12 +63,7 @@ impl Cgroup {
     fn open(path: PathBuf) -> io::Result<Self> {
         let directory = File::open(&path)?;
         let id = CgroupId(directory.metadata()?.ino());
-        Ok(Self {
-            path,
-            directory,
-            id,
-            not_limited: Vec::new(),
-        })
+        Ok(Self { path, directory, id, not_limited: Vec::new() })
     }
 
     /// The directory, to start a process in it.
@@ -79,9 +74,7 @@ impl Cgroup {
     /// Kills every process in it and below, and waits until none is left. What went wrong, if
     /// anything did.
     pub(super) fn kill(&self) -> Option<String> {
-        self.empty()
-            .err()
-            .map(|error| format!("cannot kill the run's processes: {error}"))
+        self.empty().err().map(|error| format!("cannot kill the run's processes: {error}"))
     }
 
     /// Removes it and those below. What went wrong, if anything did.
@@ -118,21 +111,15 @@ impl Cgroup {
 fn limit(agents_dir: &Path, path: &Path, settings: &Settings) -> Vec<String> {
     let limits = [
         ("pids", "pids.max", settings.pids_max.to_string()),
-        (
-            "memory",
-            "memory.max",
-            settings.memory_bytes_max.to_string(),
-        ),
+        ("memory", "memory.max", settings.memory_bytes_max.to_string()),
         ("memory", "memory.swap.max", "0".to_owned()),
         // A run is one thing: half of one, with its other half killed, helps nobody.
         ("memory", "memory.oom.group", "1".to_owned()),
     ];
     let mut not_limited = Vec::new();
     for (controller, file, value) in limits {
-        let enabled = fs::write(
-            agents_dir.join("cgroup.subtree_control"),
-            format!("+{controller}"),
-        );
+        let enabled =
+            fs::write(agents_dir.join("cgroup.subtree_control"), format!("+{controller}"));
         // When the file is there, the limit can be set, whoever enabled the controller.
         if let Err(error) = fs::write(path.join(file), &value) {
             let why = enabled.err().unwrap_or(error);

@@ -90,11 +90,7 @@ impl Directory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o440)
-            .open(&next)?;
+        let mut file = File::options().write(true).create_new(true).mode(0o440).open(&next)?;
         // Written before the run's group gets it, so that half a token is never readable.
         file.write_all(jwt.as_bytes())?;
         fchown(&file, Some(0), Some(uid))?;
@@ -125,12 +121,7 @@ fn owned_dir(path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
         rustix::fs::AtFlags::EMPTY_PATH,
     )?;
     // An O_PATH descriptor has no fchmod; root owns the parent, so the name is still this directory.
-    rustix::fs::chmodat(
-        CWD,
-        path,
-        Mode::from_raw_mode(mode),
-        rustix::fs::AtFlags::empty(),
-    )?;
+    rustix::fs::chmodat(CWD, path, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())?;
     Ok(())
 }
 

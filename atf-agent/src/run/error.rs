@@ -103,9 +103,6 @@ pub(super) trait Doing<T> {
 
 impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     fn doing(self, what: impl Into<String>) -> Result<T, RunError> {
-        self.map_err(|error| RunError::Os {
-            doing: what.into(),
-            error: error.into(),
-        })
+        self.map_err(|error| RunError::Os { doing: what.into(), error: error.into() })
     }
 }

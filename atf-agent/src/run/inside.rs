@@ -50,10 +50,7 @@ pub(super) struct Stopped {
 
 impl Stopped {
     pub(super) fn at(doing: impl Into<String>, why: impl fmt::Display) -> Self {
-        Self {
-            doing: doing.into(),
-            why: why.to_string(),
-        }
+        Self { doing: doing.into(), why: why.to_string() }
     }
 }
 
@@ -161,10 +158,7 @@ impl Pipes {
     fn raise(orders: &PipesInside) -> rustix::io::Result<Self> {
         descriptors::close_number(orders.keepers_go);
         let copy = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, RAISED_FROM).map(File::from);
-        Ok(Self {
-            go: copy(&orders.go)?,
-            errors: Some(copy(&orders.errors)?),
-        })
+        Ok(Self { go: copy(&orders.go)?, errors: Some(copy(&orders.errors)?) })
     }
 
     fn wait_for_go(&mut self) -> Result<(), Stopped> {

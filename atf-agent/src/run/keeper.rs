@@ -79,9 +79,7 @@ pub(super) fn wait_for_start(errors: OwnedFd) -> Result<(), RunError> {
         }
         // The pipe ends when the command is executed or its process is gone; a message is shorter
         // than a pipe's atomic write.
-        errors
-            .read_to_string(&mut why)
-            .doing("read why the run stopped")?;
+        errors.read_to_string(&mut why).doing("read why the run stopped")?;
         return match why.as_str() {
             "" => Ok(()),
             _ => Err(RunError::Inside { why }),
@@ -117,14 +115,9 @@ impl Keeper<'_> {
             }
         }
         while self.terminal.as_mut().is_some_and(Terminal::show) {}
-        let status = waitid(
-            WaitId::PidFd(self.child.pidfd.as_fd()),
-            WaitIdOptions::EXITED,
-        )
-        .doing("wait for the run's end")?;
-        let killed = status
-            .as_ref()
-            .and_then(|status| status.terminating_signal());
+        let status = waitid(WaitId::PidFd(self.child.pidfd.as_fd()), WaitIdOptions::EXITED)
+            .doing("wait for the run's end")?;
+        let killed = status.as_ref().and_then(|status| status.terminating_signal());
         let exited = status.as_ref().and_then(|status| status.exit_status());
         Ok(match (exited, killed) {
             (Some(status), _) => End::Exited(status),
@@ -142,15 +135,8 @@ impl Keeper<'_> {
             PollFd::new(self.signals, PollFlags::IN),
         ];
         if let Some(terminal) = &self.terminal {
-            let out = if terminal.has_keys() {
-                PollFlags::OUT
-            } else {
-                nothing
-            };
-            fds.push(PollFd::from_borrowed_fd(
-                terminal.outer(),
-                PollFlags::IN | out,
-            ));
+            let out = if terminal.has_keys() { PollFlags::OUT } else { nothing };
+            fds.push(PollFd::from_borrowed_fd(terminal.outer(), PollFlags::IN | out));
             if terminal.wants_keys() {
                 fds.push(PollFd::new(&input, PollFlags::IN));
             }
@@ -191,9 +177,7 @@ impl Keeper<'_> {
     /// the run can do nothing, and the keeper goes on trying.
     fn renew(&self, pause: Duration) -> Renewal {
         let renewed = self.authority.renew(self.run).and_then(|token| {
-            self.directory
-                .write_token(&token.jwt, self.uid)
-                .doing("write the run's token")?;
+            self.directory.write_token(&token.jwt, self.uid).doing("write the run's token")?;
             Ok(Renewal::after(&token))
         });
         renewed.unwrap_or_else(|error| {
@@ -215,15 +199,11 @@ struct Renewal {
 impl Renewal {
     fn after(token: &Token) -> Self {
         let wait = Duration::from_secs(token.renew_in_s);
-        Self {
-            at: (!wait.is_zero()).then(|| Instant::now() + wait),
-            pause: RETRY_FIRST,
-        }
+        Self { at: (!wait.is_zero()).then(|| Instant::now() + wait), pause: RETRY_FIRST }
     }
 
     fn due_in(&self) -> Option<Duration> {
-        self.at
-            .map(|at| at.saturating_duration_since(Instant::now()))
+        self.at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     fn is_due(&self) -> bool {
@@ -233,8 +213,5 @@ impl Renewal {
 
 fn timespec(duration: Duration) -> Timespec {
     // A duration past the range of a timespec is as good as for ever.
-    Timespec::try_from(duration).unwrap_or(Timespec {
-        tv_sec: i64::MAX,
-        tv_nsec: 0,
-    })
+    Timespec::try_from(duration).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
 }

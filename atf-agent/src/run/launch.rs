@@ -41,9 +41,7 @@ where
     let [term, int, hup, quit] = PASSED_ON;
     let signals = Signals::block(&[term, int, hup, quit, Signal::WINCH])
         .doing("block the keeper's signals")?;
-    let authority = Authority {
-        socket: places.authority_socket(),
-    };
+    let authority = Authority { socket: places.authority_socket() };
     sweep(places, &hooks.agents_dir, &authority);
     let run = RunId::random();
     let mut made = Made {
@@ -53,12 +51,7 @@ where
         is_admitted: false,
         authority,
     };
-    let wanted = Wanted {
-        ids,
-        settings,
-        request,
-        hooks,
-    };
+    let wanted = Wanted { ids, settings, request, hooks };
     let outcome = made.live(&wanted, checked, &signals);
     let how = match &outcome {
         Ok((end, _)) => end.to_string(),
@@ -74,10 +67,7 @@ where
         run,
         uid,
         status: end.status(),
-        not_limited: made
-            .cgroup
-            .map(|cgroup| cgroup.not_limited)
-            .unwrap_or_default(),
+        not_limited: made.cgroup.map(|cgroup| cgroup.not_limited).unwrap_or_default(),
         left_behind,
     })
 }
@@ -113,15 +103,12 @@ impl Made {
             tracing::warn!(run = %self.run, limit, "this host does not limit the run");
         }
         let (uid, token) =
-            self.authority
-                .register(self.run, cgroup.id, checked.prompt, wanted.request)?;
+            self.authority.register(self.run, cgroup.id, checked.prompt, wanted.request)?;
         self.is_admitted = true;
         if uid == 0 || !wanted.ids.is_pool(uid) {
             return Err(RunError::NotPool { found: uid });
         }
-        directory
-            .write_token(&token.jwt, uid)
-            .doing("write the run's token")?;
+        directory.write_token(&token.jwt, uid).doing("write the run's token")?;
         let (terminal, inner) = Terminal::open(checked.terminals, uid)?.unzip();
         let (ends, pipes) = Ends::pair()?;
         let orders = Orders {

@@ -31,10 +31,7 @@ const LOCAL: [(&str, u32); 15] = [
 /// What is wrong with the file system that `file` is on; `None` when it is a local one.
 pub(super) fn objection(file: impl AsFd) -> io::Result<Option<String>> {
     // The field's width differs between architectures; the numbers have 32 bits.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "magic numbers have 32 bits"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "magic numbers have 32 bits")]
     let found = fstatfs(file)?.f_type as u32;
     if LOCAL.iter().any(|(_, local)| *local == found) {
         return Ok(None);

@@ -29,10 +29,7 @@ pub(super) struct Limits {
 
 impl From<&Settings> for Limits {
     fn from(settings: &Settings) -> Self {
-        Self {
-            processes: settings.pids_max.into(),
-            files: settings.files_max,
-        }
+        Self { processes: settings.pids_max.into(), files: settings.files_max }
     }
 }
 
@@ -47,10 +44,7 @@ pub(super) fn give_up(uid: u32, limits: &Limits) -> Result<(), Stopped> {
         (Resource::Msgqueue, 0),
         (Resource::Rtprio, 0),
     ] {
-        let limit = Rlimit {
-            current: Some(most),
-            maximum: Some(most),
-        };
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).step(format!("limiting {resource:?}"))?;
     }
     empty_bounding_set().step("emptying the bounding set")?;
@@ -64,10 +58,7 @@ pub(super) fn give_up(uid: u32, limits: &Limits) -> Result<(), Stopped> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hiding the supervisor's memory")?;
     match capabilities(None).step("reading the capabilities")? {
         held if held == none() => Ok(()),
-        held => Err(Stopped::at(
-            "giving up capabilities",
-            format!("left {held:?}"),
-        )),
+        held => Err(Stopped::at("giving up capabilities", format!("left {held:?}"))),
     }
 }
 

@@ -22,17 +22,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            read_only: [
-                "/usr",
-                "/bin",
-                "/sbin",
-                "/lib",
-                "/lib64",
-                "/etc/ssl",
-                "/etc/alternatives",
-            ]
-            .map(Into::into)
-            .to_vec(),
+            read_only: ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ssl", "/etc/alternatives"]
+                .map(Into::into)
+                .to_vec(),
             pids_max: 256,
             memory_bytes_max: 2 << 30,
             scratch_bytes_max: 256 << 20,

@@ -28,11 +28,7 @@ impl Ends {
         let (go_inside, go) = make()?;
         let (errors, errors_inside) = make()?;
         let keepers_go = go.as_raw_fd();
-        let inside = PipesInside {
-            go: go_inside,
-            errors: errors_inside,
-            keepers_go,
-        };
+        let inside = PipesInside { go: go_inside, errors: errors_inside, keepers_go };
         Ok((Self { go, errors }, inside))
     }
 }
@@ -49,15 +45,12 @@ pub(super) fn start(
     // The run's ends are the child's alone from here on, so that their closing is seen.
     drop(orders);
     // The child has done nothing yet: whatever is proven now holds when it starts.
-    let started = prove()
-        .map_err(|why| RunError::Unproven { why })
-        .and_then(|()| {
-            let mut go = File::from(ends.go);
-            go.write_all(GO)
-                .doing("tell the run's first process to go")?;
-            // `go` stays open until the command has started: the child looks for its end.
-            wait_for_start(ends.errors)
-        });
+    let started = prove().map_err(|why| RunError::Unproven { why }).and_then(|()| {
+        let mut go = File::from(ends.go);
+        go.write_all(GO).doing("tell the run's first process to go")?;
+        // `go` stays open until the command has started: the child looks for its end.
+        wait_for_start(ends.errors)
+    });
     if let Err(error) = started {
         // It may have ended by itself.
         let _gone = pidfd_send_signal(&child.pidfd, Signal::KILL);

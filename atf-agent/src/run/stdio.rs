@@ -131,26 +131,14 @@ mod tests {
         check("a unix socket", unix, "plain");
         check("a local file", tempfile::tempfile().unwrap(), "plain");
         check("/dev/null", open("/dev/null"), "plain");
-        check(
-            "a tcp socket",
-            TcpListener::bind("127.0.0.1:0").unwrap(),
-            "refused",
-        );
+        check("a tcp socket", TcpListener::bind("127.0.0.1:0").unwrap(), "refused");
         check("a directory", open("/"), "refused");
         check("a proc file", open("/proc/self/status"), "refused");
-        check(
-            "a cgroup file",
-            open("/sys/kernel/uevent_seqnum"),
-            "refused",
-        );
+        check("a cgroup file", open("/sys/kernel/uevent_seqnum"), "refused");
         check("/dev/kmsg", open("/dev/kmsg"), "refused");
         let queue = rustix::event::eventfd(0, rustix::event::EventfdFlags::empty()).unwrap();
         check("an anonymous inode", queue, "refused");
         let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
-        check(
-            "a terminal",
-            rustix::pty::openpt(flags).unwrap(),
-            "terminal",
-        );
+        check("a terminal", rustix::pty::openpt(flags).unwrap(), "terminal");
     }
 }

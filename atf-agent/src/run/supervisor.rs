@@ -89,15 +89,8 @@ fn execute(orders: &Orders) -> Result<Infallible, Stopped> {
     let Some((program, arguments)) = orders.command.split_first() else {
         return Err(Stopped::at("starting the command", "there is none"));
     };
-    let error = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(environment(orders))
-        .exec();
-    Err(Stopped::at(
-        format!("executing {}", program.display()),
-        error,
-    ))
+    let error = Command::new(program).args(arguments).env_clear().envs(environment(orders)).exec();
+    Err(Stopped::at(format!("executing {}", program.display()), error))
 }
 
 /// All that the command finds in its environment: nothing of the launcher's.

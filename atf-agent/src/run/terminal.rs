@@ -128,9 +128,7 @@ impl Terminal {
         };
         // Both of the run's outputs are one terminal; it is shown on whichever the keeper has one.
         let shown = if self.which.is(1) {
-            std::io::stdout()
-                .write_all(&chunk[..read])
-                .and_then(|()| std::io::stdout().flush())
+            std::io::stdout().write_all(&chunk[..read]).and_then(|()| std::io::stdout().flush())
         } else {
             std::io::stderr().write_all(&chunk[..read])
         };

@@ -46,19 +46,11 @@ impl Caps {
         let spending = runs.entry(run).or_default();
         let left = cap.saturating_sub(spending.total());
         if cents > left {
-            return Err(CapError {
-                wanted: cents,
-                left,
-                cap,
-            });
+            return Err(CapError { wanted: cents, left, cap });
         }
         // Cannot overflow: the sum is at most `cap`.
         spending.reserved += cents;
-        Ok(Reservation {
-            caps: self.clone(),
-            run,
-            cents,
-        })
+        Ok(Reservation { caps: self.clone(), run, cents })
     }
 
     /// Cents that `run` has spent or reserved.

@@ -105,13 +105,9 @@ fn open(path: &Path) -> Result<Option<File>, FileError> {
 
 fn read_all(file: File, path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io_error("read", path))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io_error("read", path))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(FileError::Long {
-            path: path.to_owned(),
-        });
+        return Err(FileError::Long { path: path.to_owned() });
     }
     Ok(bytes)
 }

@@ -59,10 +59,7 @@ impl Registry {
             .create(true)
             .mode(0o600)
             .open(path)
-            .map_err(|error| RegistryError::Io {
-                path: path.to_owned(),
-                error,
-            })?;
+            .map_err(|error| RegistryError::Io { path: path.to_owned(), error })?;
         let db = Connection::open(path)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
@@ -112,8 +109,7 @@ impl Registry {
     /// # Errors
     /// When the disk fails.
     pub fn remove(&self, run: RunId) -> Result<(), RegistryError> {
-        self.0
-            .execute("DELETE FROM runs WHERE run = ?1", [run.to_string()])?;
+        self.0.execute("DELETE FROM runs WHERE run = ?1", [run.to_string()])?;
         Ok(())
     }
 
@@ -138,9 +134,8 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be read.
     pub fn get(&self, run: RunId) -> Result<Option<Registered>, RegistryError> {
-        let mut rows = self
-            .0
-            .prepare_cached("SELECT * FROM runs WHERE run = ?1 AND ended_unix_s IS NULL")?;
+        let mut rows =
+            self.0.prepare_cached("SELECT * FROM runs WHERE run = ?1 AND ended_unix_s IS NULL")?;
         let mut rows = rows.query([run.to_string()])?;
         rows.next()?.map(registered).transpose()
     }
@@ -151,23 +146,15 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be read.
     pub fn free_uid(&self, pool_first: u32, pool_size: u32) -> Result<Option<u32>, RegistryError> {
-        let mut rows = self
-            .0
-            .prepare_cached("SELECT uid FROM runs WHERE ended_unix_s IS NULL")?;
-        let taken: BTreeSet<u32> = rows
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let mut rows = self.0.prepare_cached("SELECT uid FROM runs WHERE ended_unix_s IS NULL")?;
+        let taken: BTreeSet<u32> =
+            rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let newest: Option<u32> = self
             .0
-            .query_row(
-                "SELECT uid FROM runs ORDER BY number DESC LIMIT 1",
-                [],
-                |row| row.get(0),
-            )
+            .query_row("SELECT uid FROM runs ORDER BY number DESC LIMIT 1", [], |row| row.get(0))
             .optional()?;
-        let after = newest
-            .and_then(|uid| uid.checked_sub(pool_first))
-            .map_or(0, |offset| offset + 1);
+        let after =
+            newest.and_then(|uid| uid.checked_sub(pool_first)).map_or(0, |offset| offset + 1);
         Ok((0..pool_size)
             .map(|step| pool_first + (after + step) % pool_size)
             .find(|uid| !taken.contains(uid)))
@@ -201,9 +188,7 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be read.
     pub fn last_iat_unix_s(&self) -> Result<u64, RegistryError> {
-        let iat: i64 = self
-            .0
-            .query_row("SELECT iat_unix_s FROM minted", [], |row| row.get(0))?;
+        let iat: i64 = self.0.query_row("SELECT iat_unix_s FROM minted", [], |row| row.get(0))?;
         Ok(iat.cast_unsigned())
     }
 
@@ -216,12 +201,7 @@ impl Registry {
         let changed = self.0.execute(
             "UPDATE runs SET ended_unix_s = ?2, how = ?3, kernel = ?4
              WHERE run = ?1 AND ended_unix_s IS NULL",
-            params![
-                ended.run.to_string(),
-                now_unix_s.cast_signed(),
-                ended.how.raw(),
-                kernel
-            ],
+            params![ended.run.to_string(), now_unix_s.cast_signed(), ended.how.raw(), kernel],
         )?;
         Ok(changed == 1)
     }
@@ -242,10 +222,8 @@ impl Registry {
             ended.push(Ended {
                 run: parsed(row, "run")?,
                 how: Untrusted::new(row.get::<_, String>("how")?),
-                kernel: serde_json::from_str(&kernel).map_err(|_| RegistryError::Damaged {
-                    what: "kernel",
-                    found: kernel,
-                })?,
+                kernel: serde_json::from_str(&kernel)
+                    .map_err(|_| RegistryError::Damaged { what: "kernel", found: kernel })?,
             });
         }
         Ok(ended)
@@ -256,10 +234,7 @@ impl Registry {
     /// # Errors
     /// When the disk fails.
     pub fn recorded(&self, run: RunId, now_unix_s: u64) -> Result<(), RegistryError> {
-        self.0.execute(
-            "UPDATE runs SET recorded = 1 WHERE run = ?1",
-            [run.to_string()],
-        )?;
+        self.0.execute("UPDATE runs SET recorded = 1 WHERE run = ?1", [run.to_string()])?;
         self.0.execute(
             "DELETE FROM runs WHERE recorded = 1 AND ended_unix_s < ?1",
             [now_unix_s.saturating_sub(ENDED_KEPT_S).cast_signed()],
@@ -271,10 +246,7 @@ impl Registry {
 fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
     let tools: String = row.get("tools")?;
     let tool = |name: &str| {
-        name.parse().map_err(|_| RegistryError::Damaged {
-            what: "tools",
-            found: name.to_owned(),
-        })
+        name.parse().map_err(|_| RegistryError::Damaged { what: "tools", found: name.to_owned() })
     };
     Ok(Registered {
         run: parsed(row, "run")?,
@@ -284,10 +256,7 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
         user: Untrusted::new(row.get::<_, String>("user")?),
         task: Untrusted::new(row.get::<_, String>("task")?),
         prompt: parsed(row, "prompt")?,
-        tools: tools
-            .split_whitespace()
-            .map(tool)
-            .collect::<Result<_, _>>()?,
+        tools: tools.split_whitespace().map(tool).collect::<Result<_, _>>()?,
         boot: row.get("boot")?,
         end_boot_ms: row.get::<_, i64>("end_boot_ms")?.cast_unsigned(),
         token_boot_ms: row.get::<_, i64>("token_boot_ms")?.cast_unsigned(),
@@ -296,9 +265,7 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
 
 fn parsed<T: FromStr>(row: &Row<'_>, what: &'static str) -> Result<T, RegistryError> {
     let found: String = row.get(what)?;
-    found
-        .parse()
-        .map_err(|_| RegistryError::Damaged { what, found })
+    found.parse().map_err(|_| RegistryError::Damaged { what, found })
 }
 
 #[cfg(test)]

@@ -10,10 +10,7 @@ fn entry(uid: u32) -> Registered {
         user: "älice\n".into(),
         task: "T-1".into(),
         prompt: Digest::of(b"prompt"),
-        tools: vec![
-            "ledger.query".parse().unwrap(),
-            "ledger.adjust".parse().unwrap(),
-        ],
+        tools: vec!["ledger.query".parse().unwrap(), "ledger.adjust".parse().unwrap()],
         boot: "boot".into(),
         end_boot_ms: 2_000,
         token_boot_ms: 1_000,
@@ -39,10 +36,7 @@ fn what_is_written_outlives_the_process() {
     drop(registry);
 
     let registry = Registry::open(&path).unwrap();
-    let renewed = Registered {
-        token_boot_ms: 1_500,
-        ..a.clone()
-    };
+    let renewed = Registered { token_boot_ms: 1_500, ..a.clone() };
     assert_eq!(registry.live().unwrap(), std::slice::from_ref(&renewed));
     assert_eq!(registry.get(a.run).unwrap(), Some(renewed));
     assert_eq!(registry.get(b.run).unwrap(), None);
@@ -62,20 +56,11 @@ fn no_two_live_runs_share_an_id_a_cgroup_or_a_uid() {
     let first = entry(1);
     registry.add(&first).unwrap();
     for twin in [
-        Registered {
-            run: first.run,
-            ..entry(2)
-        },
-        Registered {
-            cgroup: first.cgroup,
-            ..entry(2)
-        },
+        Registered { run: first.run, ..entry(2) },
+        Registered { cgroup: first.cgroup, ..entry(2) },
         entry(1),
     ] {
-        assert!(matches!(
-            registry.add(&twin),
-            Err(RegistryError::Taken { .. })
-        ));
+        assert!(matches!(registry.add(&twin), Err(RegistryError::Taken { .. })));
     }
     registry.add(&entry(2)).unwrap();
 }
@@ -90,11 +75,7 @@ fn a_uid_comes_back_as_late_as_the_pool_allows() {
         given.push(uid);
         let entry = entry(uid);
         registry.add(&entry).unwrap();
-        let ended = Ended {
-            run: entry.run,
-            how: "x".into(),
-            kernel: Vec::new(),
-        };
+        let ended = Ended { run: entry.run, how: "x".into(), kernel: Vec::new() };
         registry.end(&ended, 1).unwrap();
     }
     assert_eq!(given, [10, 11, 12, 10]);

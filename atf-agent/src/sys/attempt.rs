@@ -1,8 +1,5 @@
 //! For tests alone: one system call by number, in a process of its own, and its errno.
-#![allow(
-    unsafe_code,
-    reason = "the tests of the filter make calls that no wrapper offers"
-)]
+#![allow(unsafe_code, reason = "the tests of the filter make calls that no wrapper offers")]
 
 use rustix::process::{WaitOptions, waitpid};
 
@@ -27,9 +24,7 @@ pub fn syscall(number: i64, arguments: [u64; 6], before: impl FnOnce()) -> Outco
         // SAFETY: the callers are the rows of tests; they pass integers and null pointers, and the
         // process ends right after.
         match unsafe { libc::syscall(number, a, b, c, d, e, f) } {
-            -1 => std::io::Error::last_os_error()
-                .raw_os_error()
-                .unwrap_or(255),
+            -1 => std::io::Error::last_os_error().raw_os_error().unwrap_or(255),
             _ => 0,
         }
     })

@@ -207,11 +207,7 @@ pub fn programs_on(cgroup: BorrowedFd<'_>, kind: u32, effective: bool) -> io::Re
         prog_ids: ids.as_mut_ptr() as u64,
         prog_cnt: QUERY_MAX as u32,
         // The kernel demands it for LSM programs of the cgroup itself, and forbids it for effective.
-        prog_attach_flags: if effective {
-            0
-        } else {
-            flags.as_mut_ptr() as u64
-        },
+        prog_attach_flags: if effective { 0 } else { flags.as_mut_ptr() as u64 },
         ..Attr::default()
     };
     // SAFETY: both lists have room for `prog_cnt` numbers and outlive the call.
@@ -243,11 +239,7 @@ pub fn cgroup_link(link: BorrowedFd<'_>) -> io::Result<CgroupLink> {
     if info.kind != CGROUP {
         return Err(io::Error::other(format!("a link of kind {}", info.kind)));
     }
-    Ok(CgroupLink {
-        program: info.prog_id,
-        cgroup: info.cgroup_id,
-        attach_type: info.attach_type,
-    })
+    Ok(CgroupLink { program: info.prog_id, cgroup: info.cgroup_id, attach_type: info.attach_type })
 }
 
 /// The ids of the maps that a program uses.
@@ -339,19 +331,9 @@ unsafe fn call_for_fd<T>(command: libc::c_int, attr: &mut T) -> io::Result<Owned
 /// each pointer in it must lead to memory of the size that the record says.
 unsafe fn call<T>(command: libc::c_int, attr: &mut T) -> io::Result<libc::c_long> {
     // SAFETY: the caller's promise; the size is the record's own.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_mut(attr),
-            size_of::<T>(),
-        )
-    };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {

@@ -37,13 +37,7 @@ enum Then {
 impl Attempt {
     /// Make a socket: `AF_*`, `SOCK_*`, protocol.
     pub fn socket(family: i32, kind: i32, protocol: i32) -> Self {
-        Self {
-            family,
-            kind,
-            protocol,
-            then: Then::Nothing,
-            address: Vec::new(),
-        }
+        Self { family, kind, protocol, then: Then::Nothing, address: Vec::new() }
     }
 
     /// Connect a socket of this `SOCK_*` kind.
@@ -74,10 +68,7 @@ impl Attempt {
 
     /// Make two unix sockets of this `SOCK_*` kind, and reach the one from the other.
     pub fn meet_own(kind: i32) -> Self {
-        Self {
-            then: Then::Meet,
-            ..Self::socket(libc::AF_UNIX, kind, 0)
-        }
+        Self { then: Then::Meet, ..Self::socket(libc::AF_UNIX, kind, 0) }
     }
 
     fn unix(kind: i32, then: Then, name: &[u8]) -> Self {
@@ -86,19 +77,11 @@ impl Attempt {
         if name.first() != Some(&0) {
             address.push(0);
         }
-        Self {
-            then,
-            address,
-            ..Self::socket(libc::AF_UNIX, kind, 0)
-        }
+        Self { then, address, ..Self::socket(libc::AF_UNIX, kind, 0) }
     }
 
     fn with_address(kind: i32, then: Then, to: SocketAddr) -> Self {
-        let family = if to.is_ipv4() {
-            libc::AF_INET
-        } else {
-            libc::AF_INET6
-        };
+        let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let mut address = (family as u16).to_ne_bytes().to_vec();
         address.extend(to.port().to_be_bytes());
         match to {
@@ -112,11 +95,7 @@ impl Attempt {
                 address.extend(to.scope_id().to_ne_bytes());
             }
         }
-        Self {
-            then,
-            address,
-            ..Self::socket(family, kind, 0)
-        }
+        Self { then, address, ..Self::socket(family, kind, 0) }
     }
 }
 
@@ -148,9 +127,7 @@ pub fn try_in(procs: &File, attempts: &[Attempt]) -> io::Result<Vec<i32>> {
     match outcomes.split_first() {
         Some((0, rest)) if rest.len() == attempts.len() => Ok(rest.to_vec()),
         Some((errno, [])) => Err(io::Error::from_raw_os_error(*errno)),
-        _ => Err(io::Error::other(
-            "the canary died before it had tried everything",
-        )),
+        _ => Err(io::Error::other("the canary died before it had tried everything")),
     }
 }
 
@@ -159,11 +136,7 @@ fn in_child(procs: RawFd, out: RawFd, attempts: &[Attempt]) -> ! {
     // SAFETY: system calls on descriptors that are open and buffers that are ours.
     unsafe {
         let entered = libc::write(procs, c"0".as_ptr().cast(), 1);
-        let errno = if entered == 1 {
-            0
-        } else {
-            *libc::__errno_location()
-        };
+        let errno = if entered == 1 { 0 } else { *libc::__errno_location() };
         tell(out, errno);
         if errno == 0 {
             for attempt in attempts {
@@ -199,11 +172,7 @@ fn outcome(attempt: &Attempt) -> i32 {
             Then::Send => libc::sendto(fd, c"x".as_ptr().cast(), 1, 0, address, length),
             Then::Meet => meet(fd, attempt),
         };
-        if done < 0 {
-            *libc::__errno_location()
-        } else {
-            0
-        }
+        if done < 0 { *libc::__errno_location() } else { 0 }
     }
 }
 

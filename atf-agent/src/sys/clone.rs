@@ -1,8 +1,5 @@
 //! New processes: into a cgroup and namespaces of their own, or a plain copy.
-#![allow(
-    unsafe_code,
-    reason = "clone3 and fork return twice; std has no such call"
-)]
+#![allow(unsafe_code, reason = "clone3 and fork return twice; std has no such call")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -53,13 +50,8 @@ pub fn clone_into_cgroup(cgroup: BorrowedFd<'_>, child: impl FnOnce() -> i32) ->
     // SAFETY: `args` is a live clone_args of the stated size. Without CLONE_VM and without a stack
     // the child has a copy of this process's memory and stack, as after fork(2); callers are
     // single-threaded (the launcher checks it), so no lock is held by a thread that is gone.
-    let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            &raw const args,
-            size_of::<libc::clone_args>(),
-        )
-    };
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
     match pid {
         0 => run_and_exit(child),
         pid if pid > 0 => Ok(Child {

@@ -1,8 +1,5 @@
 //! Descriptors by number: the only way to leave none open, and to choose what 0 to 2 are.
-#![allow(
-    unsafe_code,
-    reason = "descriptor numbers are taken without owning them"
-)]
+#![allow(unsafe_code, reason = "descriptor numbers are taken without owning them")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

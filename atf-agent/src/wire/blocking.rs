@@ -35,11 +35,7 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
-        Ok(Self {
-            stream,
-            number: 0,
-            speaks: PhantomData,
-        })
+        Ok(Self { stream, number: 0, speaks: PhantomData })
     }
 
     /// Asks, and waits for the answer.
@@ -53,10 +49,7 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
             return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
         };
         if found != self.number {
-            return Err(FrameError::Number {
-                expected: self.number,
-                found,
-            });
+            return Err(FrameError::Number { expected: self.number, found });
         }
         Ok(answer)
     }
@@ -100,10 +93,7 @@ impl Server {
     /// # Errors
     /// When no descriptor is left.
     pub fn share(&self) -> io::Result<Self> {
-        Ok(Self {
-            stream: self.stream.try_clone()?,
-            peer: self.peer,
-        })
+        Ok(Self { stream: self.stream.try_clone()?, peer: self.peer })
     }
 
     /// Closes both directions, for every handle.

@@ -73,9 +73,7 @@ pub(super) fn encode(number: u64, message: &impl Serialize) -> Result<Vec<u8>, F
 pub(super) fn decode_header(header: [u8; HEADER_BYTES]) -> Result<(usize, u64), FrameError> {
     let [v, z1, z2, z3, l0, l1, l2, l3, n @ ..] = header;
     if [v, z1, z2, z3] != [VERSION, 0, 0, 0] {
-        return Err(FrameError::Version {
-            found: [v, z1, z2, z3],
-        });
+        return Err(FrameError::Version { found: [v, z1, z2, z3] });
     }
     let found = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     if found > FRAME_BYTES_MAX {
@@ -124,16 +122,10 @@ mod tests {
         assert!(matches!(read::<String>(&mut &*cut), Err(FrameError::Io(_))));
         let mut other = wire.clone();
         other[0] = VERSION + 1;
-        assert!(matches!(
-            read::<String>(&mut other.as_slice()),
-            Err(FrameError::Version { .. })
-        ));
+        assert!(matches!(read::<String>(&mut other.as_slice()), Err(FrameError::Version { .. })));
         let mut huge = wire.clone();
         huge[7] = 0xff;
-        assert!(matches!(
-            read::<String>(&mut huge.as_slice()),
-            Err(FrameError::Length { .. })
-        ));
+        assert!(matches!(read::<String>(&mut huge.as_slice()), Err(FrameError::Length { .. })));
         assert!(read::<String>(&mut io::empty()).unwrap().is_none());
     }
 }

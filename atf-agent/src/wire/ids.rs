@@ -41,7 +41,6 @@ impl Default for Ids {
 impl Ids {
     /// Whether `uid` is one of the pool's.
     pub fn is_pool(&self, uid: u32) -> bool {
-        uid.checked_sub(self.pool_first)
-            .is_some_and(|offset| offset < self.pool_size)
+        uid.checked_sub(self.pool_first).is_some_and(|offset| offset < self.pool_size)
     }
 }

@@ -308,10 +308,7 @@ mod tests {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let arguments = r#"{ "b":1e2, "a":"\u0041" }"#;
         let asked = ExecutorRequest::Execute {
-            permit: SignedPermit {
-                body: "{}".to_owned(),
-                signature: String::new(),
-            },
+            permit: SignedPermit { body: "{}".to_owned(), signature: String::new() },
             arguments: raw(arguments),
             token: "a.b.c".to_owned(),
             receipt: Receipt {
@@ -323,17 +320,12 @@ mod tests {
             },
         };
         let read = serde_json::from_slice(&serde_json::to_vec(&asked).unwrap()).unwrap();
-        let ExecutorRequest::Execute {
-            arguments: found, ..
-        } = read
-        else {
+        let ExecutorRequest::Execute { arguments: found, .. } = read else {
             panic!("{read:?}");
         };
         assert_eq!(found.get(), arguments);
 
-        let answered = ExecutorReply::Result {
-            result: raw(arguments),
-        };
+        let answered = ExecutorReply::Result { result: raw(arguments) };
         let read = serde_json::from_slice(&serde_json::to_vec(&answered).unwrap()).unwrap();
         let ExecutorReply::Result { result: found } = read else {
             panic!("{read:?}");

@@ -20,9 +20,6 @@ impl Peer {
     /// When the kernel does not say.
     pub fn of(socket: impl AsFd) -> io::Result<Self> {
         let cred = rustix::net::sockopt::socket_peercred(socket)?;
-        Ok(Self {
-            uid: cred.uid.as_raw(),
-            pid: cred.pid.as_raw_nonzero().get(),
-        })
+        Ok(Self { uid: cred.uid.as_raw(), pid: cred.pid.as_raw_nonzero().get() })
     }
 }

@@ -60,12 +60,7 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
             // Dropping the senders wakes every asker with an error.
             lock(&answered).take();
         });
-        Ok(Self {
-            frames,
-            waiting,
-            number: Arc::default(),
-            speaks: PhantomData,
-        })
+        Ok(Self { frames, waiting, number: Arc::default(), speaks: PhantomData })
     }
 
     /// Asks, and waits for the answer.

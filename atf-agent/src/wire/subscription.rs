@@ -33,12 +33,7 @@ impl<Change: DeserializeOwned, Ack: Serialize> Subscription<Change, Ack> {
         let peer = Peer::of(&stream)?;
         let (read, mut write) = stream.into_split();
         write.write_all(&frame::encode(1, question)?).await?;
-        Ok(Self {
-            read,
-            write,
-            peer,
-            speaks: PhantomData,
-        })
+        Ok(Self { read, write, peer, speaks: PhantomData })
     }
 
     /// The next change and its number. Not to be cancelled: a half-read frame is lost.
@@ -91,17 +86,10 @@ mod tests {
             let ack: Option<(u64, RegistryAck)> = frame::read(&mut stream).unwrap();
             assert!(matches!(ack, Some((7, RegistryAck::Done))));
             let why = "only the gateway may".into();
-            frame::write(
-                &mut stream,
-                8,
-                &super::super::AuthorityReply::Refused { why },
-            )
-            .unwrap();
+            frame::write(&mut stream, 8, &super::super::AuthorityReply::Refused { why }).unwrap();
         });
         let mut changes: Subscription<Registry, RegistryAck> =
-            Subscription::open(&path, &AuthorityRequest::Subscribe)
-                .await
-                .unwrap();
+            Subscription::open(&path, &AuthorityRequest::Subscribe).await.unwrap();
         assert_eq!(changes.peer.pid, std::process::id().cast_signed());
         let (number, change) = changes.next().await.unwrap();
         assert!(matches!(change, Registry::Snapshot { .. }));

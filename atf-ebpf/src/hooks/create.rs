@@ -13,12 +13,7 @@ pub fn sock_create(ctx: SockContext) -> i32 {
     let run = run::of_current();
     // SAFETY: the program's context; the kernel lets it read both words.
     let (family, kind) = unsafe { ((*ctx.sock).family, (*ctx.sock).type_) };
-    let attempt = Attempt {
-        run,
-        vector: Vector::SockCreate,
-        actor: Actor::Process,
-        family,
-        detail: kind,
-    };
+    let attempt =
+        Attempt { run, vector: Vector::SockCreate, actor: Actor::Process, family, detail: kind };
     answer(attempt, run::forbidden(run))
 }

@@ -124,22 +124,10 @@ fn stamp(run: u64) -> Stamp {
 
 #[inline(always)]
 fn create(run: u64, family: u32, kind: u32) -> Attempt {
-    Attempt {
-        run,
-        vector: Vector::SocketCreate,
-        actor: Actor::Process,
-        family,
-        detail: kind,
-    }
+    Attempt { run, vector: Vector::SocketCreate, actor: Actor::Process, family, detail: kind }
 }
 
 #[inline(always)]
 fn unix(run: u64, vector: Vector) -> Attempt {
-    Attempt {
-        run,
-        vector,
-        actor: Actor::Process,
-        family: AF_UNIX,
-        detail: 0,
-    }
+    Attempt { run, vector, actor: Actor::Process, family: AF_UNIX, detail: 0 }
 }

@@ -26,12 +26,6 @@ pub fn sendmsg_unix(_ctx: *mut bpf_sock_addr) -> i32 {
 #[inline(always)]
 fn judge(vector: Vector) -> i32 {
     let run = run::of_current();
-    let attempt = Attempt {
-        run,
-        vector,
-        actor: Actor::Process,
-        family: AF_UNIX,
-        detail: 0,
-    };
+    let attempt = Attempt { run, vector, actor: Actor::Process, family: AF_UNIX, detail: 0 };
     answer(attempt, run::live(run))
 }

@@ -8,10 +8,7 @@ use atf_tests::demo::{self, Options, Suite, init, offer};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "demo",
-    about = "Show what a hijacked agent can do without ATF and under it"
-)]
+#[command(name = "demo", about = "Show what a hijacked agent can do without ATF and under it")]
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
@@ -72,10 +69,7 @@ fn show(show: Show) -> Result<ExitCode> {
         bail!("the demo makes namespaces, cgroups and kernel programs: run it as root");
     }
     let beside = |name: &str| -> Result<PathBuf> {
-        Ok(std::env::current_exe()?
-            .parent()
-            .context("this program has no folder")?
-            .join(name))
+        Ok(std::env::current_exe()?.parent().context("this program has no folder")?.join(name))
     };
     let shown = demo::run(&Options {
         suite: show.suite,
@@ -94,9 +88,5 @@ fn show(show: Show) -> Result<ExitCode> {
     for complaint in &shown.complaints {
         eprintln!("demo: {complaint}");
     }
-    Ok(if shown.complaints.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if shown.complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

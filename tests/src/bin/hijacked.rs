@@ -73,13 +73,7 @@ impl Call {
     fn ask(self, method: &str) -> Result<mcp::Ask> {
         let arguments = serde_json::from_str(&self.arguments).context("--arguments is not JSON")?;
         let (tool, prompt, token) = (self.tool, self.prompt, self.token);
-        Ok(mcp::Ask {
-            method: method.to_owned(),
-            tool,
-            arguments,
-            prompt,
-            token,
-        })
+        Ok(mcp::Ask { method: method.to_owned(), tool, arguments, prompt, token })
     }
 }
 
@@ -95,19 +89,9 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<()> {
     match task {
-        Task::Attempt {
-            id,
-            lab,
-            unanswered,
-            depth,
-        } => mcp::print(&hijacked::attempt(
-            &id,
-            &Around {
-                lab,
-                unanswered,
-                depth,
-            },
-        )?),
+        Task::Attempt { id, lab, unanswered, depth } => {
+            mcp::print(&hijacked::attempt(&id, &Around { lab, unanswered, depth })?)
+        }
         Task::Mcp(Mcp::Ask { method, call }) => mcp::print(&mcp::ask(&call.ask(&method)?)),
         Task::Mcp(Mcp::Steady(call)) => mcp::steady(&call.ask("tools/call")?),
         Task::Mcp(Mcp::Hammer(call)) => mcp::print(&mcp::hammer(&call.ask("tools/call")?)?),

@@ -26,9 +26,8 @@ pub(super) fn run(
     doctor: &Doctor,
     mut row: Row,
 ) -> Result<Row> {
-    let inner: Vec<OsString> = std::iter::once(place.hijacked().into())
-        .chain(place.attempt(attempt))
-        .collect();
+    let inner: Vec<OsString> =
+        std::iter::once(place.hijacked().into()).chain(place.attempt(attempt)).collect();
     let command = installation.run_command(AGENT, attempt.id, place, &inner);
     let came = place.try_out(attempt, &[], &command, |child| {
         if attempt.id == "child_cgroup" {
@@ -50,17 +49,10 @@ fn judge(row: &mut Row, came: &Came, said: Option<&Said>, attempt: &Attempt, doc
     let possible = row.without.as_deref() == Some("out");
     let listed = doctor.not_covered.iter().any(|id| id == attempt.id);
     let outcome = match said {
-        Some(said) => said
-            .errno
-            .clone()
-            .unwrap_or_else(|| "nothing arrived".to_owned()),
+        Some(said) => said.errno.clone().unwrap_or_else(|| "nothing arrived".to_owned()),
         None => "did not run".to_owned(),
     };
-    row.with = Some(if came.reached.is_empty() {
-        outcome
-    } else {
-        "out".to_owned()
-    });
+    row.with = Some(if came.reached.is_empty() { outcome } else { "out".to_owned() });
     row.verdict = Some(match (came.reached.is_empty(), said.is_some()) {
         (false, _) if listed => Verdict::NotCovered,
         (false, _) => Verdict::Escaped,
@@ -71,25 +63,18 @@ fn judge(row: &mut Row, came: &Came, said: Option<&Said>, attempt: &Attempt, doc
     });
     if row.verdict == Some(Verdict::Escaped) {
         let (reached, said) = (came.reached.join(", "), came.complained.trim());
-        row.note = Some(format!(
-            "canaries reached: [{reached}]; standard error: {said}"
-        ));
+        row.note = Some(format!("canaries reached: [{reached}]; standard error: {said}"));
     }
 }
 
 /// The kernel's own words when it denied anything to this run; else layer C, by the error.
 fn stopped_by(log: &Log, said: Option<&Said>, attempt: &Attempt) -> Result<String> {
-    let run = said
-        .and_then(|said| said.run.as_deref())
-        .context("the attacker had no token")?;
+    let run = said.and_then(|said| said.run.as_deref()).context("the attacker had no token")?;
     if let Some((layer, vector)) = log.first_denial(run)? {
         return Ok(format!("{layer} {vector}"));
     }
     let errno = said.and_then(|said| said.errno.as_deref());
-    Ok(format!(
-        "C {}",
-        layer_c(attempt.id, errno.unwrap_or("silence"))
-    ))
+    Ok(format!("C {}", layer_c(attempt.id, errno.unwrap_or("silence"))))
 }
 
 /// Which part of the launcher's work gives this error to this attempt, as the cage's matrix calls it.
@@ -145,11 +130,8 @@ mod tests {
         let attempt = &ATTEMPTS[0];
         let mut row = Row::new(attempt.id, "");
         row.without = Some(without.to_owned());
-        let came = Came {
-            reached: reached.to_vec(),
-            said: String::new(),
-            complained: String::new(),
-        };
+        let came =
+            Came { reached: reached.to_vec(), said: String::new(), complained: String::new() };
         let said = said.map(|outcome| Said {
             id: attempt.id.to_owned(),
             outcome: outcome.to_owned(),
@@ -163,22 +145,14 @@ mod tests {
         };
         judge(&mut row, &came, said.as_ref(), attempt, &doctor);
         let found = (row.verdict, row.with.as_deref());
-        assert_eq!(
-            found,
-            (Some(verdict), Some(with)),
-            "{without} {reached:?} {listed}"
-        );
+        assert_eq!(found, (Some(verdict), Some(with)), "{without} {reached:?} {listed}");
     }
 
     #[test]
     fn only_the_oracle_decides_whether_an_attempt_got_out() {
         let (denied, boasts) = (Some("errno"), Some("out"));
         check(("out", &[], denied, false), Verdict::Closed, "EPERM");
-        check(
-            ("out", &[], boasts, false),
-            Verdict::Closed,
-            "nothing arrived",
-        );
+        check(("out", &[], boasts, false), Verdict::Closed, "nothing arrived");
         check(("out", &["tcp4"], denied, false), Verdict::Escaped, "out");
         check(("out", &["dns"], denied, false), Verdict::Escaped, "out");
         check(("out", &["tcp4"], boasts, true), Verdict::NotCovered, "out");
@@ -186,16 +160,8 @@ mod tests {
 
     #[test]
     fn what_was_not_possible_or_did_not_run_is_not_closed() {
-        check(
-            ("EPERM", &[], Some("errno"), false),
-            Verdict::Vacuous,
-            "EPERM",
-        );
-        check(
-            ("EPERM", &["tcp4"], Some("out"), false),
-            Verdict::Escaped,
-            "out",
-        );
+        check(("EPERM", &[], Some("errno"), false), Verdict::Vacuous, "EPERM");
+        check(("EPERM", &["tcp4"], Some("out"), false), Verdict::Escaped, "out");
         check(("out", &[], None, false), Verdict::Escaped, "did not run");
         check(("out", &[], None, true), Verdict::Escaped, "did not run");
     }

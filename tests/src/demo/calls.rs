@@ -28,10 +28,7 @@ struct Refused {
 
 /// A query that the policies allow.
 pub(super) fn honest() -> (&'static str, Value) {
-    (
-        "ledger.query",
-        json!({"sql": "SELECT id, amount_cents FROM ledger_entries LIMIT 5"}),
-    )
+    ("ledger.query", json!({"sql": "SELECT id, amount_cents FROM ledger_entries LIMIT 5"}))
 }
 
 /// A query that they refuse.
@@ -50,18 +47,10 @@ fn refused() -> [Refused; 4] {
         reason,
     };
     let adjust = |cents: Value| {
-        (
-            "ledger.adjust",
-            json!({"entry_id": 1, "amount_cents": cents, "reason": "demo"}),
-        )
+        ("ledger.adjust", json!({"entry_id": 1, "amount_cents": cents, "reason": "demo"}))
     };
     [
-        refuse(
-            "drop_table",
-            "a DROP TABLE",
-            drop_table(),
-            ("sql", "sql.refused"),
-        ),
+        refuse("drop_table", "a DROP TABLE", drop_table(), ("sql", "sql.refused")),
         Refused {
             agent: READER,
             ..refuse(
@@ -96,39 +85,18 @@ pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> 
         Row::or_failed(id, what, tried)
     };
     let (id, what) = ("honest_call", "an honest SELECT");
-    let mut rows = vec![Row::or_failed(
-        id,
-        what,
-        honest_row(place, installation, &prompt, (id, what)),
-    )];
+    let mut rows =
+        vec![Row::or_failed(id, what, honest_row(place, installation, &prompt, (id, what)))];
     for it in refused() {
         let expected = (it.step, it.reason);
-        rows.push(call(
-            it.id,
-            it.what,
-            it.agent,
-            (it.tool, &it.arguments),
-            &prompt,
-            expected,
-        ));
+        rows.push(call(it.id, it.what, it.agent, (it.tool, &it.arguments), &prompt, expected));
     }
     let (tool, arguments) = honest();
     let expected = ("policy", "policy.prompt_digest");
     let (id, what, changed) = ("changed_prompt", "a changed prompt digest", "0".repeat(64));
-    rows.push(call(
-        id,
-        what,
-        AGENT,
-        (tool, &arguments),
-        &changed,
-        expected,
-    ));
+    rows.push(call(id, what, AGENT, (tool, &arguments), &changed, expected));
     let (id, what) = ("stolen_token", "a token stolen from another run");
-    rows.push(Row::or_failed(
-        id,
-        what,
-        stolen(place, installation, log, &prompt, (id, what)),
-    ));
+    rows.push(Row::or_failed(id, what, stolen(place, installation, log, &prompt, (id, what))));
     rows
 }
 
@@ -140,16 +108,7 @@ pub(super) fn call_arguments(
     more: &[&str],
 ) -> Vec<OsString> {
     let arguments = arguments.to_string();
-    let words = [
-        "mcp",
-        mode,
-        "--tool",
-        tool,
-        "--arguments",
-        &arguments,
-        "--prompt",
-        prompt,
-    ];
+    let words = ["mcp", mode, "--tool", tool, "--arguments", &arguments, "--prompt", prompt];
     words.iter().chain(more).map(OsString::from).collect()
 }
 
@@ -161,9 +120,8 @@ pub(super) fn start(
     task: &str,
     arguments: &[OsString],
 ) -> Command {
-    let inner: Vec<OsString> = std::iter::once(place.hijacked().into())
-        .chain(arguments.iter().cloned())
-        .collect();
+    let inner: Vec<OsString> =
+        std::iter::once(place.hijacked().into()).chain(arguments.iter().cloned()).collect();
     let words = installation.run_command(agent, task, place, &inner);
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
@@ -219,13 +177,7 @@ fn stolen(
     let answered = ask(place, installation, AGENT, "thief", &words)?;
     drop(lender.stdin.take());
     wait(&mut lender, Duration::from_secs(20))?;
-    judge(
-        log,
-        &answered,
-        id,
-        what,
-        ("authenticate", "token.other_run"),
-    )
+    judge(log, &answered, id, what, ("authenticate", "token.other_run"))
 }
 
 fn judge(
@@ -235,38 +187,23 @@ fn judge(
     what: &str,
     (step, reason): (&str, &str),
 ) -> Result<Row> {
-    let run = answered
-        .run
-        .as_deref()
-        .context("the attacker had no token")?;
+    let run = answered.run.as_deref().context("the attacker had no token")?;
     let refused = log.first(|event| {
         is(event, "decided")
             && event["call"]["run"] == run
             && event["verdict"]["verdict"] == "refused"
     })?;
     let mut row = Row::new(id, what);
-    row.with = Some(
-        if answered.is_result() {
-            "rows"
-        } else {
-            "refused"
-        }
-        .to_owned(),
-    );
+    row.with = Some(if answered.is_result() { "rows" } else { "refused" }.to_owned());
     let Some(refused) = refused else {
-        return Ok(row.promise(
-            false,
-            format!("no refusal in the log; the caller got {answered:?}"),
-        ));
+        return Ok(
+            row.promise(false, format!("no refusal in the log; the caller got {answered:?}"))
+        );
     };
     let verdict = &refused["verdict"];
     let right = verdict["step"] == step && verdict["reason"] == reason && !answered.is_result();
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    row.stopped_by = Some(format!(
-        "{}: {}",
-        text(&verdict["step"]),
-        text(&verdict["reason"])
-    ));
+    row.stopped_by = Some(format!("{}: {}", text(&verdict["step"]), text(&verdict["reason"])));
     Ok(row.promise(
         right,
         format!("expected {step}: {reason}, found {verdict}; the caller got {answered:?}"),

@@ -56,11 +56,7 @@ fn row(place: &Place<'_>, attempt: &Attempt, came: &Came) -> Row {
         None if said.is_none() => Some(came.complained.clone()),
         None => None,
     };
-    let silent = if absent.is_some() {
-        "no canary here"
-    } else {
-        "nothing arrived"
-    };
+    let silent = if absent.is_some() { "no canary here" } else { "nothing arrived" };
     row.without = Some(errno.unwrap_or_else(|| silent.to_owned()));
     row
 }

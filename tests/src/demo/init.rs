@@ -34,17 +34,13 @@ const MOUNTS: [(&str, &str, &str); 9] = [
 /// Does everything, and ends the VM whatever happens.
 pub fn run() -> ! {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = prepare()
-        .and_then(|()| demo(&arguments))
-        .and_then(|()| hand_out());
+    let result = prepare().and_then(|()| demo(&arguments)).and_then(|()| hand_out());
     if let Err(error) = result {
         eprintln!("atf-vm: {error:#}");
     }
     rustix::fs::sync();
     // QEMU is told to end where a machine would boot again.
-    let Err(error) = reboot(RebootCommand::Restart) else {
-        std::process::exit(0)
-    };
+    let Err(error) = reboot(RebootCommand::Restart) else { std::process::exit(0) };
     eprintln!("atf-vm: no restart: {error}");
     // The end of the first process is the end of the VM too, with a panic.
     std::process::exit(1)
@@ -59,10 +55,8 @@ fn prepare() -> Result<()> {
             .with_context(|| format!("cannot mount {kind} at {place}"))?;
     }
     eprintln!("atf-vm: init runs");
-    let mut modules: Vec<_> = fs::read_dir("/modules")?
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
+    let mut modules: Vec<_> =
+        fs::read_dir("/modules")?.flatten().map(|entry| entry.path()).collect();
     // Their names begin with the number of their turn.
     modules.sort();
     for module in modules {
@@ -112,14 +106,7 @@ fn demo(arguments: &[String]) -> Result<()> {
     let mut demo = Command::new("/init");
     demo.args(arguments);
     demo.args(["--atf", "/bin/atf", "--hijacked", "/bin/hijacked"]);
-    demo.args([
-        "--policies",
-        "/etc/atf/policies",
-        "--posture",
-        "FULL",
-        "--result",
-        RESULT,
-    ]);
+    demo.args(["--policies", "/etc/atf/policies", "--posture", "FULL", "--result", RESULT]);
     if emulated {
         demo.arg("--untimed");
     }

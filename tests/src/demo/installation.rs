@@ -97,27 +97,17 @@ impl Installation {
         fs::write(&prompt_file, PROMPT)?;
         copy_tree(&options.policies, &config.places.policy_dir)?;
         fs::create_dir(&config.places.agents_dir)?;
-        for (agent, tools) in [
-            (AGENT, r#""ledger.query", "ledger.adjust""#),
-            (READER, r#""ledger.query""#),
-        ] {
+        for (agent, tools) in
+            [(AGENT, r#""ledger.query", "ledger.adjust""#), (READER, r#""ledger.query""#)]
+        {
             let manifest = format!(
                 "tools = [{tools}]\nprompt_sha256 = \"{}\"\n",
                 Digest::of(PROMPT.as_bytes())
             );
-            fs::write(
-                config.places.agents_dir.join(format!("{agent}.toml")),
-                manifest,
-            )?;
+            fs::write(config.places.agents_dir.join(format!("{agent}.toml")), manifest)?;
         }
         let atf = options.atf.clone();
-        let mut installation = Self {
-            config,
-            config_file,
-            prompt_file,
-            atf,
-            up: None,
-        };
+        let mut installation = Self { config, config_file, prompt_file, atf, up: None };
         installation.up(folder)?;
         Ok(installation)
     }
@@ -127,12 +117,7 @@ impl Installation {
         output(self.atf().args(["executor", "--seed-demo"]))?;
         output(self.atf().args(["enforcer", "up"]))?;
         let journal = File::create(folder.join("up.log"))?;
-        let mut up = self
-            .atf()
-            .arg("up")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut up = self.atf().arg("up").stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = up.stderr.take().context("atf up has no standard error")?;
         self.up = Some(up);
         let (send, ready) = mpsc::channel();
@@ -148,10 +133,7 @@ impl Installation {
         });
         if ready.recv_timeout(UP_MAX).is_err() {
             let said = fs::read_to_string(folder.join("up.log")).unwrap_or_default();
-            bail!(
-                "atf up is not ready after {} s; it said:\n{said}",
-                UP_MAX.as_secs()
-            );
+            bail!("atf up is not ready after {} s; it said:\n{said}", UP_MAX.as_secs());
         }
         Ok(())
     }
@@ -172,16 +154,10 @@ impl Installation {
         command: &[OsString],
     ) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![self.atf.clone().into()];
-        words.extend([
-            "--config".into(),
-            self.config_file.clone().into(),
-            "run".into(),
-        ]);
-        for (option, value) in [
-            ("--agent", agent),
-            ("--task", task),
-            ("--user", "demo@example.com"),
-        ] {
+        words.extend(["--config".into(), self.config_file.clone().into(), "run".into()]);
+        for (option, value) in
+            [("--agent", agent), ("--task", task), ("--user", "demo@example.com")]
+        {
             words.extend([option.into(), value.into()]);
         }
         words.extend(["--prompt".into(), self.prompt_file.clone().into()]);
@@ -217,9 +193,7 @@ impl Installation {
     pub(super) fn process(&self, name: &str) -> Result<i32> {
         let file = self.config.places.run_dir.join("pids").join(name);
         let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
-        text.trim()
-            .parse()
-            .with_context(|| format!("{} has no process id", file.display()))
+        text.trim().parse().with_context(|| format!("{} has no process id", file.display()))
     }
 
     /// Ends ATF; the cage stays until the value goes.
@@ -247,22 +221,11 @@ impl Drop for Installation {
 
 /// Runs a command of ATF's that must succeed, and returns what it printed.
 pub(super) fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start atf")?;
+    let output = command.stdin(Stdio::null()).output().context("cannot start atf")?;
     if !output.status.success() {
-        let words: Vec<_> = command
-            .get_args()
-            .map(std::ffi::OsStr::to_string_lossy)
-            .collect();
+        let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_string_lossy).collect();
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "atf {} ended with {}: {}",
-            words.join(" "),
-            output.status,
-            said.trim()
-        );
+        bail!("atf {} ended with {}: {}", words.join(" "), output.status, said.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

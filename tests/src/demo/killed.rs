@@ -32,20 +32,13 @@ pub(super) fn run(place: &Place<'_>, installation: &Installation) -> Vec<Row> {
     let done = under_a_steady_run(place, installation, |rounds| {
         for process in PROCESSES {
             say(&format!("SIGKILL of the {process}"));
-            let (id, what) = (
-                format!("kill_{process}"),
-                format!("SIGKILL of the {process}"),
-            );
+            let (id, what) = (format!("kill_{process}"), format!("SIGKILL of the {process}"));
             let tried = kill(place, installation, rounds, process, Row::new(&id, &what));
             rows.push(Row::or_failed(&id, &what, tried));
         }
     });
     if let Err(error) = done {
-        rows.push(Row::or_failed(
-            "kill",
-            "SIGKILL of each process",
-            Err(error),
-        ));
+        rows.push(Row::or_failed("kill", "SIGKILL of each process", Err(error)));
     }
     rows
 }
@@ -124,13 +117,8 @@ fn successor(
 ) -> Result<bool> {
     let (began, mut out) = (Instant::now(), false);
     loop {
-        out |= rounds
-            .try_iter()
-            .fold(false, |out, round| out | is_out(&round));
-        if installation
-            .process(name)
-            .is_ok_and(|process| process != old)
-        {
+        out |= rounds.try_iter().fold(false, |out, round| out | is_out(&round));
+        if installation.process(name).is_ok_and(|process| process != old) {
             return Ok(out);
         }
         if began.elapsed() > BACK_MAX {

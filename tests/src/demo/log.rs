@@ -57,9 +57,7 @@ impl Log {
     /// Layer and name of the vector at which the kernel first denied something to this run.
     pub(super) fn first_denial(&self, run: &str) -> Result<Option<(char, String)>> {
         let registered = |event: &Value| is(event, "run_registered") && event["run"] == run;
-        let registered = self
-            .first(registered)?
-            .context("the run is not in the log")?;
+        let registered = self.first(registered)?.context("the run is not in the log")?;
         let denied =
             |event: &Value| is(event, "kernel_denied") && event["cgroup"] == registered["cgroup"];
         // The run's own counters say whether there is an event to wait for.
@@ -92,14 +90,8 @@ fn event(mut record: Value) -> Option<Value> {
 
 /// What the kernel counted as denied: the second of each vector's five numbers.
 fn denials(ended: &Value) -> u64 {
-    let vectors = ended["kernel"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    vectors
-        .iter()
-        .filter_map(|vector| number(&vector[1][1]))
-        .sum()
+    let vectors = ended["kernel"].as_array().map(Vec::as_slice).unwrap_or_default();
+    vectors.iter().filter_map(|vector| number(&vector[1][1])).sum()
 }
 
 /// The layer of a vector.

@@ -70,13 +70,7 @@ pub fn run(options: &Options) -> Result<Shown> {
     let doctor = doctor(&options.atf)?;
     let mut installation = Installation::start(folder.path(), options)?;
     under_atf(&place, &mut installation, &doctor, &mut rows);
-    Ok(Shown::new(
-        kernel,
-        Some(doctor.posture),
-        rows,
-        doctor.not_covered,
-        timed,
-    ))
+    Ok(Shown::new(kernel, Some(doctor.posture), rows, doctor.not_covered, timed))
 }
 
 /// Everything that needs a running ATF. A part that fails is a row that escaped, so that the others
@@ -99,11 +93,7 @@ fn under_atf(
     rows.extend(calls::run(place, installation, &log));
     say("the seal");
     let sealed = seal::run(place, installation, &log);
-    rows.push(Row::or_failed(
-        "seal",
-        "a run that repeats a refusal",
-        sealed,
-    ));
+    rows.push(Row::or_failed("seal", "a run that repeats a refusal", sealed));
     say("each process killed");
     rows.extend(killed::run(place, installation));
     say("the log");

@@ -67,11 +67,7 @@ fn lower(offer: &Offer) -> Result<()> {
     rustix::thread::set_thread_uid(Uid::from_raw(uid))?;
     if offer.net_raw {
         let only = CapabilitySet::NET_RAW;
-        let sets = CapabilitySets {
-            effective: only,
-            permitted: only,
-            inheritable: only,
-        };
+        let sets = CapabilitySets { effective: only, permitted: only, inheritable: only };
         rustix::thread::set_capabilities(None, sets)?;
         rustix::thread::configure_capability_in_ambient_set(only, true)?;
     }

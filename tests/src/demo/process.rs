@@ -54,12 +54,7 @@ impl<'a> Place<'a> {
         let copy = bin.join("hijacked");
         fs::copy(hijacked, &copy).with_context(|| format!("no {}", hijacked.display()))?;
         fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
-        Ok(Self {
-            world,
-            bin,
-            scratch,
-            myself: std::env::current_exe()?,
-        })
+        Ok(Self { world, bin, scratch, myself: std::env::current_exe()? })
     }
 
     /// The attacker's program.
@@ -75,12 +70,7 @@ impl<'a> Place<'a> {
     /// The attacker's arguments for an attempt.
     pub(super) fn attempt(&self, attempt: &Attempt) -> Vec<OsString> {
         let lab = self.world.folder.as_os_str();
-        let words = [
-            OsStr::new("attempt"),
-            OsStr::new(attempt.id),
-            OsStr::new("--lab"),
-            lab,
-        ];
+        let words = [OsStr::new("attempt"), OsStr::new(attempt.id), OsStr::new("--lab"), lab];
         let mut words = words.map(OsStr::to_owned).to_vec();
         if self.world.oracle.absent(attempt.canary).is_some() {
             words.push("--unanswered".into());
@@ -97,24 +87,17 @@ impl<'a> Place<'a> {
         command: &[OsString],
         meanwhile: impl FnOnce(&mut Child) -> Result<()>,
     ) -> Result<Came> {
-        let terminal = (attempt.canary == "terminal")
-            .then(Terminal::new)
-            .transpose()?;
+        let terminal = (attempt.canary == "terminal").then(Terminal::new).transpose()?;
         let typed = self.scratch.join("typed");
         drop(fs::remove_file(&typed));
         let mut process = Command::new(&self.myself);
         process.arg("offer").args(offers);
         if let Some(terminal) = &terminal {
-            process
-                .arg("--terminal")
-                .arg(&terminal.path)
-                .arg("--typed")
-                .arg(&typed);
+            process.arg("--terminal").arg(&terminal.path).arg("--typed").arg(&typed);
         }
         process.arg("--").args(command);
-        let inheritable = (attempt.id == "inherited_fd")
-            .then(|| self.world.inheritable())
-            .transpose()?;
+        let inheritable =
+            (attempt.id == "inherited_fd").then(|| self.world.inheritable()).transpose()?;
         if let Some(stream) = &inheritable {
             rustix::io::fcntl_setfd(stream, FdFlags::empty())?;
             // Its connection has reached the canary before the attempt begins.
@@ -127,11 +110,7 @@ impl<'a> Place<'a> {
         if fs::read(&typed).is_ok_and(|typed| typed == COMMAND) {
             reached.push("terminal");
         }
-        Ok(Came {
-            reached,
-            said,
-            complained,
-        })
+        Ok(Came { reached, said, complained })
     }
 
     /// Starts a command in the agent's namespace.
@@ -148,10 +127,7 @@ impl<'a> Place<'a> {
         meanwhile: impl FnOnce(&mut Child) -> Result<()>,
     ) -> Result<(String, String)> {
         let (mut out, mut err) = (self.file("out")?, self.file("err")?);
-        command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(err.try_clone()?);
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
         let mut child = self.spawn(command)?;
         let done = meanwhile(&mut child);
         wait(&mut child, ATTEMPT_MAX)?;
@@ -162,12 +138,7 @@ impl<'a> Place<'a> {
 
     fn file(&self, name: &str) -> Result<File> {
         let path = self.scratch.join(name);
-        Ok(File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?)
+        Ok(File::options().read(true).write(true).create(true).truncate(true).open(path)?)
     }
 
     /// Waits for arrivals: until the attempt's own canary has one, or long enough.
@@ -196,11 +167,7 @@ pub(super) fn wait(child: &mut Child, longest: Duration) -> Result<()> {
         if began.elapsed() > longest {
             child.kill()?;
             child.wait()?;
-            bail!(
-                "process {} did not end in {} s",
-                child.id(),
-                longest.as_secs()
-            );
+            bail!("process {} did not end in {} s", child.id(), longest.as_secs());
         }
         thread::sleep(Duration::from_millis(2));
     }

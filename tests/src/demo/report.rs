@@ -103,11 +103,7 @@ impl Row {
 
     /// A promise that was kept or not; `note` says what was seen.
     pub(super) fn promise(mut self, kept: bool, note: impl Into<String>) -> Self {
-        self.verdict = Some(if kept {
-            Verdict::Closed
-        } else {
-            Verdict::Escaped
-        });
+        self.verdict = Some(if kept { Verdict::Closed } else { Verdict::Escaped });
         if !kept {
             self.note = Some(note.into());
         }
@@ -130,34 +126,18 @@ impl Shown {
         }
         let complaints = complaints(&rows, &promised);
         let totals = totals(&rows);
-        let report = Report {
-            kernel,
-            posture,
-            rows,
-            totals,
-        };
-        Self {
-            table: table::render(&report),
-            report,
-            complaints,
-        }
+        let report = Report { kernel, posture, rows, totals };
+        Self { table: table::render(&report), report, complaints }
     }
 }
 
 /// The release of the running kernel.
 pub(super) fn kernel() -> String {
-    rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 fn totals(rows: &[Row]) -> Totals {
-    let count = |verdict| {
-        rows.iter()
-            .filter(|row| row.verdict == Some(verdict))
-            .count()
-    };
+    let count = |verdict| rows.iter().filter(|row| row.verdict == Some(verdict)).count();
     Totals {
         attempts: rows.len(),
         closed: count(Verdict::Closed),
@@ -192,10 +172,7 @@ mod tests {
     use super::*;
 
     fn row(id: &str, verdict: Verdict) -> Row {
-        Row {
-            verdict: Some(verdict),
-            ..Row::new(id, "")
-        }
+        Row { verdict: Some(verdict), ..Row::new(id, "") }
     }
 
     #[test]
@@ -211,28 +188,15 @@ mod tests {
         ] {
             let promised: Vec<String> = promised.iter().map(|id| (*id).to_owned()).collect();
             let found = complaints(&[row("x", verdict)], &promised);
-            assert_eq!(
-                found.len(),
-                complaints_expected,
-                "{verdict:?} {promised:?}: {found:?}"
-            );
+            assert_eq!(found.len(), complaints_expected, "{verdict:?} {promised:?}: {found:?}");
         }
     }
 
     #[test]
     fn no_time_is_reported_under_emulation() {
-        let timed = Row {
-            us: Some(1.0),
-            ..row("x", Verdict::Closed)
-        };
+        let timed = Row { us: Some(1.0), ..row("x", Verdict::Closed) };
         for (measured, us) in [(true, Some(1.0)), (false, None)] {
-            let shown = Shown::new(
-                "6.1".into(),
-                None,
-                vec![timed.clone()],
-                Vec::new(),
-                measured,
-            );
+            let shown = Shown::new("6.1".into(), None, vec![timed.clone()], Vec::new(), measured);
             assert_eq!(shown.report.rows[0].us, us);
         }
     }

@@ -22,10 +22,7 @@ pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> 
     row.with = Some(said.errno.clone().unwrap_or_else(|| "out".to_owned()));
     let run = said.run.as_deref().context("the attacker had no token")?;
     let Some(sealed) = log.first(|event| is(event, "sealed") && event["run"] == run)? else {
-        return Ok(row.promise(
-            false,
-            format!("no seal in the log; the attacker saw {said:?}"),
-        ));
+        return Ok(row.promise(false, format!("no seal in the log; the attacker saw {said:?}")));
     };
     let denied = log.first(|event| {
         is(event, "kernel_denied")
@@ -43,8 +40,5 @@ pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> 
         .zip(decided)
         .map(|(failed, decided)| failed.saturating_sub(decided) as f64 / 1e3);
     let kept = row.us.is_some() && vector.is_some() && said.connected > 0;
-    Ok(row.promise(
-        kept,
-        format!("the attacker saw {said:?}; the log has {sealed}"),
-    ))
+    Ok(row.promise(kept, format!("the attacker saw {said:?}; the log has {sealed}")))
 }

@@ -2,38 +2,22 @@
 
 use super::report::{Report, Row, Verdict};
 
-const HEAD: [&str; 6] = [
-    "attempt",
-    "without ATF",
-    "with ATF",
-    "stopped by",
-    "us",
-    "verdict",
-];
+const HEAD: [&str; 6] = ["attempt", "without ATF", "with ATF", "stopped by", "us", "verdict"];
 
 /// The table.
 pub(super) fn render(report: &Report) -> String {
-    let lines: Vec<[String; 6]> = std::iter::once(HEAD.map(str::to_owned))
-        .chain(report.rows.iter().map(cells))
-        .collect();
+    let lines: Vec<[String; 6]> =
+        std::iter::once(HEAD.map(str::to_owned)).chain(report.rows.iter().map(cells)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> = (0..HEAD.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = format!(
         "Linux {}, posture {}\n\n",
         report.kernel,
-        report
-            .posture
-            .as_deref()
-            .unwrap_or("none: ATF was not started")
+        report.posture.as_deref().unwrap_or("none: ATF was not started")
     );
     for line in lines {
-        let padded: Vec<String> = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
+        let padded: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(padded.join("  ").trim_end());
         text.push('\n');
     }
@@ -59,8 +43,7 @@ fn cells(row: &Row) -> [String; 6] {
         or_dash(&row.without),
         or_dash(&row.with),
         or_dash(&row.stopped_by),
-        row.us
-            .map_or_else(|| "-".to_owned(), |us| format!("{us:.1}")),
+        row.us.map_or_else(|| "-".to_owned(), |us| format!("{us:.1}")),
         verdict.to_owned(),
     ]
 }

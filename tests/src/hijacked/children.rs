@@ -37,15 +37,7 @@ pub(super) fn tree(trial: &mut Trial, around: &Around) -> io::Result<()> {
 
 fn child(lab: &Path, depth: u32) -> Option<Said> {
     let mut command = Command::new(env::current_exe().ok()?);
-    command
-        .args([
-            "attempt",
-            "child_tree",
-            "--depth",
-            &depth.to_string(),
-            "--lab",
-        ])
-        .arg(lab);
+    command.args(["attempt", "child_tree", "--depth", &depth.to_string(), "--lab"]).arg(lab);
     serde_json::from_slice(&command.output().ok()?.stdout).ok()
 }
 

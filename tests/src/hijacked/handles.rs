@@ -13,10 +13,7 @@ const LOOKED_AT: std::ops::Range<i32> = 3..256;
 pub(super) fn inherited(trial: &mut Trial) -> io::Result<()> {
     let mut outcome = Err(Errno::BADF);
     for number in LOOKED_AT {
-        if trial
-            .step(|| descriptor::write(number, address::SECRET))
-            .is_ok()
-        {
+        if trial.step(|| descriptor::write(number, address::SECRET)).is_ok() {
             outcome = Ok(());
         }
     }

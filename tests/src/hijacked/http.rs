@@ -42,19 +42,10 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = head.split("\r\n");
-    let status = lines
-        .next()?
-        .strip_prefix("HTTP/1.1 ")?
-        .get(..3)?
-        .parse()
-        .ok()?;
+    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
     let chunked = lines.any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
     let body = &bytes[end + 4..];
-    let body = if chunked {
-        joined(body)?
-    } else {
-        body.to_vec()
-    };
+    let body = if chunked { joined(body)? } else { body.to_vec() };
     Some(Answer { status, body })
 }
 
@@ -83,13 +74,7 @@ mod tests {
         let chunked =
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n";
         for bytes in [&plain[..], &chunked[..]] {
-            assert_eq!(
-                parse(bytes),
-                Some(Answer {
-                    status: 200,
-                    body: b"{}".to_vec()
-                })
-            );
+            assert_eq!(parse(bytes), Some(Answer { status: 200, body: b"{}".to_vec() }));
         }
         assert_eq!(parse(b"SSH-2.0\r\n\r\n"), None);
     }

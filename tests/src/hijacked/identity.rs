@@ -13,9 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// # Errors
 /// Outside of a run.
 pub(super) fn socket() -> Result<PathBuf> {
-    env::var_os("ATF_SOCKET")
-        .map(PathBuf::from)
-        .context("ATF_SOCKET is not set: this is no run")
+    env::var_os("ATF_SOCKET").map(PathBuf::from).context("ATF_SOCKET is not set: this is no run")
 }
 
 /// The token, as it is now.
@@ -34,10 +32,5 @@ pub(super) fn run_id() -> Option<String> {
     let token = token().ok()?;
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-    Some(
-        claims["jti"]
-            .as_str()?
-            .strip_prefix("task-run:")?
-            .to_owned(),
-    )
+    Some(claims["jti"].as_str()?.strip_prefix("task-run:")?.to_owned())
 }

@@ -18,7 +18,5 @@ pub(super) fn packet(trial: &mut Trial) -> io::Result<()> {
     let socket = trial.step(|| socket_with(family, kind, SocketFlags::CLOEXEC, protocol))?;
     let index = trial.step(|| netdevice::name_to_index(&socket, address::AGENT_LINK))?;
     let to = Link { index, ethertype };
-    trial
-        .step(|| rustix::net::sendto(&socket, address::SECRET, SendFlags::empty(), &to))
-        .map(drop)
+    trial.step(|| rustix::net::sendto(&socket, address::SECRET, SendFlags::empty(), &to)).map(drop)
 }

@@ -85,11 +85,8 @@ impl Answered {
 /// Makes one request.
 pub fn ask(ask: &Ask) -> Answered {
     let done = try_ask(ask);
-    let mut answered = Answered {
-        run: identity::run_id(),
-        boot_ns: boot_ns(),
-        ..Answered::default()
-    };
+    let mut answered =
+        Answered { run: identity::run_id(), boot_ns: boot_ns(), ..Answered::default() };
     match done {
         Ok((status, answer)) => (answered.status, answered.answer) = (Some(status), answer),
         Err(error) => answered.error = Some(format!("{error:#}")),
@@ -210,10 +207,7 @@ fn try_ask(ask: &Ask) -> Result<(u16, Option<Value>)> {
     }
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": ask.method, "params": params});
     let bearer = format!("Bearer {token}");
-    let headers = [
-        ("Authorization", bearer.as_str()),
-        ("MCP-Protocol-Version", REVISION),
-    ];
+    let headers = [("Authorization", bearer.as_str()), ("MCP-Protocol-Version", REVISION)];
     let answer = http::post(&identity::socket()?, &headers, &body.to_string())?;
     let message = if answer.body.is_empty() {
         None

@@ -52,11 +52,7 @@ pub struct Around {
 
 impl Default for Around {
     fn default() -> Self {
-        Self {
-            lab: "/nowhere".into(),
-            unanswered: false,
-            depth: 0,
-        }
+        Self { lab: "/nowhere".into(), unanswered: false, depth: 0 }
     }
 }
 

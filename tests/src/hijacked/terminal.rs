@@ -28,7 +28,5 @@ pub(super) fn type_into_it(trial: &mut Trial) -> io::Result<()> {
 }
 
 fn type_all(trial: &mut Trial, terminal: BorrowedFd<'_>) -> io::Result<()> {
-    COMMAND
-        .iter()
-        .try_for_each(|byte| trial.step(|| type_byte(terminal, *byte)))
+    COMMAND.iter().try_for_each(|byte| trial.step(|| type_byte(terminal, *byte)))
 }

@@ -63,8 +63,5 @@ const NAMES: [(Errno, &str); 26] = [
 /// The name of an error, or its number when it is a rare one.
 pub(super) fn errno_name(errno: Errno) -> String {
     let known = NAMES.iter().find(|(known, _)| *known == errno);
-    known.map_or_else(
-        || format!("errno {}", errno.raw_os_error()),
-        |(_, name)| (*name).to_owned(),
-    )
+    known.map_or_else(|| format!("errno {}", errno.raw_os_error()), |(_, name)| (*name).to_owned())
 }

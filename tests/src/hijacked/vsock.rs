@@ -15,12 +15,7 @@ pub(super) fn connect(trial: &mut Trial, unanswered: bool) -> io::Result<()> {
     if unanswered {
         return Ok(());
     }
-    let to = Vsock {
-        cid: Vsock::LOCAL,
-        port: address::VSOCK_PORT,
-    };
+    let to = Vsock { cid: Vsock::LOCAL, port: address::VSOCK_PORT };
     trial.step(|| rustix::net::connect(&socket, &to))?;
-    trial
-        .step(|| rustix::net::send(&socket, address::SECRET, SendFlags::NOSIGNAL))
-        .map(drop)
+    trial.step(|| rustix::net::send(&socket, address::SECRET, SendFlags::NOSIGNAL)).map(drop)
 }

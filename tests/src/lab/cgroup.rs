@@ -52,12 +52,9 @@ pub fn mount_point() -> io::Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let found = mounts.lines().find_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
-        kind.starts_with("cgroup2 ")
-            .then(|| place.split(' ').nth(4))?
+        kind.starts_with("cgroup2 ").then(|| place.split(' ').nth(4))?
     });
-    found
-        .map(PathBuf::from)
-        .ok_or_else(|| io::Error::other("cgroup2 is not mounted"))
+    found.map(PathBuf::from).ok_or_else(|| io::Error::other("cgroup2 is not mounted"))
 }
 
 /// The processes of `program` in the cgroup at `path` that have `word` among their arguments.
@@ -70,9 +67,7 @@ pub fn processes_with(path: &Path, program: &str, word: &str) -> io::Result<Vec<
     let wanted = |process: &u32| {
         let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
         let mut words = line.split(|byte| *byte == 0);
-        words
-            .next()
-            .is_some_and(|first| first.ends_with(program.as_bytes()))
+        words.next().is_some_and(|first| first.ends_with(program.as_bytes()))
             && words.any(|argument| argument == word.as_bytes())
     };
     Ok(processes.filter(wanted).collect())

@@ -71,9 +71,7 @@ pub(super) fn add_route(name: &str, to: IpAddr) -> io::Result<()> {
     const UNICAST: u8 = 1;
     let (family, bytes) = split(to);
     let bits = bytes.len() as u8 * 8;
-    let fixed = [
-        family, bits, 0, 0, MAIN_TABLE, BY_BOOT, SCOPE_LINK, UNICAST, 0, 0, 0, 0,
-    ];
+    let fixed = [family, bits, 0, 0, MAIN_TABLE, BY_BOOT, SCOPE_LINK, UNICAST, 0, 0, 0, 0];
     Message::new(NEW_ROUTE, &fixed)
         .attribute(ROUTE_TO, &bytes)
         .attribute(ROUTE_LINK, &index(name)?.to_ne_bytes())

@@ -25,9 +25,8 @@ impl Namespace {
             unshare_network()?;
             File::open("/proc/thread-self/ns/net")
         });
-        let link = made
-            .join()
-            .map_err(|_| io::Error::other("the thread for a namespace died"))??;
+        let link =
+            made.join().map_err(|_| io::Error::other("the thread for a namespace died"))??;
         Ok(Self { link })
     }
 
@@ -42,9 +41,7 @@ impl Namespace {
                 move_into_link_name_space(self.link.as_fd(), Some(LinkNameSpaceType::Network))?;
                 work()
             });
-            inside
-                .join()
-                .map_err(|_| io::Error::other("the thread in a namespace died"))?
+            inside.join().map_err(|_| io::Error::other("the thread in a namespace died"))?
         })
     }
 }

@@ -30,9 +30,7 @@ impl Message {
 
     /// Adds an attribute.
     pub(super) fn attribute(self, kind: u16, value: &[u8]) -> Self {
-        self.nest(kind, |message| Self {
-            bytes: [&message.bytes, value].concat(),
-        })
+        self.nest(kind, |message| Self { bytes: [&message.bytes, value].concat() })
     }
 
     /// Adds an attribute whose value is what `inner` adds.

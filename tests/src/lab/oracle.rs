@@ -36,18 +36,12 @@ impl Oracle {
     /// What each canary has seen: its name, connections or packets, bytes.
     pub fn seen(&self) -> Vec<(&'static str, u64, u64)> {
         let count = |number: &AtomicU64| number.load(Ordering::SeqCst);
-        self.canaries
-            .iter()
-            .map(|c| (c.name, count(&c.arrivals), count(&c.bytes)))
-            .collect()
+        self.canaries.iter().map(|c| (c.name, count(&c.arrivals), count(&c.bytes))).collect()
     }
 
     /// Why this kernel cannot have a canary.
     pub fn absent(&self, name: &str) -> Option<&io::Error> {
-        self.absent
-            .iter()
-            .find(|(absent, _)| *absent == name)
-            .map(|(_, error)| error)
+        self.absent.iter().find(|(absent, _)| *absent == name).map(|(_, error)| error)
     }
 
     /// Notes that a canary cannot be had.
@@ -57,11 +51,8 @@ impl Oracle {
 
     /// A canary that is fed by hand.
     pub fn add(&mut self, name: &'static str) -> Arc<Canary> {
-        let canary = Arc::new(Canary {
-            name,
-            arrivals: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-        });
+        let canary =
+            Arc::new(Canary { name, arrivals: AtomicU64::new(0), bytes: AtomicU64::new(0) });
         self.canaries.push(Arc::clone(&canary));
         canary
     }

@@ -25,10 +25,7 @@ impl Terminal {
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
         let path = name.into_string().map_err(io::Error::other)?.into();
-        Ok(Self {
-            path,
-            _master: master,
-        })
+        Ok(Self { path, _master: master })
     }
 }
 

@@ -45,12 +45,7 @@ impl World {
             Ok(listener) => oracle.listener("vsock", listener),
             Err(error) => oracle.miss("vsock", error),
         }
-        Ok(Self {
-            agent,
-            oracle,
-            folder: folder.to_owned(),
-            world,
-        })
+        Ok(Self { agent, oracle, folder: folder.to_owned(), world })
     }
 
     /// A connection from the agent's namespace to the world, as a careless parent leaves one open.
@@ -106,10 +101,7 @@ fn internet(oracle: &mut Oracle) -> io::Result<()> {
 }
 
 fn beside_the_agent(oracle: &mut Oracle) -> io::Result<()> {
-    oracle.tcp(
-        "loopback",
-        TcpListener::bind(SocketAddr::from(address::LOOPBACK))?,
-    );
+    oracle.tcp("loopback", TcpListener::bind(SocketAddr::from(address::LOOPBACK))?);
     let name = UnixAddr::from_abstract_name(address::ABSTRACT_NAME)?;
     oracle.unix("unix_abstract", UnixListener::bind_addr(&name)?);
     Ok(())
@@ -117,10 +109,8 @@ fn beside_the_agent(oracle: &mut Oracle) -> io::Result<()> {
 
 fn unix_services(oracle: &mut Oracle, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder.join(address::VISIBLE_FOLDER))?;
-    for (name, path) in [
-        ("unix_path", address::UNIX_PATH),
-        ("unix_visible", address::UNIX_VISIBLE),
-    ] {
+    for (name, path) in [("unix_path", address::UNIX_PATH), ("unix_visible", address::UNIX_VISIBLE)]
+    {
         let path = folder.join(path);
         let listener = UnixListener::bind(&path)?;
         // Everybody may connect: nothing but ATF shall be what stops the attacker.
@@ -140,13 +130,7 @@ fn vsock_listener() -> io::Result<OwnedFd> {
     }
     let (family, cloexec) = (AddressFamily::VSOCK, SocketFlags::CLOEXEC);
     let socket = rustix::net::socket_with(family, SocketType::STREAM, cloexec, None)?;
-    rustix::net::bind(
-        &socket,
-        &Vsock {
-            cid: Vsock::ANY,
-            port: address::VSOCK_PORT,
-        },
-    )?;
+    rustix::net::bind(&socket, &Vsock { cid: Vsock::ANY, port: address::VSOCK_PORT })?;
     rustix::net::listen(&socket, 16)?;
     Ok(socket)
 }

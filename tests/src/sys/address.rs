@@ -63,8 +63,5 @@ unsafe impl SocketAddrArg for Link {
 }
 
 fn with<A, R>(address: &A, f: impl FnOnce(*const SocketAddrOpaque, SocketAddrLen) -> R) -> R {
-    f(
-        ptr::from_ref(address).cast(),
-        size_of::<A>() as SocketAddrLen,
-    )
+    f(ptr::from_ref(address).cast(), size_of::<A>() as SocketAddrLen)
 }

@@ -137,12 +137,8 @@ impl Ring {
     /// # Errors
     /// What socket(2) fails with; `EINVAL` before Linux 5.19.
     pub fn socket(&mut self, family: i32, kind: i32) -> io::Result<OwnedFd> {
-        let number = self.one(Sqe {
-            opcode: OP_SOCKET,
-            fd: family,
-            offset: kind as u64,
-            ..Sqe::default()
-        })?;
+        let number =
+            self.one(Sqe { opcode: OP_SOCKET, fd: family, offset: kind as u64, ..Sqe::default() })?;
         // SAFETY: the kernel has just made this descriptor for us.
         Ok(unsafe { OwnedFd::from_raw_fd(number) })
     }
@@ -191,9 +187,7 @@ impl Ring {
         // SAFETY: `slot` is below `sq_entries`, for which `entries` has room; the kernel does not
         // read the slot before the tail passes it.
         unsafe { self.entries.at::<Sqe>(0).add(slot as usize).write(sqe) };
-        self.submissions
-            .word(sq.array + 4 * slot)
-            .store(slot, Ordering::Relaxed);
+        self.submissions.word(sq.array + 4 * slot).store(slot, Ordering::Relaxed);
         tail.store(number.wrapping_add(1), Ordering::Release);
         loop {
             self.enter()?;
@@ -204,12 +198,7 @@ impl Ring {
             }
             let slot = next & self.completions.word(cq.ring_mask).load(Ordering::Relaxed);
             // SAFETY: `slot` is below `cq_entries`, and the kernel has filled it: the tail passed it.
-            let cqe = unsafe {
-                self.completions
-                    .at::<Cqe>(cq.cqes)
-                    .add(slot as usize)
-                    .read()
-            };
+            let cqe = unsafe { self.completions.at::<Cqe>(cq.cqes).add(slot as usize).read() };
             head.store(next.wrapping_add(1), Ordering::Release);
             return match cqe.result {
                 error if error < 0 => Err(Errno::from_raw_os_error(-error)),
@@ -258,17 +247,11 @@ impl Mapping {
         if start == libc::MAP_FAILED {
             return Err(last_errno());
         }
-        Ok(Self {
-            start: start.cast(),
-            bytes,
-        })
+        Ok(Self { start: start.cast(), bytes })
     }
 
     fn at<T>(&self, offset: u32) -> *mut T {
-        debug_assert!(
-            offset as usize + size_of::<T>() <= self.bytes,
-            "beyond the ring"
-        );
+        debug_assert!(offset as usize + size_of::<T>() <= self.bytes, "beyond the ring");
         // SAFETY: the kernel's offsets lie within the mapping, whose length was computed from them.
         unsafe { self.start.add(offset as usize) }.cast()
     }

@@ -24,9 +24,7 @@ impl Archive {
         if codename()? != suite {
             return Self::private(suite);
         }
-        let system = Self {
-            options: Vec::new(),
-        };
+        let system = Self { options: Vec::new() };
         if system.names("^linux-image-")?.is_empty() {
             // A fresh machine has no package lists.
             if !packages::is_root()? {
@@ -48,10 +46,7 @@ impl Archive {
         }
         fs::write(root.join("status"), "")?;
         let source = Source::of_the_system()?;
-        let line = format!(
-            "deb [signed-by={}] {} {suite} main\n",
-            source.key, source.address
-        );
+        let line = format!("deb [signed-by={}] {} {suite} main\n", source.key, source.address);
         fs::write(root.join("sources.list"), line)?;
         let at = |name: &str| root.join(name).display().to_string();
         let options = [
@@ -66,9 +61,7 @@ impl Archive {
             // The cache may lie where apt's own user cannot go.
             "APT::Sandbox::User=root".to_owned(),
         ];
-        let archive = Self {
-            options: options.into(),
-        };
+        let archive = Self { options: options.into() };
         progress::step(&format!("fetching the package lists of {suite}"), || {
             progress::output(archive.apt("apt-get").args(["update", "--quiet"]))
         })?;
@@ -81,15 +74,9 @@ impl Archive {
     /// When apt cannot be asked.
     pub(crate) fn names(&self, pattern: &str) -> Result<Vec<String>> {
         let found =
-            progress::output(
-                self.apt("apt-cache")
-                    .args(["search", "--names-only", pattern]),
-            )?;
-        let mut names: Vec<String> = found
-            .lines()
-            .filter_map(|line| line.split(' ').next())
-            .map(str::to_owned)
-            .collect();
+            progress::output(self.apt("apt-cache").args(["search", "--names-only", pattern]))?;
+        let mut names: Vec<String> =
+            found.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
         names.sort_by_key(|name| numbers(name));
         Ok(names)
     }
@@ -101,24 +88,11 @@ impl Archive {
     pub(crate) fn unpack(&self, package: &str, folder: &Path, tree: &Path) -> Result<()> {
         let before = packages_in(folder)?;
         // As root, apt would hand the download to a user that may not enter the cache.
-        let plain = [
-            "-o",
-            "APT::Sandbox::User=root",
-            "download",
-            "--quiet",
-            package,
-        ];
+        let plain = ["-o", "APT::Sandbox::User=root", "download", "--quiet", package];
         progress::output(self.apt("apt-get").args(plain).current_dir(folder))?;
-        let fresh = packages_in(folder)?
-            .into_iter()
-            .find(|deb| !before.contains(deb));
+        let fresh = packages_in(folder)?.into_iter().find(|deb| !before.contains(deb));
         let deb = fresh.with_context(|| format!("apt-get downloaded {package} to nowhere"))?;
-        progress::output(
-            Command::new("dpkg-deb")
-                .arg("--extract")
-                .arg(&deb)
-                .arg(tree),
-        )?;
+        progress::output(Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(tree))?;
         Ok(fs::remove_file(deb)?)
     }
 
@@ -152,9 +126,7 @@ fn numbers(name: &str) -> Vec<u64> {
 fn codename() -> Result<String> {
     let release =
         fs::read_to_string("/etc/os-release").context("cannot tell which system this is")?;
-    let name = release
-        .lines()
-        .find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    let name = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
     let name = name.context("the system does not name its release in /etc/os-release")?;
     Ok(name.trim_matches('"').to_owned())
 }
@@ -181,9 +153,9 @@ impl Source {
                 continue;
             };
             let found = match file.extension().and_then(|extension| extension.to_str()) {
-                Some("sources") => text
-                    .split("\n\n")
-                    .find_map(|stanza| in_stanza(stanza, codename)),
+                Some("sources") => {
+                    text.split("\n\n").find_map(|stanza| in_stanza(stanza, codename))
+                }
                 Some("list") => text.lines().find_map(|line| in_line(line, codename)),
                 _ => None,
             };
@@ -201,19 +173,12 @@ impl Source {
 fn in_stanza(stanza: &str, codename: &str) -> Option<Source> {
     let field = |name: &str| {
         let lines = stanza.lines().filter(|line| !line.starts_with('#'));
-        lines
-            .filter_map(|line| line.split_once(':'))
-            .find_map(|(key, value)| {
-                key.eq_ignore_ascii_case(name)
-                    .then(|| value.trim().to_owned())
-            })
+        lines.filter_map(|line| line.split_once(':')).find_map(|(key, value)| {
+            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
     };
-    let has = |name: &str, word: &str| {
-        field(name)?
-            .split_whitespace()
-            .find(|w| *w == word)
-            .map(drop)
-    };
+    let has =
+        |name: &str, word: &str| field(name)?.split_whitespace().find(|w| *w == word).map(drop);
     has("Types", "deb")?;
     has("Suites", codename)?;
     has("Components", "main")?;
@@ -237,13 +202,8 @@ fn in_line(line: &str, codename: &str) -> Option<Source> {
     if suite != codename || !words.any(|word| word == "main") {
         return None;
     }
-    let key = options
-        .split_whitespace()
-        .find_map(|option| option.strip_prefix("signed-by="));
-    Some(Source {
-        address: address.to_owned(),
-        key: key.unwrap_or(DEBIAN_KEY).to_owned(),
-    })
+    let key = options.split_whitespace().find_map(|option| option.strip_prefix("signed-by="));
+    Some(Source { address: address.to_owned(), key: key.unwrap_or(DEBIAN_KEY).to_owned() })
 }
 
 #[cfg(test)]

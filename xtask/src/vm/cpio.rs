@@ -77,10 +77,7 @@ mod tests {
         cpio.file("d/f", 0o755, b"12345")?;
         cpio.finish()?;
         assert_eq!(bytes.len() % 4, 0);
-        let headers = bytes
-            .windows(6)
-            .enumerate()
-            .filter(|(_, window)| window == b"070701");
+        let headers = bytes.windows(6).enumerate().filter(|(_, window)| window == b"070701");
         let offsets: Vec<usize> = headers.map(|(at, _)| at).collect();
         assert_eq!(offsets, [0, 112, 112 + 116 + 8]);
         Ok(())

@@ -12,9 +12,8 @@ use super::modules;
 use crate::cargo::{self, Binaries};
 
 /// The mount points that init needs before it can make folders, and the folders of our files.
-const FOLDERS: [&str; 9] = [
-    "bin", "dev", "etc", "modules", "proc", "run", "sys", "tmp", "new-root",
-];
+const FOLDERS: [&str; 9] =
+    ["bin", "dev", "etc", "modules", "proc", "run", "sys", "tmp", "new-root"];
 
 /// Writes the initramfs and returns where it is.
 ///
@@ -31,18 +30,10 @@ pub(crate) fn write(kernel: &Kernel, binaries: &Binaries) -> Result<PathBuf> {
     cpio.file("bin/atf", 0o755, &read(&binaries.atf)?)?;
     cpio.file("bin/hijacked", 0o755, &read(&binaries.hijacked)?)?;
     for (number, module) in modules::wanted(kernel)?.iter().enumerate() {
-        cpio.file(
-            &format!("modules/{number:02}-{}.ko", module.name),
-            0o644,
-            &module.object,
-        )?;
+        cpio.file(&format!("modules/{number:02}-{}.ko", module.name), 0o644, &module.object)?;
     }
     cpio.folder("etc/atf")?;
-    add_tree(
-        &mut cpio,
-        &cargo::workspace().join("policies"),
-        "etc/atf/policies",
-    )?;
+    add_tree(&mut cpio, &cargo::workspace().join("policies"), "etc/atf/policies")?;
     cpio.finish()?;
     Ok(path)
 }
@@ -51,16 +42,11 @@ fn add_tree<W: std::io::Write>(cpio: &mut Cpio<W>, folder: &Path, to: &str) -> R
     cpio.folder(to)?;
     let entries =
         fs::read_dir(folder).with_context(|| format!("no folder {}", folder.display()))?;
-    let mut paths = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     // The same sources give the same archive.
     paths.sort();
     for path in paths {
-        let name = format!(
-            "{to}/{}",
-            path.file_name().unwrap_or_default().to_string_lossy()
-        );
+        let name = format!("{to}/{}", path.file_name().unwrap_or_default().to_string_lossy());
         if path.is_dir() {
             add_tree(cpio, &path, &name)?;
         } else {

@@ -41,9 +41,7 @@ pub(crate) fn get(version: &str) -> Result<Kernel> {
     let tree = folder.join("tree");
     if !tree.is_dir() {
         packages::ensure(&["dpkg", "apt"])?;
-        progress::step(&format!("fetching Linux {version}"), || {
-            fetch(version, &folder, &tree)
-        })?;
+        progress::step(&format!("fetching Linux {version}"), || fetch(version, &folder, &tree))?;
     }
     find(&tree).with_context(|| format!("remove {} and try again", folder.display()))
 }
@@ -75,10 +73,7 @@ fn fetch(version: &str, folder: &Path, tree: &Path) -> Result<()> {
 fn newest(names: &[String], version: &str) -> Option<Vec<String>> {
     let of_version = |release: &&str| release.starts_with(&format!("{version}."));
     let wanted: Vec<&str> = releases(names).filter(of_version).collect();
-    wanted
-        .into_iter()
-        .rev()
-        .find_map(|release| packages_of(names, release))
+    wanted.into_iter().rev().find_map(|release| packages_of(names, release))
 }
 
 /// The releases that any of the names is of.
@@ -106,29 +101,13 @@ fn packages_of(names: &[String], release: &str) -> Option<Vec<String>> {
 /// image went from /boot to its modules.
 fn find(tree: &Path) -> Result<Kernel> {
     let roots = ["lib/modules", "usr/lib/modules"].map(|folder| tree.join(folder));
-    let mut folders = roots
-        .iter()
-        .filter_map(|root| fs::read_dir(root).ok())
-        .flatten()
-        .flatten();
-    let folder = folders
-        .next()
-        .with_context(|| format!("no modules in {}", tree.display()))?;
-    let (modules, release) = (
-        folder.path(),
-        folder.file_name().to_string_lossy().into_owned(),
-    );
-    let images = [
-        tree.join("boot").join(format!("vmlinuz-{release}")),
-        modules.join("vmlinuz"),
-    ];
+    let mut folders = roots.iter().filter_map(|root| fs::read_dir(root).ok()).flatten().flatten();
+    let folder = folders.next().with_context(|| format!("no modules in {}", tree.display()))?;
+    let (modules, release) = (folder.path(), folder.file_name().to_string_lossy().into_owned());
+    let images = [tree.join("boot").join(format!("vmlinuz-{release}")), modules.join("vmlinuz")];
     let image = images.into_iter().find(|image| image.is_file());
     let image = image.with_context(|| format!("no image of {release} in {}", tree.display()))?;
-    Ok(Kernel {
-        release,
-        image,
-        modules,
-    })
+    Ok(Kernel { release, image, modules })
 }
 
 #[cfg(test)]

@@ -32,10 +32,7 @@ pub(crate) fn wanted(kernel: &Kernel) -> Result<Vec<Module>> {
     collect(&kernel.modules, &mut files)?;
     // Without the list, what is built in is not known, and a wanted module must be a file.
     let builtin = fs::read_to_string(kernel.modules.join("modules.builtin")).unwrap_or_default();
-    let builtin: Vec<String> = builtin
-        .lines()
-        .map(|line| name_of(Path::new(line)))
-        .collect();
+    let builtin: Vec<String> = builtin.lines().map(|line| name_of(Path::new(line))).collect();
     let mut ordered = Vec::new();
     for name in WANTED {
         add(name, &files, &builtin, &mut ordered)?;
@@ -60,10 +57,7 @@ fn add(
     for dependency in dependencies(&object) {
         add(&dependency, files, builtin, ordered)?;
     }
-    ordered.push(Module {
-        name: name.to_owned(),
-        object,
-    });
+    ordered.push(Module { name: name.to_owned(), object });
     Ok(())
 }
 
@@ -108,9 +102,5 @@ fn dependencies(object: &[u8]) -> Vec<String> {
     let value = &object[at + key.len()..];
     let value = &value[..value.iter().position(|byte| *byte == 0).unwrap_or(0)];
     let names = String::from_utf8_lossy(value);
-    names
-        .split(',')
-        .filter(|name| !name.is_empty())
-        .map(|name| name.replace('-', "_"))
-        .collect()
+    names.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
 }

@@ -36,12 +36,7 @@ const INIT_RUNS: &str = "atf-vm: init runs";
 const OURS: [&str; 2] = ["atf-vm: ", "demo: "];
 
 /// The kernel's words for "this will not go on".
-const HANGS: [&str; 4] = [
-    "Kernel panic",
-    "soft lockup",
-    "hung_task",
-    "Attempted to kill init",
-];
+const HANGS: [&str; 4] = ["Kernel panic", "soft lockup", "hung_task", "Attempted to kill init"];
 
 /// KVM that works boots in two or three seconds; KVM that hangs does so for ever.
 const KVM_BOOT_MAX: Duration = Duration::from_secs(30);
@@ -86,10 +81,7 @@ impl Machine<'_> {
         watched?;
         let text = std::fs::read_to_string(&result).context("QEMU left no result")?;
         between_markers(&text).with_context(|| {
-            format!(
-                "the VM ended without a result; its console: {}",
-                log.display()
-            )
+            format!("the VM ended without a result; its console: {}", log.display())
         })
     }
 
@@ -100,33 +92,27 @@ impl Machine<'_> {
              atf.accelerator={accelerator} -- {arguments}"
         );
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args([
-            "-nodefaults",
-            "-no-user-config",
-            "-no-reboot",
-            "-display",
-            "none",
-        ])
-        .args([
-            "-machine",
-            "q35",
-            "-accel",
-            accelerator,
-            "-cpu",
-            cpu,
-            "-smp",
-            "2",
-            "-m",
-            "2048",
-        ])
-        .arg("-kernel")
-        .arg(&self.kernel.image)
-        .arg("-initrd")
-        .arg(self.initramfs)
-        .args(["-append", &line, "-serial", "stdio", "-serial"])
-        .arg(format!("file:{}", result.display()))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
+            .args([
+                "-machine",
+                "q35",
+                "-accel",
+                accelerator,
+                "-cpu",
+                cpu,
+                "-smp",
+                "2",
+                "-m",
+                "2048",
+            ])
+            .arg("-kernel")
+            .arg(&self.kernel.image)
+            .arg("-initrd")
+            .arg(self.initramfs)
+            .args(["-append", &line, "-serial", "stdio", "-serial"])
+            .arg(format!("file:{}", result.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         qemu
     }
 }
@@ -159,10 +145,7 @@ impl Watch {
         std::thread::spawn(move || {
             let mut console = BufReader::new(console);
             let mut line = Vec::new();
-            while console
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|length| length > 0)
-            {
+            while console.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 line.clear();
                 if send.send(text).is_err() {
@@ -170,12 +153,7 @@ impl Watch {
                 }
             }
         });
-        Ok(Self {
-            lines,
-            log,
-            log_path: log_path.to_owned(),
-            tail: Vec::new(),
-        })
+        Ok(Self { lines, log, log_path: log_path.to_owned(), tail: Vec::new() })
     }
 
     fn until_end(mut self, boot_max: Duration) -> Result<()> {
@@ -210,11 +188,7 @@ impl Watch {
     }
 
     fn last_lines(&self) -> String {
-        format!(
-            "its console ({}) ends with:\n{}",
-            self.log_path.display(),
-            self.tail.join("\n")
-        )
+        format!("its console ({}) ends with:\n{}", self.log_path.display(), self.tail.join("\n"))
     }
 }
 
@@ -257,14 +231,8 @@ mod tests {
         let init = format!("echo '{INIT_RUNS}'");
         for (script, expected) in [
             (format!("{init}; echo done"), Ok(())),
-            (
-                format!("{init}; echo '[1.0] Kernel panic - not syncing'; exec sleep 60"),
-                Err(false),
-            ),
-            (
-                format!("{init}; echo 'watchdog: BUG: soft lockup'; exec sleep 60"),
-                Err(false),
-            ),
+            (format!("{init}; echo '[1.0] Kernel panic - not syncing'; exec sleep 60"), Err(false)),
+            (format!("{init}; echo 'watchdog: BUG: soft lockup'; exec sleep 60"), Err(false)),
             ("echo SeaBIOS".to_owned(), Err(true)),
             ("echo SeaBIOS; exec sleep 60".to_owned(), Err(true)),
         ] {

@@ -22,39 +22,18 @@ use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, ToolName, Untr
 pub(super) fn of(event: &Event) -> Class {
     match event {
         Event::Started { .. } => started(),
-        Event::RunRegistered {
-            run,
-            uid,
-            agent,
-            user,
-            prompt,
-            ..
-        } => registered(*run, *uid, agent, user, prompt),
-        Event::TokenMinted {
-            run,
-            agent,
-            expires_unix_s,
-            ..
-        } => minted(*run, agent, *expires_unix_s),
+        Event::RunRegistered { run, uid, agent, user, prompt, .. } => {
+            registered(*run, *uid, agent, user, prompt)
+        }
+        Event::TokenMinted { run, agent, expires_unix_s, .. } => {
+            minted(*run, agent, *expires_unix_s)
+        }
         Event::RunEnded { run, how, .. } => ended(*run, how),
         Event::Decided { call, verdict } => decided(call, verdict),
-        Event::Settled {
-            decision,
-            run,
-            tool,
-            outcome,
-        } => settled(*decision, *run, tool, outcome),
+        Event::Settled { decision, run, tool, outcome } => settled(*decision, *run, tool, outcome),
         Event::Sealed { run, why, .. } => sealed(*run, why),
         Event::Released { run, uid } => released(*run, *uid),
-        Event::KernelDenied {
-            cgroup,
-            vector,
-            denial,
-            pid,
-            uid,
-            comm,
-            ..
-        } => {
+        Event::KernelDenied { cgroup, vector, denial, pid, uid, comm, .. } => {
             let process = json!({"pid": pid, "name": comm, "user": {"uid": uid.to_string()}});
             kernel_denied(*cgroup, vector, denial, &process)
         }

@@ -76,10 +76,5 @@ pub(super) fn class(class: u64, activity: u64, severity: Severity, fields: Value
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
-    Class {
-        class,
-        activity,
-        severity,
-        fields,
-    }
+    Class { class, activity, severity, fields }
 }

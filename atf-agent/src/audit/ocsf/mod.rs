@@ -27,12 +27,7 @@ pub struct Stamp {
 
 /// The object of `event`, without its attestation.
 pub(super) fn object(event: &Event, stamp: Stamp) -> Map<String, Value> {
-    let Class {
-        class,
-        activity,
-        severity,
-        fields,
-    } = classes::of(event);
+    let Class { class, activity, severity, fields } = classes::of(event);
     let mut object = Map::new();
     object.insert("metadata".into(), metadata(stamp));
     object.insert("category_uid".into(), json!(class / 1_000));
@@ -99,26 +94,16 @@ mod tests {
         for event in samples::all() {
             let object = object(
                 &event,
-                Stamp {
-                    seq: 3,
-                    time_unix_ms: 1_700_000_000_123,
-                    reporter: Process::Gateway,
-                },
+                Stamp { seq: 3, time_unix_ms: 1_700_000_000_123, reporter: Process::Gateway },
             );
             let number = |key: &str| object[key].as_u64().unwrap();
-            assert_eq!(
-                number("type_uid"),
-                number("class_uid") * 100 + number("activity_id")
-            );
+            assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
             assert_eq!(number("category_uid"), number("class_uid") / 1_000);
             assert_eq!(number("time"), 1_700_000_000_123);
             assert!((1..=6).contains(&number("severity_id")), "{event:?}");
             assert_eq!(object["metadata"]["version"], "1.9.0");
             for key in required(number("class_uid")) {
-                assert!(
-                    object.get(*key).is_some_and(|v| !v.is_null()),
-                    "{key} of {event:?}"
-                );
+                assert!(object.get(*key).is_some_and(|v| !v.is_null()), "{key} of {event:?}");
             }
             if number("activity_id") == 99 {
                 assert!(object["activity_name"].is_string(), "{event:?}");
@@ -132,11 +117,7 @@ mod tests {
         let rows: Vec<(String, u64)> = samples::all()
             .iter()
             .map(|event| {
-                let stamp = Stamp {
-                    seq: 0,
-                    time_unix_ms: 0,
-                    reporter: Process::Recorder,
-                };
+                let stamp = Stamp { seq: 0, time_unix_ms: 0, reporter: Process::Recorder };
                 let object = object(event, stamp);
                 let name = object["atf"]["event"]["event"].as_str().unwrap().to_owned();
                 (name, object["type_uid"].as_u64().unwrap())
@@ -154,10 +135,7 @@ mod tests {
             ("kernel_denied", 400_105),
             ("finding", 200_401),
         ] {
-            assert!(
-                rows.contains(&(name.to_owned(), type_uid)),
-                "{name}: {rows:?}"
-            );
+            assert!(rows.contains(&(name.to_owned(), type_uid)), "{name}: {rows:?}");
         }
     }
 }

@@ -19,9 +19,7 @@ pub(super) fn make(value: &mut Value) {
     match value {
         Value::Number(number) => {
             let large = number.as_u64().is_some_and(|n| n > INTEGER_MAX)
-                || number
-                    .as_i64()
-                    .is_some_and(|n| n.unsigned_abs() > INTEGER_MAX);
+                || number.as_i64().is_some_and(|n| n.unsigned_abs() > INTEGER_MAX);
             if large {
                 *value = Value::String(number.to_string());
             }
@@ -39,12 +37,7 @@ pub(super) fn make(value: &mut Value) {
 
 fn cut(text: &str) -> String {
     let end = text.floor_char_boundary(TEXT_BYTES_MAX);
-    format!(
-        "{}… [cut: {} bytes, sha256 {}]",
-        &text[..end],
-        text.len(),
-        Digest::of(text.as_bytes())
-    )
+    format!("{}… [cut: {} bytes, sha256 {}]", &text[..end], text.len(), Digest::of(text.as_bytes()))
 }
 
 #[cfg(test)]
@@ -55,19 +48,10 @@ mod tests {
     #[test]
     fn large_integers_and_long_texts_are_made_plain() {
         for (found, expected) in [
-            (
-                json!(9_007_199_254_740_991_u64),
-                json!(9_007_199_254_740_991_u64),
-            ),
+            (json!(9_007_199_254_740_991_u64), json!(9_007_199_254_740_991_u64)),
             (json!(9_007_199_254_740_992_u64), json!("9007199254740992")),
-            (
-                json!([{"a": u64::MAX}]),
-                json!([{"a": "18446744073709551615"}]),
-            ),
-            (
-                json!(-9_007_199_254_740_992_i64),
-                json!("-9007199254740992"),
-            ),
+            (json!([{"a": u64::MAX}]), json!([{"a": "18446744073709551615"}])),
+            (json!(-9_007_199_254_740_992_i64), json!("-9007199254740992")),
             (json!("x".repeat(2_048)), json!("x".repeat(2_048))),
         ] {
             let mut made = found.clone();

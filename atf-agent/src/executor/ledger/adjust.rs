@@ -68,10 +68,7 @@ fn adjust(
         named_params! {":amount": wanted.amount_cents, ":entry": wanted.entry_id},
     )?;
     if changed != 1 {
-        return Err(Failed::Not(format!(
-            "there is no entry {}",
-            wanted.entry_id
-        )));
+        return Err(Failed::Not(format!("there is no entry {}", wanted.entry_id)));
     }
     change.execute(
         "INSERT INTO adjustments (entry_id, amount_cents, reason, run, decision)
@@ -91,9 +88,7 @@ fn adjust(
         |row| row.get(0),
     )?;
     still().map_err(Failed::Sealed)?;
-    change
-        .commit()
-        .map_err(|error| Failed::Commit(error.to_string()))?;
+    change.commit().map_err(|error| Failed::Commit(error.to_string()))?;
     Ok(json!({
         "adjustment": adjustment,
         "entry_id": wanted.entry_id,

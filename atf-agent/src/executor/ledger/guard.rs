@@ -12,17 +12,7 @@ use rusqlite::{Connection, OpenFlags, Result};
 
 /// What a query may read: tables and their columns. An empty column is a row that is only counted.
 const READABLE: &[(&str, &[&str])] = &[
-    (
-        "ledger_entries",
-        &[
-            "",
-            "id",
-            "merchant_id",
-            "amount_cents",
-            "status",
-            "created_at",
-        ],
-    ),
+    ("ledger_entries", &["", "id", "merchant_id", "amount_cents", "status", "created_at"]),
     ("merchants", &["", "id", "name"]),
 ];
 
@@ -76,11 +66,7 @@ impl Reader {
         )?;
         // Last: from here on this connection cannot even set a pragma.
         db.authorizer(Some(authorize))?;
-        Ok(Self {
-            db,
-            deadline_ns,
-            since,
-        })
+        Ok(Self { db, deadline_ns, since })
     }
 
     /// Gives the next query `timeout` from now.
@@ -112,23 +98,16 @@ fn defend(db: &Connection) -> Result<()> {
 fn authorize(asked: AuthContext<'_>) -> Authorization {
     let allowed = match asked.action {
         AuthAction::Select => true,
-        AuthAction::Read {
-            table_name,
-            column_name,
-        } => READABLE.iter().any(|(table, columns)| {
+        AuthAction::Read { table_name, column_name } => READABLE.iter().any(|(table, columns)| {
             table_name.eq_ignore_ascii_case(table)
                 && columns.iter().any(|c| column_name.eq_ignore_ascii_case(c))
         }),
-        AuthAction::Function { function_name } => CALLABLE
-            .iter()
-            .any(|name| function_name.eq_ignore_ascii_case(name)),
+        AuthAction::Function { function_name } => {
+            CALLABLE.iter().any(|name| function_name.eq_ignore_ascii_case(name))
+        }
         _ => false,
     };
-    if allowed {
-        Authorization::Allow
-    } else {
-        Authorization::Deny
-    }
+    if allowed { Authorization::Allow } else { Authorization::Deny }
 }
 
 fn nanoseconds(since: Instant) -> u64 {

@@ -42,10 +42,7 @@ pub(super) struct Ledger {
 impl Ledger {
     /// The ledger at `path`, which must be there.
     pub(super) fn open(path: &Path, settings: &Settings) -> Result<Self, ExecutorError> {
-        let failed = |error| ExecutorError::Ledger {
-            path: path.to_owned(),
-            error,
-        };
+        let failed = |error| ExecutorError::Ledger { path: path.to_owned(), error };
         let writer = guard::writer(path).map_err(failed)?;
         let reader = guard::Reader::open(path).map_err(failed)?;
         Ok(Self {

@@ -55,9 +55,8 @@ fn rows(reader: &Reader, sql: &str, rows_max: usize) -> rusqlite::Result<Value> 
             truncated = true;
             break;
         }
-        let values: Result<Vec<Value>, _> = (0..columns.len())
-            .map(|at| row.get_ref(at).map(value))
-            .collect();
+        let values: Result<Vec<Value>, _> =
+            (0..columns.len()).map(|at| row.get_ref(at).map(value)).collect();
         found.push(values?);
     }
     Ok(json!({"columns": columns, "rows": found, "truncated": truncated}))

@@ -23,16 +23,9 @@ impl fmt::Display for Fault {
 
 /// Reads `bytes` as one JSON value, nested at most `depth_max` deep, and gives them back as text.
 pub(in crate::gate) fn scan(bytes: &[u8], depth_max: usize) -> Result<&str, Fault> {
-    let json = std::str::from_utf8(bytes).map_err(|error| Fault {
-        at: error.valid_up_to(),
-        what: "not UTF-8",
-    })?;
-    let mut scanner = Scanner {
-        json,
-        at: 0,
-        depth_left: depth_max,
-        names: Vec::new(),
-    };
+    let json = std::str::from_utf8(bytes)
+        .map_err(|error| Fault { at: error.valid_up_to(), what: "not UTF-8" })?;
+    let mut scanner = Scanner { json, at: 0, depth_left: depth_max, names: Vec::new() };
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(scanner.fault("a byte order mark"));
     }
@@ -155,10 +148,8 @@ impl<'a> Scanner<'a> {
             return Err(self.fault("not a string"));
         }
         let start = self.at + 1;
-        let (text, bytes) = text::read(&self.json[start..]).map_err(|fault| Fault {
-            at: start + fault.at,
-            what: fault.what,
-        })?;
+        let (text, bytes) = text::read(&self.json[start..])
+            .map_err(|fault| Fault { at: start + fault.at, what: fault.what })?;
         self.at = start + bytes;
         Ok(text)
     }
@@ -166,10 +157,7 @@ impl<'a> Scanner<'a> {
     fn number(&mut self) -> Result<(), Fault> {
         let rest = &self.json[self.at..];
         let of_number = |b: u8| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
-        let end = rest
-            .bytes()
-            .position(|b| !of_number(b))
-            .unwrap_or(rest.len());
+        let end = rest.bytes().position(|b| !of_number(b)).unwrap_or(rest.len());
         number::check(&rest[..end]).map_err(|what| self.fault(what))?;
         self.at += end;
         Ok(())
@@ -274,12 +262,7 @@ mod tests {
         ] {
             check(json.as_bytes(), false);
         }
-        for bytes in [
-            &b"\"\xff\""[..],
-            b"\"\xc0\xaf\"",
-            b"\"\xed\xa0\x80\"",
-            b"\xff\xfe{\0}\0",
-        ] {
+        for bytes in [&b"\"\xff\""[..], b"\"\xc0\xaf\"", b"\"\xed\xa0\x80\"", b"\xff\xfe{\0}\0"] {
             check(bytes, false);
         }
     }

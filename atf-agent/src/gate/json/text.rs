@@ -8,9 +8,7 @@ use super::Fault;
 /// quote among them.
 pub(super) fn read(rest: &str) -> Result<(Cow<'_, str>, usize), Fault> {
     let bytes = rest.as_bytes();
-    let plain = bytes
-        .iter()
-        .position(|&b| b == b'"' || b == b'\\' || b < 0x20);
+    let plain = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
     let fault = |at: usize, what: &'static str| Err(Fault { at, what });
     let Some(mut at) = plain else {
         return fault(bytes.len(), "a string that does not end");
@@ -60,13 +58,9 @@ fn escape(bytes: &[u8]) -> Result<(char, usize), &'static str> {
                 let low = second.ok().filter(|unit| (0xdc00..=0xdfff).contains(unit));
                 let low = low.ok_or("a lone surrogate")?;
                 let code = 0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-                char::from_u32(code)
-                    .map(|c| (c, 12))
-                    .ok_or("a lone surrogate")
+                char::from_u32(code).map(|c| (c, 12)).ok_or("a lone surrogate")
             }
-            _ => char::from_u32(first)
-                .map(|c| (c, 6))
-                .ok_or("a lone surrogate"),
+            _ => char::from_u32(first).map(|c| (c, 6)).ok_or("a lone surrogate"),
         }),
         _ => Err("an unknown escape"),
     }

@@ -24,10 +24,7 @@ pub(super) fn agree(lexemes: &[Lexeme<'_>], tokens: &[TokenWithSpan]) -> Result<
             return Err(SqlRefusal::new(
                 Rule::R2,
                 position(*span),
-                format!(
-                    "{}, which can be cut in two ways",
-                    quote(&token.to_string())
-                ),
+                format!("{}, which can be cut in two ways", quote(&token.to_string())),
                 "plain SQL with spaces between its parts",
             ));
         }
@@ -46,10 +43,7 @@ pub(super) fn agree(lexemes: &[Lexeme<'_>], tokens: &[TokenWithSpan]) -> Result<
 /// A parser's place, which is 0:0 where it has none.
 pub(super) fn position(span: Span) -> Option<Position> {
     let Span { start, end: _ } = span;
-    (start.line > 0).then_some(Position {
-        line: start.line,
-        column: start.column,
-    })
+    (start.line > 0).then_some(Position { line: start.line, column: start.column })
 }
 
 fn same_text(token: &Token, lexeme: &Lexeme<'_>) -> bool {

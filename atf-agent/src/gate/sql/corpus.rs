@@ -66,20 +66,15 @@ pub fn run(
     let mut profile = profile.clone();
     let mut report = CorpusReport::default();
     for (place, line) in lines.enumerate() {
-        let case: Case = serde_json::from_str(&line).map_err(|error| CorpusError::Line {
-            line: place + 1,
-            error,
-        })?;
+        let case: Case = serde_json::from_str(&line)
+            .map_err(|error| CorpusError::Line { line: place + 1, error })?;
         report.cases += 1;
         if case.policy_choice || case.expect == Label::Ambiguous {
             report.skipped += 1;
             continue;
         }
         profile.dialect = case.dialect;
-        match (
-            check(&case.sql, &profile).is_ok(),
-            case.expect == Label::Allow,
-        ) {
+        match (check(&case.sql, &profile).is_ok(), case.expect == Label::Allow) {
             (true, true) | (false, false) => report.right += 1,
             (true, false) => report.false_allow.push(case.id),
             (false, true) => report.false_deny.push(case.id),

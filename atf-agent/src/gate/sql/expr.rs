@@ -53,35 +53,19 @@ impl<'p> Walk<'p> {
                 self.expr(left, here)?;
                 self.expr(right, here)
             }
-            Expr::InList {
-                expr,
-                list,
-                negated: _,
-            } => {
+            Expr::InList { expr, list, negated: _ } => {
                 self.expr(expr, here)?;
                 self.exprs(list, here)
             }
-            Expr::InSubquery {
-                expr,
-                subquery,
-                negated: _,
-            } => {
+            Expr::InSubquery { expr, subquery, negated: _ } => {
                 self.expr(expr, here)?;
                 self.sub_query(subquery, here)
             }
-            Expr::Exists {
-                subquery,
-                negated: _,
-            } => self.sub_query(subquery, here),
+            Expr::Exists { subquery, negated: _ } => self.sub_query(subquery, here),
             Expr::Subquery(subquery) => self.sub_query(subquery, here),
-            Expr::Between {
-                expr,
-                negated: _,
-                low,
-                high,
-            } => [expr, low, high]
-                .into_iter()
-                .try_for_each(|expr| self.expr(expr, here)),
+            Expr::Between { expr, negated: _, low, high } => {
+                [expr, low, high].into_iter().try_for_each(|expr| self.expr(expr, here))
+            }
             Expr::BinaryOp { left, op, right } => {
                 operators::between(left, op, right)?;
                 self.expr(left, here)?;
@@ -91,20 +75,8 @@ impl<'p> Walk<'p> {
                 operators::unary(*op)?;
                 self.expr(expr, here)
             }
-            Expr::Like {
-                negated: _,
-                any,
-                expr,
-                pattern,
-                escape_char,
-            }
-            | Expr::ILike {
-                negated: _,
-                any,
-                expr,
-                pattern,
-                escape_char,
-            } => {
+            Expr::Like { negated: _, any, expr, pattern, escape_char }
+            | Expr::ILike { negated: _, any, expr, pattern, escape_char } => {
                 if *any {
                     return Err(refused("LIKE ANY"));
                 }
@@ -113,17 +85,8 @@ impl<'p> Walk<'p> {
                     .flatten()
                     .try_for_each(|expr| self.expr(expr, here))
             }
-            Expr::AnyOp {
-                left,
-                compare_op,
-                right,
-                is_some: _,
-            }
-            | Expr::AllOp {
-                left,
-                compare_op,
-                right,
-            } => {
+            Expr::AnyOp { left, compare_op, right, is_some: _ }
+            | Expr::AllOp { left, compare_op, right } => {
                 operators::binary(compare_op)?;
                 self.expr(left, here)?;
                 let Expr::Subquery(query) = &**right else {
@@ -131,22 +94,11 @@ impl<'p> Walk<'p> {
                 };
                 self.sub_query(query, here)
             }
-            Expr::Cast {
-                kind,
-                expr,
-                data_type,
-                format,
-            } => {
+            Expr::Cast { kind, expr, data_type, format } => {
                 types::cast(kind, data_type, format.as_ref())?;
                 self.expr(expr, here)
             }
-            Expr::Case {
-                case_token: _,
-                end_token: _,
-                operand,
-                conditions,
-                else_result,
-            } => {
+            Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
                 self.cap_list(conditions.len())?;
                 for expr in operand.iter().chain(else_result) {
                     self.expr(expr, here)?;
@@ -175,35 +127,16 @@ impl<'p> Walk<'p> {
             Expr::Ceil { expr, field } => self.rounded("ceil", expr, field, here),
             Expr::Floor { expr, field } => self.rounded("floor", expr, field, here),
             Expr::Position { expr, r#in } => self.keyword("position", [&**expr, &**r#in], here),
-            Expr::Extract {
-                field,
-                syntax: _,
-                expr,
-            } => {
+            Expr::Extract { field, syntax: _, expr } => {
                 types::date_field(field)?;
                 self.keyword("extract", [&**expr], here)
             }
-            Expr::Substring {
-                expr,
-                substring_from,
-                substring_for,
-                special: _,
-                shorthand,
-            } => {
+            Expr::Substring { expr, substring_from, substring_for, special: _, shorthand } => {
                 let name = if *shorthand { "substr" } else { "substring" };
                 let bounds = substring_from.iter().chain(substring_for);
-                self.keyword(
-                    name,
-                    std::iter::once(expr).chain(bounds).map(|e| &**e),
-                    here,
-                )
+                self.keyword(name, std::iter::once(expr).chain(bounds).map(|e| &**e), here)
             }
-            Expr::Trim {
-                trim_where,
-                trim_what,
-                expr,
-                trim_characters,
-            } => {
+            Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
                 if trim_where.is_some() || trim_what.is_some() {
                     return Err(runs("TRIM with FROM"));
                 }

@@ -52,22 +52,13 @@ impl<'p> Walk<'p> {
                 merged: &from.merged,
                 outer,
             };
-            self.expr(
-                condition,
-                Here {
-                    scope: &scope,
-                    ctes,
-                },
-            )?;
+            self.expr(condition, Here { scope: &scope, ctes })?;
         }
         Ok(())
     }
 
     /// One entry of a FROM or of a join.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "each kind of entry and each field by name"
-    )]
+    #[expect(clippy::too_many_lines, reason = "each kind of entry and each field by name")]
     pub(super) fn factor<'q>(
         &mut self,
         factor: &'q TableFactor,
@@ -103,12 +94,7 @@ impl<'p> Walk<'p> {
                 }
                 relation
             }
-            TableFactor::Derived {
-                lateral,
-                subquery,
-                alias,
-                sample,
-            } => {
+            TableFactor::Derived { lateral, subquery, alias, sample } => {
                 absent("LATERAL", !lateral)?;
                 absent("TABLESAMPLE", sample.is_none())?;
                 // No outer scope, as for WITH.
@@ -116,10 +102,7 @@ impl<'p> Walk<'p> {
                 let name = alias.as_ref().map(|alias| self.alias(alias)).transpose()?;
                 Relation { name, columns }
             }
-            TableFactor::NestedJoin {
-                table_with_joins,
-                alias,
-            } => {
+            TableFactor::NestedJoin { table_with_joins, alias } => {
                 absent("an alias of a join", alias.is_none())?;
                 // SQLite reads all columns of such a join, also those that nobody names.
                 if self.engine == Engine::Sqlite && !table_with_joins.joins.is_empty() {
@@ -141,10 +124,7 @@ impl<'p> Walk<'p> {
         };
         if let Some(name) = &relation.name {
             let same = |known: &Relation<'_>| {
-                known
-                    .name
-                    .as_ref()
-                    .is_some_and(|known| known.eq_ignore_ascii_case(name))
+                known.name.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(name))
             };
             if read.relations.iter().any(same) {
                 return Err(twice(name));
@@ -160,10 +140,7 @@ impl<'p> Walk<'p> {
         let key = names::key(ident, self.engine);
         if let Some(columns) = ctes.find(ident, self.engine)? {
             self.see(ident);
-            return Ok(Relation {
-                name: Some(key),
-                columns: Columns::Known(columns),
-            });
+            return Ok(Relation { name: Some(key), columns: Columns::Known(columns) });
         }
         let profile = self.profile;
         for (table, columns) in &profile.tables {

@@ -41,12 +41,7 @@ impl<'p> Walk<'p> {
         let name = self.listed(ident)?;
         self.see(ident);
         let shape = |found: &str, allowed: &str| {
-            Err(SqlRefusal::new(
-                Rule::R9,
-                at,
-                format!("{name} {found}"),
-                allowed,
-            ))
+            Err(SqlRefusal::new(Rule::R9, at, format!("{name} {found}"), allowed))
         };
         if *uses_odbc_syntax {
             return shape("as an ODBC escape", "a plain call");
@@ -58,10 +53,7 @@ impl<'p> Walk<'p> {
             }
         }
         if !within_group.is_empty() || null_treatment.is_some() {
-            return shape(
-                "with WITHIN GROUP or a treatment of nulls",
-                "arguments, FILTER, OVER",
-            );
+            return shape("with WITHIN GROUP or a treatment of nulls", "arguments, FILTER, OVER");
         }
         match args {
             FunctionArguments::None => return shape("without parentheses", "a call with ()"),
@@ -86,19 +78,10 @@ impl<'p> Walk<'p> {
         list: &FunctionArgumentList,
         here: Here<'_, 'p>,
     ) -> Result<(), SqlRefusal> {
-        let FunctionArgumentList {
-            duplicate_treatment: _,
-            args,
-            clauses,
-        } = list;
+        let FunctionArgumentList { duplicate_treatment: _, args, clauses } = list;
         self.cap_list(args.len())?;
         let refuse = |found: &str, allowed: &str| {
-            Err(SqlRefusal::new(
-                Rule::R9,
-                at,
-                format!("{name} {found}"),
-                allowed,
-            ))
+            Err(SqlRefusal::new(Rule::R9, at, format!("{name} {found}"), allowed))
         };
         if OF_ONE.contains(&name.to_ascii_lowercase().as_str()) && args.len() != 1 {
             return refuse("without or with several arguments", "one argument");
@@ -135,9 +118,7 @@ impl<'p> Walk<'p> {
             return Err(self.not_listed(name, None));
         }
         self.facts.functions.insert(name.to_owned());
-        arguments
-            .into_iter()
-            .try_for_each(|argument| self.expr(argument, here))
+        arguments.into_iter().try_for_each(|argument| self.expr(argument, here))
     }
 
     /// CEIL and FLOOR.

@@ -22,11 +22,7 @@ impl<'p> Walk<'p> {
         let start = read.relations.len();
         self.factor(relation, read, ctes)?;
         for join in joins {
-            let Join {
-                relation,
-                global,
-                join_operator,
-            } = join;
+            let Join { relation, global, join_operator } = join;
             absent("GLOBAL", !global)?;
             let right = read.relations.len();
             self.factor(relation, read, ctes)?;
@@ -59,10 +55,9 @@ impl<'p> Walk<'p> {
             | JoinOperator::LeftAnti(_)
             | JoinOperator::RightAnti(_) => return Err(refused("a semi or anti join")),
             JoinOperator::CrossApply | JoinOperator::OuterApply => return Err(refused("APPLY")),
-            JoinOperator::AsOf {
-                match_condition: _,
-                constraint: _,
-            } => return Err(refused("ASOF")),
+            JoinOperator::AsOf { match_condition: _, constraint: _ } => {
+                return Err(refused("ASOF"));
+            }
             JoinOperator::StraightJoin(_) => return Err(refused("STRAIGHT_JOIN")),
             JoinOperator::ArrayJoin
             | JoinOperator::LeftArrayJoin

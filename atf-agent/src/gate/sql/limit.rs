@@ -54,11 +54,7 @@ impl Walk<'_> {
         clause: &LimitClause,
     ) -> Result<(Option<u64>, Option<u64>), SqlRefusal> {
         let (limit, offset) = match clause {
-            LimitClause::LimitOffset {
-                limit,
-                offset,
-                limit_by,
-            } => {
+            LimitClause::LimitOffset { limit, offset, limit_by } => {
                 absent("LIMIT .. BY", limit_by.is_empty())?;
                 let offset = offset.as_ref().map(|offset| {
                     let Offset { value, rows } = offset;

@@ -91,20 +91,12 @@ fn exact(key: &str, known: &str) -> Same {
 }
 
 fn folded(key: &str, known: &str) -> Same {
-    if key.eq_ignore_ascii_case(known) {
-        Same::Yes
-    } else {
-        Same::No
-    }
+    if key.eq_ignore_ascii_case(known) { Same::Yes } else { Same::No }
 }
 
 /// The name as the engine sees it: PostgreSQL folds what is not quoted.
 pub(super) fn key(ident: &Ident, engine: Engine) -> String {
-    let Ident {
-        value,
-        quote_style,
-        span: _,
-    } = ident;
+    let Ident { value, quote_style, span: _ } = ident;
     if engine == Engine::Postgres && quote_style.is_none() {
         value.to_ascii_lowercase()
     } else {
@@ -128,21 +120,16 @@ pub(super) fn one_part(name: &ObjectName) -> Result<&Ident, SqlRefusal> {
             "a name of several parts",
             "names of one part, without schema or catalog",
         )),
-        [] | [ObjectNamePart::Function(_), ..] => Err(SqlRefusal::new(
-            Rule::R6,
-            None,
-            "a name that is a call",
-            "plain names",
-        )),
+        [] | [ObjectNamePart::Function(_), ..] => {
+            Err(SqlRefusal::new(Rule::R6, None, "a name that is a call", "plain names"))
+        }
     }
 }
 
 /// Refuses names that an engine would call instead of look up.
 pub(super) fn is_no_call(ident: &Ident) -> Result<(), SqlRefusal> {
     let calls = ident.quote_style.is_none()
-        && NILADIC
-            .iter()
-            .any(|name| ident.value.eq_ignore_ascii_case(name));
+        && NILADIC.iter().any(|name| ident.value.eq_ignore_ascii_case(name));
     if calls {
         return Err(SqlRefusal::new(
             Rule::R9,
@@ -157,9 +144,7 @@ pub(super) fn is_no_call(ident: &Ident) -> Result<(), SqlRefusal> {
 /// Refuses aliases that another reader could take for a clause or a text.
 pub(super) fn is_plain_alias(ident: &Ident) -> Result<(), SqlRefusal> {
     let plain = match ident.quote_style {
-        None => !CLAUSES
-            .iter()
-            .any(|word| ident.value.eq_ignore_ascii_case(word)),
+        None => !CLAUSES.iter().any(|word| ident.value.eq_ignore_ascii_case(word)),
         Some('"' | '`' | '[') => true,
         // MySQL takes a text for an alias.
         Some(_) => false,

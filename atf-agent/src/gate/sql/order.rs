@@ -59,16 +59,9 @@ impl<'p> Walk<'p> {
 }
 
 fn sort_options(term: &OrderByExpr) -> Result<(), SqlRefusal> {
-    let OrderByExpr {
-        expr: _,
-        options,
-        with_fill,
-    } = term;
+    let OrderByExpr { expr: _, options, with_fill } = term;
     absent("WITH FILL", with_fill.is_none())?;
-    let OrderByOptions {
-        sort,
-        nulls_first: _,
-    } = options;
+    let OrderByOptions { sort, nulls_first: _ } = options;
     match sort {
         None | Some(OrderBySort::Asc | OrderBySort::Desc) => Ok(()),
         Some(OrderBySort::Using(_)) => Err(refused("ORDER BY .. USING")),

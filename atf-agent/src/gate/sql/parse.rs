@@ -37,12 +37,9 @@ pub(super) fn parse(
         .map_err(|error| unread(error.to_string()))?;
     agree::agree(lexemes, &tokens)?;
 
-    let mut parser = Parser::new(dialect)
-        .with_recursion_limit(RECURSION_MAX)
-        .with_tokens_with_locations(tokens);
-    let query = parser
-        .parse_query()
-        .map_err(|error| unread(error.to_string()))?;
+    let mut parser =
+        Parser::new(dialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens);
+    let query = parser.parse_query().map_err(|error| unread(error.to_string()))?;
     let mut rest = parser.next_token();
     // The scanner lets `;` stand at the very end alone.
     if rest.token == Token::SemiColon {
@@ -62,25 +59,12 @@ pub(super) fn parse(
 
 /// Names other statements by their verb, which says more than a parser's error.
 fn first_word(lexemes: &[Lexeme<'_>]) -> Result<(), SqlRefusal> {
-    let no = |at, found| {
-        Err(SqlRefusal::new(
-            Rule::R3,
-            at,
-            found,
-            "SELECT, WITH .. SELECT",
-        ))
-    };
+    let no = |at, found| Err(SqlRefusal::new(Rule::R3, at, found, "SELECT, WITH .. SELECT"));
     match lexemes.iter().find(|lexeme| lexeme.kind != Kind::Open) {
         None => no(None, "no statement".to_owned()),
         Some(first) => {
-            let reads = ["select", "with"]
-                .iter()
-                .any(|verb| first.text.eq_ignore_ascii_case(verb));
-            if reads {
-                Ok(())
-            } else {
-                no(Some(first.at), quote(first.text))
-            }
+            let reads = ["select", "with"].iter().any(|verb| first.text.eq_ignore_ascii_case(verb));
+            if reads { Ok(()) } else { no(Some(first.at), quote(first.text)) }
         }
     }
 }

@@ -43,11 +43,7 @@ impl<'p> Walk<'p> {
             None => Vec::new(),
             Some(with) => self.with(with, ctes)?,
         };
-        let inner = Ctes {
-            done: &done,
-            pending: &[],
-            outer: Some(ctes),
-        };
+        let inner = Ctes { done: &done, pending: &[], outer: Some(ctes) };
         let outputs = self.body(body, order_by.as_ref(), outer, &inner)?;
         self.leave_query();
         Ok(outputs)
@@ -74,16 +70,8 @@ impl<'p> Walk<'p> {
         // Behind a set operation only its own columns have a name, so the scope is one closed
         // relation without an outer level.
         if let Some(order_by) = order_by {
-            let nothing = Scope {
-                relations: &[],
-                visible: 0..0,
-                merged: &[],
-                outer: None,
-            };
-            let here = Here {
-                scope: &nothing,
-                ctes,
-            };
+            let nothing = Scope { relations: &[], visible: 0..0, merged: &[], outer: None };
+            let here = Here { scope: &nothing, ctes };
             self.order_by(order_by, &outputs, here)?;
         }
         Ok(outputs)
@@ -97,13 +85,7 @@ impl<'p> Walk<'p> {
         ctes: &Ctes<'_>,
     ) -> Result<Outputs, SqlRefusal> {
         let mut first = body;
-        while let SetExpr::SetOperation {
-            left,
-            op,
-            set_quantifier,
-            right,
-        } = first
-        {
+        while let SetExpr::SetOperation { left, op, set_quantifier, right } = first {
             match op {
                 SetOperator::Union | SetOperator::Except | SetOperator::Intersect => {}
                 SetOperator::Minus => return Err(refused("MINUS")),

@@ -78,13 +78,7 @@ impl SqlRefusal {
         found: impl Into<String>,
         allowed: impl Into<String>,
     ) -> Self {
-        Self {
-            rule,
-            at,
-            found: Untrusted::new(found),
-            allowed: allowed.into(),
-            detail: None,
-        }
+        Self { rule, at, found: Untrusted::new(found), allowed: allowed.into(), detail: None }
     }
 
     pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
@@ -116,9 +110,5 @@ pub(super) fn quote(text: &str) -> String {
 /// A list for the `allowed` side.
 pub(super) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

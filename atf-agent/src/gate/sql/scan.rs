@@ -20,9 +20,8 @@ const COSTLY_MAX: usize = 16;
 const COSTLY: [&str; 5] = ["join", "div", "glob", "match", "regexp"];
 
 /// Operators, longest first. Bitwise, regular expression, JSON and user-defined ones are absent.
-const OPERATORS: [&str; 13] = [
-    "<>", "!=", "<=", ">=", "||", "=", "<", ">", "+", "-", "*", "/", "%",
-];
+const OPERATORS: [&str; 13] =
+    ["<>", "!=", "<=", ">=", "||", "=", "<", ">", "+", "-", "*", "/", "%"];
 
 /// Characters that PostgreSQL joins into one operator.
 const OPERATOR_CHARS: &str = "+-*/<>=~!@#%^&|`?";
@@ -134,11 +133,7 @@ impl<'t> Scanner<'t> {
             let (found, allowed) = ("a longer name", format!("{NAME_BYTES_MAX} bytes at most"));
             return Err(SqlRefusal::new(Rule::R6, Some(self.at), found, allowed));
         }
-        self.lexemes.push(Lexeme {
-            kind,
-            text: &self.rest()[..bytes],
-            at: self.at,
-        });
+        self.lexemes.push(Lexeme { kind, text: &self.rest()[..bytes], at: self.at });
         self.skip(bytes);
         Ok(())
     }
@@ -191,10 +186,7 @@ impl<'t> Scanner<'t> {
         let bytes = span(self.rest(), |c| c.is_ascii_alphanumeric() || c == '_');
         self.apart(bytes, "a space between a word and what follows")?;
         let word = &self.rest()[..bytes];
-        if COSTLY
-            .iter()
-            .any(|costly| word.eq_ignore_ascii_case(costly))
-        {
+        if COSTLY.iter().any(|costly| word.eq_ignore_ascii_case(costly)) {
             self.costly += 1;
             if self.costly > COSTLY_MAX {
                 let allowed = format!("{COSTLY_MAX} of {}", COSTLY.join(", "));
@@ -260,10 +252,7 @@ impl<'t> Scanner<'t> {
         };
         let name = &rest[1..=length];
         if name.is_empty() || !name.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
-            return self.refuse(
-                "a quoted name that is empty or not plain",
-                "printable ASCII",
-            );
+            return self.refuse("a quoted name that is empty or not plain", "printable ASCII");
         }
         let bytes = length + 2;
         self.apart(bytes, "a space behind a quoted name, and no quotes in it")?;
@@ -277,10 +266,7 @@ impl<'t> Scanner<'t> {
         if casts {
             self.push(Kind::Cast, 2)
         } else {
-            self.refuse(
-                "the character `:`",
-                "no variables; a cast as cast(.. as ..)",
-            )
+            self.refuse("the character `:`", "no variables; a cast as cast(.. as ..)")
         }
     }
 

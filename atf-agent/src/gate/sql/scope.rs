@@ -16,10 +16,7 @@ use super::refusal::{Rule, SqlRefusal, one_of, quote};
 #[derive(Debug)]
 pub(super) enum Columns<'p> {
     /// A base table, and the columns that the profile lists.
-    Listed {
-        table: &'p str,
-        columns: &'p [String],
-    },
+    Listed { table: &'p str, columns: &'p [String] },
     /// A derived table or a CTE: exactly these, where they have a name.
     Known(Vec<Option<String>>),
 }

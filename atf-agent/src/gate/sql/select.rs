@@ -72,10 +72,7 @@ impl<'p> Walk<'p> {
             merged: &from.merged,
             outer,
         };
-        let here = Here {
-            scope: &scope,
-            ctes,
-        };
+        let here = Here { scope: &scope, ctes };
         self.conditions(&from, outer, ctes)?;
         let (outputs, sortable) = self.projection(projection, here)?;
         self.distinct(distinct.as_ref(), here)?;
@@ -118,10 +115,9 @@ impl<'p> Walk<'p> {
                     sortable.push(Some(names::key(alias, self.engine)));
                     Some(names::key(alias, self.engine))
                 }
-                SelectItem::ExprWithAliases {
-                    expr: _,
-                    aliases: _,
-                } => return Err(refused("a list of aliases")),
+                SelectItem::ExprWithAliases { expr: _, aliases: _ } => {
+                    return Err(refused("a list of aliases"));
+                }
                 SelectItem::QualifiedWildcard(_, _) | SelectItem::Wildcard(_) => {
                     return Err(wildcard());
                 }

@@ -26,10 +26,7 @@ pub(super) fn guard(text: &str) -> Result<(), SqlRefusal> {
             return no(Some(at), found, "text, tabs and line ends");
         }
         if c == '\n' {
-            at = Position {
-                line: at.line + 1,
-                column: 1,
-            };
+            at = Position { line: at.line + 1, column: 1 };
         } else {
             at.column += 1;
         }

@@ -117,10 +117,7 @@ pub(super) fn allowed(data_type: &DataType) -> Result<(), SqlRefusal> {
             zone(zoned);
             length(*size)
         }
-        DataType::Interval {
-            fields: _,
-            precision,
-        } => length(*precision),
+        DataType::Interval { fields: _, precision } => length(*precision),
         DataType::Uuid
         | DataType::Signed
         | DataType::SignedInteger

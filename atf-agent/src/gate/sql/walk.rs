@@ -67,11 +67,7 @@ impl<'p> Walk<'p> {
 
     /// Judges the whole statement.
     pub(super) fn statement(&mut self, query: &Query) -> Result<(), SqlRefusal> {
-        let none = Ctes {
-            done: &[],
-            pending: &[],
-            outer: None,
-        };
+        let none = Ctes { done: &[], pending: &[], outer: None };
         self.query(query, None, &none)?;
         self.outermost(query)
     }
@@ -144,12 +140,7 @@ impl<'p> Walk<'p> {
 fn cap<N: PartialOrd + std::fmt::Display>(n: N, max: N, what: &str) -> Result<(), SqlRefusal> {
     if n > max {
         let found = format!("more than {max} {what}");
-        return Err(SqlRefusal::new(
-            Rule::R12,
-            None,
-            found,
-            format!("{max} {what}"),
-        ));
+        return Err(SqlRefusal::new(Rule::R12, None, found, format!("{max} {what}")));
     }
     Ok(())
 }

@@ -44,12 +44,7 @@ impl<'p> Walk<'p> {
     }
 
     fn spec(&mut self, spec: &WindowSpec, here: Here<'_, 'p>) -> Result<(), SqlRefusal> {
-        let WindowSpec {
-            window_name,
-            partition_by,
-            order_by,
-            window_frame,
-        } = spec;
+        let WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
         if let Some(name) = window_name {
             self.see(name);
         }
@@ -57,12 +52,7 @@ impl<'p> Walk<'p> {
         for term in order_by {
             self.order_term(term, here)?;
         }
-        let Some(WindowFrame {
-            units,
-            start_bound,
-            end_bound,
-        }) = window_frame
-        else {
+        let Some(WindowFrame { units, start_bound, end_bound }) = window_frame else {
             return Ok(());
         };
         match units {

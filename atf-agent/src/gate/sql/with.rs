@@ -11,49 +11,29 @@ use super::walk::{Cte, Ctes, Walk};
 impl Walk<'_> {
     /// Judges the entries of a WITH, each in the sight of those before it.
     pub(super) fn with(&mut self, with: &With, ctes: &Ctes<'_>) -> Result<Vec<Cte>, SqlRefusal> {
-        let With {
-            with_token: _,
-            recursive,
-            cte_tables,
-        } = with;
+        let With { with_token: _, recursive, cte_tables } = with;
         absent("RECURSIVE", !recursive)?;
         let mut names = Vec::with_capacity(cte_tables.len());
         for cte in cte_tables {
             let name = self.cte_name(cte)?;
-            if names
-                .iter()
-                .any(|known: &String| known.eq_ignore_ascii_case(&name))
-            {
+            if names.iter().any(|known: &String| known.eq_ignore_ascii_case(&name)) {
                 return Err(twice(&name));
             }
             names.push(name);
         }
         let mut done = Vec::with_capacity(names.len());
         for (place, (cte, name)) in cte_tables.iter().zip(&names).enumerate() {
-            let sight = Ctes {
-                done: &done,
-                pending: &names[place..],
-                outer: Some(ctes),
-            };
+            let sight = Ctes { done: &done, pending: &names[place..], outer: Some(ctes) };
             // No outer scope: engines differ about outer names within WITH, and honest ones do not
             // need them.
             let columns = self.query(&cte.query, None, &sight)?;
-            done.push(Cte {
-                name: name.clone(),
-                columns,
-            });
+            done.push(Cte { name: name.clone(), columns });
         }
         Ok(done)
     }
 
     fn cte_name(&mut self, cte: &CteNode) -> Result<String, SqlRefusal> {
-        let CteNode {
-            alias,
-            query: _,
-            from,
-            materialized,
-            closing_paren_token: _,
-        } = cte;
+        let CteNode { alias, query: _, from, materialized, closing_paren_token: _ } = cte;
         absent("FROM behind WITH", from.is_none())?;
         match materialized {
             None | Some(CteAsMaterialized::Materialized | CteAsMaterialized::NotMaterialized) => {}
@@ -64,12 +44,7 @@ impl Walk<'_> {
     /// An alias of a relation, without a column list: PostgreSQL lets `t(a, b, id)` make `id` mean
     /// the third column, whatever its name.
     pub(super) fn alias(&mut self, alias: &TableAlias) -> Result<String, SqlRefusal> {
-        let TableAlias {
-            explicit: _,
-            name,
-            columns,
-            at,
-        } = alias;
+        let TableAlias { explicit: _, name, columns, at } = alias;
         if !columns.is_empty() || at.is_some() {
             return Err(SqlRefusal::new(
                 Rule::R7,
@@ -101,10 +76,7 @@ impl Ctes<'_> {
                     Same::No => {}
                 }
             }
-            let later = ctes
-                .pending
-                .iter()
-                .any(|name| key.eq_ignore_ascii_case(name));
+            let later = ctes.pending.iter().any(|name| key.eq_ignore_ascii_case(name));
             if later && engine == Engine::Sqlite {
                 return Err(SqlRefusal::new(
                     Rule::R7,

@@ -22,10 +22,7 @@ async fn without_a_record_nothing_is_executed_and_nothing_is_told() {
         let list = post(&run, &request("tools/list", &json!({}))).await;
         assert_eq!(list.reason(), reason);
         let refused = post(&run, &adjust(60_000)).await;
-        assert_eq!(
-            refused.reason(),
-            if works { "cap.exceeded" } else { reason }
-        );
+        assert_eq!(refused.reason(), if works { "cap.exceeded" } else { reason });
         lab.recorder.mood.set(Mood::Works);
         assert_eq!(post(&run, &adjust(5)).await.reason(), "", "it came back");
     }
@@ -44,14 +41,7 @@ async fn what_was_certainly_not_done_is_refunded_and_what_is_unknown_is_not() {
             Mood::Refuses => assert!(matches!(outcome, [Outcome::NotDone { .. }])),
             Mood::HangsUp | Mood::Waits => assert!(matches!(outcome, [Outcome::Unknown { .. }])),
         }
-        assert_eq!(
-            reason,
-            if mood == Mood::Works {
-                ""
-            } else {
-                "execute.failed"
-            }
-        );
+        assert_eq!(reason, if mood == Mood::Works { "" } else { "execute.failed" });
         assert_eq!(lab.gateway.caps.spent(run.entry.run), spent);
         lab.executor.mood.set(Mood::Works);
         assert_eq!(post(&run, &adjust(5)).await.reason(), "", "it came back");
@@ -91,18 +81,14 @@ async fn hanging_up_does_not_skip_the_record_of_the_outcome() {
     let bearer = format!("Bearer {}", run.token);
     let (body, headers) = (adjust(5), [("authorization", bearer.as_str())]);
     let call = client.post(&body, &headers);
-    let acted = lab.until("the act", |lab| {
-        (!lab.executor.acts.lock().unwrap().is_empty()).then_some(())
-    });
+    let acted =
+        lab.until("the act", |lab| (!lab.executor.acts.lock().unwrap().is_empty()).then_some(()));
     tokio::select! {
         answer = call => panic!("answered before the act ended: {answer:?}"),
         () = acted => {}
     }
     drop(client);
-    assert!(
-        lab.outcomes().is_empty(),
-        "the control: it is still under way"
-    );
+    assert!(lab.outcomes().is_empty(), "the control: it is still under way");
     lab.executor.mood.set(Mood::Works);
     let outcome = lab.until("the outcome", |lab| lab.outcomes().pop()).await;
     assert!(matches!(outcome, Outcome::Answered { .. }));
@@ -117,20 +103,14 @@ async fn a_result_that_passes_a_limit_is_withheld_and_recorded() {
     for (result, reason) in [
         (json!({"content": []}).to_string(), ""),
         (json!({"content": [], "isError": true}).to_string(), ""),
-        (
-            json!({"content": ["x".repeat(100)]}).to_string(),
-            "result.withheld",
-        ),
+        (json!({"content": ["x".repeat(100)]}).to_string(), "result.withheld"),
         ("[false]".to_owned(), "result.withheld"),
         (json!({"isError": "no"}).to_string(), "result.withheld"),
     ] {
         *lab.executor.result.lock().unwrap() = result.clone();
         assert_eq!(post(&run, &adjust(1)).await.reason(), reason, "{result}");
         let last = lab.outcomes().pop().unwrap();
-        let Outcome::Answered {
-            bytes, is_error, ..
-        } = last
-        else {
+        let Outcome::Answered { bytes, is_error, .. } = last else {
             panic!("{result}: {last:?}");
         };
         assert_eq!(bytes, result.len() as u64);

@@ -19,8 +19,7 @@ async fn under_way(lab: &Lab, run: &LabRun) -> tokio::task::JoinHandle<String> {
         let got = client.post(&adjust(5), &[("authorization", &bearer)]).await;
         got.map_or_else(|error| error.to_string(), |got| got.reason())
     });
-    lab.until("the act", |_| (acts() > before).then_some(()))
-        .await;
+    lab.until("the act", |_| (acts() > before).then_some(())).await;
     call
 }
 

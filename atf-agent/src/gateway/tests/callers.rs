@@ -157,16 +157,10 @@ fn a_caller_is_a_living_process_of_the_runs_user_in_the_runs_cgroup() {
         ("a later cgroup of the same name", &own, &stale),
     ] {
         let found = row(RUN_UID, cgroup, entry, false);
-        assert!(
-            matches!(found, Err(CallerError::Cgroup { .. })),
-            "{name}: {found:?}"
-        );
+        assert!(matches!(found, Err(CallerError::Cgroup { .. })), "{name}: {found:?}");
     }
     let gone = row(RUN_UID, &own, &live, true);
-    assert!(
-        matches!(gone, Err(CallerError::Gone | CallerError::Unknown { .. })),
-        "{gone:?}"
-    );
+    assert!(matches!(gone, Err(CallerError::Gone | CallerError::Unknown { .. })), "{gone:?}");
 }
 
 #[test]
@@ -202,10 +196,7 @@ fn the_agents_cgroup_is_spelled_as_the_kernel_spells_it() {
     for (mountinfo, expected) in [
         (plain, Some("spelled: \"/atf/agents\"")),
         (inner, Some("spelled: \"/docker/x/atf/agents\"")),
-        (
-            &format!("{plain}\n{inner}"),
-            Some("spelled: \"/docker/x/atf/agents\""),
-        ),
+        (&format!("{plain}\n{inner}"), Some("spelled: \"/docker/x/atf/agents\"")),
         (above, None),
         (v1, None),
         ("", None),

@@ -77,9 +77,7 @@ impl Client {
         for (name, value) in more {
             request = request.header(*name, *value);
         }
-        let request = request
-            .body(Full::new(Bytes::from(body.to_owned())))
-            .unwrap();
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         self.0.ready().await?;
         let (head, body) = self.0.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
@@ -100,10 +98,7 @@ pub(crate) async fn post(run: &LabRun, body: &str) -> Got {
 pub(crate) async fn post_with(run: &LabRun, body: &str, token: &str) -> Got {
     let mut client = Client::connect(&run.socket).await;
     let bearer = format!("Bearer {token}");
-    client
-        .post(body, &[("authorization", &bearer)])
-        .await
-        .unwrap()
+    client.post(body, &[("authorization", &bearer)]).await.unwrap()
 }
 
 /// A `tools/call` with the prompt of the lab's runs.

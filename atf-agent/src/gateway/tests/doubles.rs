@@ -42,9 +42,7 @@ impl AuthorityDouble {
         listen(path, move |mut server| {
             let asked = server.next::<AuthorityRequest>().unwrap();
             assert!(matches!(asked, Some((_, AuthorityRequest::Subscribe))));
-            let mut next = Say::Change(Registry::Snapshot {
-                runs: runs.lock().unwrap().clone(),
-            });
+            let mut next = Say::Change(Registry::Snapshot { runs: runs.lock().unwrap().clone() });
             let mut number = 100;
             while let Say::Change(change) = next {
                 number += 1;
@@ -58,11 +56,7 @@ impl AuthorityDouble {
             }
             server.hang_up();
         });
-        Self {
-            live,
-            say,
-            acks: Mutex::new(acks),
-        }
+        Self { live, say, acks: Mutex::new(acks) }
     }
 
     /// Tells the gateway, and waits for its answer.
@@ -121,19 +115,14 @@ pub(crate) struct RecorderDouble {
 
 impl RecorderDouble {
     pub(crate) fn start(path: &Path) -> Arc<Self> {
-        let double = Arc::new(Self {
-            events: Mutex::new(Vec::new()),
-            mood: Moody::new(),
-        });
+        let double = Arc::new(Self { events: Mutex::new(Vec::new()), mood: Moody::new() });
         let shared = Arc::clone(&double);
         listen(path, move |mut server| {
             while let Ok(Some((number, asked))) = server.next() {
                 let RecorderRequest::Append { event, durable } = asked;
                 let reply = match shared.mood.settled() {
                     Mood::Works => shared.append(*event, durable),
-                    Mood::Refuses => RecorderReply::Refused {
-                        why: "the disk is full".into(),
-                    },
+                    Mood::Refuses => RecorderReply::Refused { why: "the disk is full".into() },
                     Mood::HangsUp | Mood::Waits => break,
                 };
                 server.answer(number, &reply).unwrap();
@@ -195,12 +184,7 @@ impl ExecutorDouble {
             while let Ok(Some((number, asked))) = server.next() {
                 let reply = match asked {
                     ExecutorRequest::Hello => ExecutorReply::Hello { nonce: nonce() },
-                    ExecutorRequest::Execute {
-                        permit,
-                        arguments,
-                        token,
-                        receipt,
-                    } => {
+                    ExecutorRequest::Execute { permit, arguments, token, receipt } => {
                         shared.acts.lock().unwrap().push(Act {
                             permit: serde_json::from_str(&permit.body).unwrap(),
                             signed: permit,
@@ -215,9 +199,9 @@ impl ExecutorDouble {
                                 )
                                 .unwrap(),
                             },
-                            Mood::Refuses => ExecutorReply::Refused {
-                                why: "the permit has expired".into(),
-                            },
+                            Mood::Refuses => {
+                                ExecutorReply::Refused { why: "the permit has expired".into() }
+                            }
                             Mood::HangsUp | Mood::Waits => break,
                         }
                     }

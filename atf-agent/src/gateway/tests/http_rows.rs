@@ -31,42 +31,18 @@ async fn what_is_no_call_gets_the_status_that_says_why() {
         ("GET opens no stream", "GET", "/mcp", "", "405"),
         ("DELETE ends no session", "DELETE", "/mcp", "", "405"),
         ("another path", "POST", "/", "", "404"),
-        (
-            "an origin of the web",
-            "POST",
-            "/mcp",
-            "origin: http://example.org\r\n",
-            "403",
-        ),
-        (
-            "an unknown revision",
-            "POST",
-            "/mcp",
-            "mcp-protocol-version: 2030-01-01\r\n",
-            "400",
-        ),
-        (
-            "no JSON wanted",
-            "POST",
-            "/mcp",
-            "accept: text/html\r\n",
-            "406",
-        ),
+        ("an origin of the web", "POST", "/mcp", "origin: http://example.org\r\n", "403"),
+        ("an unknown revision", "POST", "/mcp", "mcp-protocol-version: 2030-01-01\r\n", "400"),
+        ("no JSON wanted", "POST", "/mcp", "accept: text/html\r\n", "406"),
         ("two hosts", "POST", "/mcp", "host: example.org\r\n", "403"),
     ] {
         let got = raw(&run.socket, head(method, path, more), PATIENCE).await;
-        assert!(
-            got.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{name}: {got}"
-        );
+        assert!(got.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {got}");
         if status == "405" {
             assert!(got.contains("allow: POST\r\n"), "{name}: {got}");
         }
         if status == "401" {
-            assert!(
-                got.contains("www-authenticate: Bearer\r\n"),
-                "{name}: {got}"
-            );
+            assert!(got.contains("www-authenticate: Bearer\r\n"), "{name}: {got}");
         }
     }
 }
@@ -106,15 +82,8 @@ async fn headers_of_64_kib_or_without_end_are_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_sender_is_cut_off_and_holds_nobody_else() {
-    let patience = Patience {
-        head: Duration::from_millis(300),
-        body: Duration::from_millis(300),
-    };
-    let lab = Lab::start(Wanted {
-        patience,
-        ..Wanted::default()
-    })
-    .await;
+    let patience = Patience { head: Duration::from_millis(300), body: Duration::from_millis(300) };
+    let lab = Lab::start(Wanted { patience, ..Wanted::default() }).await;
     let (slow, other) = (lab.run(&[]), lab.run(&[]));
     let half_head = b"POST /mcp HTTP/1.1\r\nhost: a".to_vec();
     let half_body = b"POST /mcp HTTP/1.1\r\nhost: atf\r\ncontent-type: application/json\r\n\
@@ -124,10 +93,7 @@ async fn a_slow_sender_is_cut_off_and_holds_nobody_else() {
         let (started, body) = (Instant::now(), request("ping", &json!({})));
         let (got, ping) = tokio::join!(raw(&slow.socket, bytes, PATIENCE), post(&other, &body),);
         assert!(got.starts_with(status), "{got}");
-        assert!(
-            started.elapsed() < PATIENCE,
-            "the connection was not closed"
-        );
+        assert!(started.elapsed() < PATIENCE, "the connection was not closed");
         assert_eq!(ping.status, 200, "the other run");
     }
 }

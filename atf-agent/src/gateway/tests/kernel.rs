@@ -62,9 +62,6 @@ impl KernelInMemory {
         let address = SocketAddrUnix::try_from(getsockname(socket).unwrap()).unwrap();
         let path = PathBuf::from(address.path().unwrap().to_str().unwrap().to_owned());
         let cgroup = *self.stamps.lock().unwrap().get(&path)?;
-        Some(Stamp {
-            run: cgroup.0,
-            ..Stamp::default()
-        })
+        Some(Stamp { run: cgroup.0, ..Stamp::default() })
     }
 }

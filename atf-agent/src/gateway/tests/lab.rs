@@ -79,14 +79,8 @@ impl Lab {
         let recorder = RecorderDouble::start(&places.recorder_socket());
         let executor = ExecutorDouble::start(&places.executor_socket());
         let kernel = Arc::new(KernelInMemory::default());
-        let ids = Ids {
-            authority: rustix::process::geteuid().as_raw(),
-            ..Ids::default()
-        };
-        let profile = TokenProfile {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-        };
+        let ids = Ids { authority: rustix::process::geteuid().as_raw(), ..Ids::default() };
+        let profile = TokenProfile { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() };
         let layer_b = wanted.agents_dir.is_none();
         let agents_dir = wanted.agents_dir.unwrap_or_else(cgroup2);
         let side = kernel.side(layer_b, agents_dir);
@@ -135,15 +129,9 @@ impl Lab {
         stamps.lock().unwrap().insert(socket.clone(), cgroup);
         let live = &self.authority.live;
         live.lock().unwrap().push(entry.clone());
-        let opened = self.authority.tell(Registry::Open {
-            entry: entry.clone(),
-        });
+        let opened = self.authority.tell(Registry::Open { entry: entry.clone() });
         assert!(matches!(opened, RegistryAck::Done), "{opened:?}");
-        LabRun {
-            token: self.token(&entry, tools, |_| {}),
-            entry,
-            socket,
-        }
+        LabRun { token: self.token(&entry, tools, |_| {}), entry, socket }
     }
 
     /// A token of `entry`'s run for `tools`, with `change` applied to its claims.
@@ -169,10 +157,7 @@ impl Lab {
             nbf: now,
             exp: now + 300,
             jti: entry.run,
-            context: Context {
-                parent_user: entry.user.clone(),
-                task_id: entry.task.clone(),
-            },
+            context: Context { parent_user: entry.user.clone(), task_id: entry.task.clone() },
             entitlements: Entitlements {
                 allowed_tools: tools.iter().map(|tool| tool.parse().unwrap()).collect(),
             },
@@ -183,9 +168,7 @@ impl Lab {
     /// The events so far, but for the gateway's start.
     pub(crate) fn events(&self) -> Vec<Event> {
         let events = self.recorder.events.lock().unwrap();
-        let told = events
-            .iter()
-            .filter(|e| !matches!(e, Event::Started { .. }));
+        let told = events.iter().filter(|e| !matches!(e, Event::Started { .. }));
         told.cloned().collect()
     }
 
@@ -227,10 +210,7 @@ impl Lab {
 }
 
 pub(crate) fn now_unix_s() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// The mount point of cgroup2 on this host.

@@ -42,13 +42,9 @@ async fn an_honest_call_is_judged_recorded_executed_settled_and_answered() {
     assert!(body.expires_unix_s <= now_unix_s() + 10);
     let key = std::fs::read_to_string(lab.places.permit_key()).unwrap();
     let key = VerifyingKey::from_hex(&key).unwrap();
-    key.verify(act.signed.body.as_bytes(), &act.signed.signature)
-        .unwrap();
+    key.verify(act.signed.body.as_bytes(), &act.signed.signature).unwrap();
     assert!(act.receipt.durable);
-    assert_eq!(
-        act.receipt.seq, 2,
-        "the start, the decision, and then the act"
-    );
+    assert_eq!(act.receipt.seq, 2, "the start, the decision, and then the act");
 
     let (call, verdict) = lab.decided();
     assert_eq!(verdict, Verdict::Allowed);
@@ -81,23 +77,11 @@ struct Refused {
 
 /// A refused tool call, as the model reads it.
 fn tool(step: Step, reason: Reason) -> Refused {
-    Refused {
-        status: 200,
-        reason,
-        step,
-        challenge: "",
-        code: None,
-    }
+    Refused { status: 200, reason, step, challenge: "", code: None }
 }
 
 fn token(status: u16, reason: Reason, challenge: &'static str) -> Refused {
-    Refused {
-        status,
-        reason,
-        step: Step::Authenticate,
-        challenge,
-        code: Some(i64::from(status)),
-    }
+    Refused { status, reason, step: Step::Authenticate, challenge, code: Some(i64::from(status)) }
 }
 
 fn unread(status: u16, code: i64) -> Refused {
@@ -132,28 +116,13 @@ async fn check(
         None => assert_eq!(json["result"]["isError"], json!(true), "{name}: {json}"),
     }
     let (_, verdict) = lab.decided();
-    let Verdict::Refused {
-        step,
-        reason,
-        detail,
-    } = verdict
-    else {
+    let Verdict::Refused { step, reason, detail } = verdict else {
         panic!("{name}: allowed");
     };
-    assert_eq!(
-        (step, reason),
-        (expected.step, expected.reason),
-        "{name}: {detail}"
-    );
+    assert_eq!((step, reason), (expected.step, expected.reason), "{name}: {detail}");
     assert!(!detail.raw().is_empty(), "{name}: the log has no detail");
-    assert!(
-        !got.body.contains(detail.raw()),
-        "{name}: the caller learns the detail"
-    );
-    assert!(
-        lab.executor.acts.lock().unwrap().is_empty(),
-        "{name}: executed"
-    );
+    assert!(!got.body.contains(detail.raw()), "{name}: the caller learns the detail");
+    assert!(lab.executor.acts.lock().unwrap().is_empty(), "{name}: executed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,11 +139,7 @@ async fn token_schema_and_sql_refusals_have_their_reason_and_their_face() {
             "a tool that the token does not name",
             &[QUERY],
             adjust(5),
-            token(
-                403,
-                Reason::ToolNotNamed,
-                r#"Bearer error="insufficient_scope""#,
-            ),
+            token(403, Reason::ToolNotNamed, r#"Bearer error="insufficient_scope""#),
         ),
         (
             "a tool that is not pinned",
@@ -185,10 +150,7 @@ async fn token_schema_and_sql_refusals_have_their_reason_and_their_face() {
         (
             "an argument of the wrong kind",
             &[ADJUST],
-            tool_call(
-                ADJUST,
-                &json!({"entry_id": 1, "amount_cents": "5", "reason": "r"}),
-            ),
+            tool_call(ADJUST, &json!({"entry_id": 1, "amount_cents": "5", "reason": "r"})),
             tool(Step::Schema, Reason::SchemaArguments),
         ),
         (
@@ -219,12 +181,7 @@ async fn policy_and_message_refusals_have_their_reason_and_their_face() {
             tool(Step::Policy, Reason::PromptDigest),
         ),
         ("no JSON", &[ADJUST], "{".to_owned(), unread(400, -32_700)),
-        (
-            "a batch",
-            &[ADJUST],
-            format!("[{}]", adjust(5)),
-            unread(400, -32_600),
-        ),
+        ("a batch", &[ADJUST], format!("[{}]", adjust(5)), unread(400, -32_600)),
         (
             "a method that is not known",
             &[ADJUST],
@@ -278,10 +235,7 @@ async fn a_stolen_token_is_a_finding() {
         matches!(event, Event::Finding { name, run, .. }
             if name == "token.other_run" && *run == Some(thief.entry.run))
     };
-    lab.until("the finding", |lab| {
-        lab.events().iter().any(is_it).then_some(())
-    })
-    .await;
+    lab.until("the finding", |lab| lab.events().iter().any(is_it).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,10 +254,7 @@ async fn a_prompt_digest_is_taken_from_the_header_too() {
     let lab = Lab::start(Wanted::default()).await;
     let run = lab.run(&[ADJUST]);
     let arguments = json!({"entry_id": 1, "amount_cents": 5, "reason": "r"});
-    let bare = request(
-        "tools/call",
-        &json!({"name": ADJUST, "arguments": arguments}),
-    );
+    let bare = request("tools/call", &json!({"name": ADJUST, "arguments": arguments}));
     let (own, evil) = (prompt().to_string(), Digest::of(b"evil").to_string());
     let bearer = format!("Bearer {}", run.token);
     for (body, header, reason) in [
@@ -328,10 +279,7 @@ async fn what_the_gateway_answers_itself_is_what_the_token_names() {
                        "clientInfo": {"name": "t", "version": "1"}});
     let answer = post(&run, &request("initialize", &asked)).await.json();
     assert_eq!(answer["result"]["protocolVersion"], "2025-11-25");
-    assert_eq!(
-        answer["result"]["capabilities"],
-        json!({"tools": {"listChanged": false}})
-    );
+    assert_eq!(answer["result"]["capabilities"], json!({"tools": {"listChanged": false}}));
     let answer = post(&run, &request("ping", &json!({}))).await.json();
     assert_eq!(answer, json!({"jsonrpc": "2.0", "id": 7, "result": {}}));
     let got = post(&run, &request("tools/list", &json!({}))).await;

@@ -33,10 +33,7 @@ async fn a_run_is_served_from_open_to_close() {
     assert!(!lab.kernel.has_deny(run.entry.cgroup));
     assert!(idle.post(&ping, &headers).await.is_err());
     let again = lab.authority.tell(Registry::Close { run: run.entry.run });
-    assert!(
-        matches!(again, RegistryAck::Done),
-        "closing twice is no error"
-    );
+    assert!(matches!(again, RegistryAck::Done), "closing twice is no error");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,10 +59,7 @@ async fn a_stale_socket_is_replaced_and_another_file_is_not() {
         panic!("{opened:?}");
     };
     assert!(why.raw().contains("found another file"), "{why}");
-    assert_eq!(
-        std::fs::read(lab.places.run_socket(foreign)).unwrap(),
-        b"mine"
-    );
+    assert_eq!(std::fs::read(lab.places.run_socket(foreign)).unwrap(), b"mine");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,9 +67,7 @@ async fn a_snapshot_sets_right_what_was_missed() {
     let lab = Lab::start(Wanted::default()).await;
     let (stays, goes, comes) = (lab.run(&[]), lab.run(&[]), lab.run(&[]));
     let ping = request("ping", &json!({}));
-    let close = Registry::Close {
-        run: comes.entry.run,
-    };
+    let close = Registry::Close { run: comes.entry.run };
     lab.authority.tell(close);
     let mut idle = Client::connect(&stays.socket).await;
     let bearer = format!("Bearer {}", stays.token);
@@ -85,15 +77,10 @@ async fn a_snapshot_sets_right_what_was_missed() {
     let ended = |run: &crate::wire::RunEntry| run.run != goes.entry.run;
     lab.authority.live.lock().unwrap().retain(ended);
     assert!(matches!(lab.authority.restart(), RegistryAck::Done));
-    idle.post(&ping, &headers)
-        .await
-        .expect("the connection of a live run stays");
+    idle.post(&ping, &headers).await.expect("the connection of a live run stays");
     assert_eq!(post(&comes, &ping).await.status, 200);
     assert!(!goes.socket.exists());
-    assert!(
-        !lab.kernel.has_deny(goes.entry.cgroup),
-        "nothing fills the map"
-    );
+    assert!(!lab.kernel.has_deny(goes.entry.cgroup), "nothing fills the map");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,8 +105,7 @@ async fn a_caller_that_the_kernel_does_not_vouch_for_is_closed_and_found() {
         );
         found.count()
     };
-    lab.until("the finding", |lab| (findings(lab) > 0).then_some(()))
-        .await;
+    lab.until("the finding", |lab| (findings(lab) > 0).then_some(())).await;
     assert_eq!(findings(&lab), 1, "one a second");
     stamp(run.entry.cgroup);
     assert_eq!(post(&run, &ping).await.status, 200);
@@ -153,8 +139,7 @@ async fn the_lease_is_renewed_ahead_of_its_end() {
     let until = || lab.kernel.until_boot_ms.load(Ordering::SeqCst);
     let first = until();
     assert!(first > boot_ms(), "from the start");
-    lab.until("the next renewal", |_| (until() > first).then_some(()))
-        .await;
+    lab.until("the next renewal", |_| (until() > first).then_some(())).await;
     assert!(until() <= boot_ms() + atf_common::limits::LEASE_TTL_MS);
 }
 
@@ -166,11 +151,7 @@ async fn a_new_key_set_holds_from_the_next_call_on_and_a_broken_one_changes_noth
     assert_eq!(post(&run, &ping).await.status, 200);
     let next = Minter::generate().unwrap();
     let token = next.mint(&lab.claims(&run.entry, &[])).unwrap();
-    assert_eq!(
-        post_with(&run, &ping, &token).await.status,
-        401,
-        "the control"
-    );
+    assert_eq!(post_with(&run, &ping, &token).await.status, 401, "the control");
     let replace = |text: &str| {
         let fresh = lab.places.jwks().with_extension("new");
         std::fs::write(&fresh, text).unwrap();

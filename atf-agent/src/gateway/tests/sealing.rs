@@ -15,9 +15,7 @@ use crate::wire::{Registry, RegistryAck};
 async fn refused(run: &LabRun) {
     let mut client = Client::connect(&run.socket).await;
     let bearer = format!("Bearer {}", run.token);
-    let _lost = client
-        .post(&adjust(60_000), &[("authorization", &bearer)])
-        .await;
+    let _lost = client.post(&adjust(60_000), &[("authorization", &bearer)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,32 +37,21 @@ async fn the_third_refusal_seals_the_run_and_no_other() {
     assert!(lab.kernel.has_deny(run.entry.cgroup));
     let sealed = lab.until("the record of the seal", |lab| {
         lab.events().into_iter().find_map(|event| match event {
-            Event::Sealed {
-                run,
-                decision,
-                decided_boot_ns,
-                written_boot_ns,
-                ..
-            } => Some((run, decision, decided_boot_ns, written_boot_ns)),
+            Event::Sealed { run, decision, decided_boot_ns, written_boot_ns, .. } => {
+                Some((run, decision, decided_boot_ns, written_boot_ns))
+            }
             _ => None,
         })
     });
     let (sealed, decision, decided, written) = sealed.await;
     assert_eq!(sealed, run.entry.run);
     assert!(before < decided && decided <= written && written < boot_ns());
-    let last = lab
-        .events()
-        .into_iter()
-        .rev()
-        .find_map(|event| match event {
-            Event::Decided { call, .. } => Some(call.decision),
-            _ => None,
-        });
+    let last = lab.events().into_iter().rev().find_map(|event| match event {
+        Event::Decided { call, .. } => Some(call.decision),
+        _ => None,
+    });
     assert_eq!(decision, last, "the decision that did it");
-    assert!(
-        idle.post(&ping, &headers).await.is_err(),
-        "its connections are shut"
-    );
+    assert!(idle.post(&ping, &headers).await.is_err(), "its connections are shut");
     let got = post(&run, &adjust(1)).await;
     assert_eq!(got.reason(), Reason::RunSealed.to_string());
     let list = post(&run, &request("tools/list", &json!({}))).await;
@@ -123,11 +110,7 @@ async fn a_seal_outlives_the_gateway_and_the_authority_may_seal_too() {
     }
     assert!(matches!(lab.authority.restart(), RegistryAck::Done));
     assert!(lab.kernel.has_deny(told.entry.cgroup));
-    for (run, reason) in [
-        (&in_kernel, "run.sealed"),
-        (&told, "run.sealed"),
-        (&free, ""),
-    ] {
+    for (run, reason) in [(&in_kernel, "run.sealed"), (&told, "run.sealed"), (&free, "")] {
         assert_eq!(post(run, &adjust(1)).await.reason(), reason);
     }
 }

@@ -21,9 +21,7 @@ impl Deny {
     /// # Errors
     /// When the cage is not up, or this process is not of the gateway's group.
     pub fn open(pin_dir: &Path) -> Result<Self, KernelError> {
-        Ok(Self {
-            map: Mutex::new(open(pin_dir, "DENY", Access::Write)?),
-        })
+        Ok(Self { map: Mutex::new(open(pin_dir, "DENY", Access::Write)?) })
     }
 
     /// Seals a run; `decided_boot_ns` is when that was decided. Sealing it again changes nothing

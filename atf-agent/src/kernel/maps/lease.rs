@@ -21,9 +21,7 @@ impl Lease {
     /// # Errors
     /// When the cage is not up, or this process is not of the gateway's group.
     pub fn open(pin_dir: &Path) -> Result<Self, KernelError> {
-        Ok(Self {
-            map: Mutex::new(open(pin_dir, "LEASE", Access::Write)?),
-        })
+        Ok(Self { map: Mutex::new(open(pin_dir, "LEASE", Access::Write)?) })
     }
 
     /// Renews the lease until `until_boot_ms`, in milliseconds of the boot clock.

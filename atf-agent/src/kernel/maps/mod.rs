@@ -73,9 +73,7 @@ pub(super) fn frozen_config(pin_dir: &Path) -> Result<Config, KernelError> {
     if lines.any(|line| line.split_whitespace().eq(["frozen:", "1"])) {
         return config(pin_dir);
     }
-    Err(KernelError::object("CONFIG")(
-        "it can be written; it should be frozen",
-    ))
+    Err(KernelError::object("CONFIG")("it can be written; it should be frozen"))
 }
 
 /// The ids of all pinned maps.

@@ -84,9 +84,7 @@ impl Runs {
     /// # Errors
     /// The kernel's.
     pub fn unlatch(&self, cgroup: CgroupId) -> Result<(), KernelError> {
-        let released = Release {
-            released_boot_ns: boot_ns(),
-        };
+        let released = Release { released_boot_ns: boot_ns() };
         let lifted = locked(&self.maps).releases.insert(cgroup.0, released, 0);
         lifted.map_err(KernelError::object("RELEASES"))
     }

@@ -25,9 +25,7 @@ impl Marks {
     /// # Errors
     /// When the cage is not up, or this process is not of the gateway's group.
     pub fn open(pin_dir: &Path) -> Result<Self, KernelError> {
-        Ok(Self {
-            map: Mutex::new(open(pin_dir, "MARKS", Access::Write)?),
-        })
+        Ok(Self { map: Mutex::new(open(pin_dir, "MARKS", Access::Write)?) })
     }
 
     /// Marks a listening socket as the gateway's for one run. No other run can connect to it then
@@ -56,9 +54,7 @@ impl Stamps {
         if posture_of(&config) != Posture::Full {
             return Ok(None);
         }
-        Ok(Some(Self {
-            map: open(pin_dir, "STAMPS", Access::Read)?,
-        }))
+        Ok(Some(Self { map: open(pin_dir, "STAMPS", Access::Read)? }))
     }
 
     /// The stamp on an accepted socket; `None` when it has none: no run made the connection.

@@ -34,10 +34,8 @@ const PERSONALITY_ASK: u32 = 0xffff_ffff;
 
 /// The calls as rules that match the allowed ones.
 pub(super) fn rules() -> Result<Rules, BackendError> {
-    let mut rules: Rules = calls::all()
-        .chain(missing::calls())
-        .map(|call| (call, Vec::new()))
-        .collect();
+    let mut rules: Rules =
+        calls::all().chain(missing::calls()).map(|call| (call, Vec::new())).collect();
 
     let no_namespaces = (0, MaskedEq(u64::from(NAMESPACES.cast_unsigned())), 0);
     rules.insert(libc::SYS_clone, vec![rule(&[no_namespaces])?]);
@@ -54,10 +52,7 @@ pub(super) fn rules() -> Result<Rules, BackendError> {
 
     // The limit on core dumps must not be lowered to zero: one is what stops pipes, too.
     let not_core = rule(&[(LIMIT, Ne, libc::RLIMIT_CORE)])?;
-    rules.insert(
-        libc::SYS_setrlimit,
-        vec![rule(&[(0, Ne, libc::RLIMIT_CORE)])?],
-    );
+    rules.insert(libc::SYS_setrlimit, vec![rule(&[(0, Ne, libc::RLIMIT_CORE)])?]);
     rules.insert(libc::SYS_prlimit64, vec![not_core, only_reads()?]);
     Ok(rules)
 }

@@ -141,10 +141,8 @@ const NEWEST: &[i64] = &[
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = i64> {
-    [
-        FILES, MEMORY, WAITING, PROCESSES, SIGNALS, CLOCKS, SOCKETS, SYSTEM, IPC, OLDER, NEWEST,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
+    [FILES, MEMORY, WAITING, PROCESSES, SIGNALS, CLOCKS, SOCKETS, SYSTEM, IPC, OLDER, NEWEST]
+        .into_iter()
+        .flatten()
+        .copied()
 }

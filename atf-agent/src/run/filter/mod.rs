@@ -41,11 +41,7 @@ fn all() -> Result<Vec<BpfProgram>, BackendError> {
     Ok(vec![
         program(allowed::rules()?, deny(libc::EPERM), SeccompAction::Allow)?,
         program(missing::rules(), SeccompAction::Allow, deny(libc::ENOSYS))?,
-        program(
-            sockets::rules()?,
-            SeccompAction::Allow,
-            deny(libc::EAFNOSUPPORT),
-        )?,
+        program(sockets::rules()?, SeccompAction::Allow, deny(libc::EAFNOSUPPORT))?,
     ])
 }
 

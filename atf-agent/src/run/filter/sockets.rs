@@ -8,12 +8,7 @@ use seccompiler::{BackendError, SeccompRule};
 use super::{Rules, rule};
 
 /// Families that a run may make sockets of.
-const FAMILIES: [i32; 4] = [
-    libc::AF_UNIX,
-    libc::AF_INET,
-    libc::AF_INET6,
-    libc::AF_NETLINK,
-];
+const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 /// The calls whose sockets are refused, as rules that match the refused ones.
 pub(super) fn rules() -> Result<Rules, BackendError> {

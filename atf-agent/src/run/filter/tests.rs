@@ -12,10 +12,7 @@ fn install() {
 /// A row: a call that answers `expected` under the filter, and something else without it.
 fn check(name: &str, call: i64, arguments: [u64; 6], expected: Outcome) {
     let without = syscall(call, arguments, || {});
-    assert_ne!(
-        without, expected,
-        "{name}: the same without the filter proves nothing"
-    );
+    assert_ne!(without, expected, "{name}: the same without the filter proves nothing");
     let with = syscall(call, arguments, install);
     assert_eq!(with, expected, "{name}: {without:?} without the filter");
 }
@@ -37,11 +34,7 @@ fn calls_that_reach_out_of_the_cage_are_refused() {
     let none = [0; 6];
     for (name, call, arguments) in [
         ("unshare", libc::SYS_unshare, none),
-        (
-            "unshare of the network",
-            libc::SYS_unshare,
-            arguments(&[libc::CLONE_NEWNET.into()]),
-        ),
+        ("unshare of the network", libc::SYS_unshare, arguments(&[libc::CLONE_NEWNET.into()])),
         ("setns", libc::SYS_setns, arguments(&[-1])),
         ("mount", libc::SYS_mount, none),
         ("umount", libc::SYS_umount2, none),
@@ -69,28 +62,12 @@ fn calls_that_reach_out_of_the_cage_are_refused() {
         ("reboot", libc::SYS_reboot, none),
         ("swapon", libc::SYS_swapon, arguments(&[0, -1])),
         ("quotactl", libc::SYS_quotactl, none),
-        (
-            "open_by_handle_at",
-            libc::SYS_open_by_handle_at,
-            arguments(&[-1]),
-        ),
-        (
-            "name_to_handle_at",
-            libc::SYS_name_to_handle_at,
-            arguments(&[-1]),
-        ),
-        (
-            "a personality",
-            libc::SYS_personality,
-            arguments(&[0x004_0000]),
-        ),
+        ("open_by_handle_at", libc::SYS_open_by_handle_at, arguments(&[-1])),
+        ("name_to_handle_at", libc::SYS_name_to_handle_at, arguments(&[-1])),
+        ("a personality", libc::SYS_personality, arguments(&[0x004_0000])),
         ("clock_settime", libc::SYS_clock_settime, none),
         ("memfd_secret", libc::SYS_memfd_secret, arguments(&[0xff])),
-        (
-            "a higher core limit",
-            libc::SYS_prlimit64,
-            arguments(&[0, 4, 8]),
-        ),
+        ("a higher core limit", libc::SYS_prlimit64, arguments(&[0, 4, 8])),
     ] {
         check(name, call, arguments, EPERM);
     }
@@ -110,11 +87,7 @@ fn calls_that_hide_their_work_seem_to_be_missing() {
     for (name, call, arguments) in [
         ("io_uring_setup", libc::SYS_io_uring_setup, [0; 6]),
         ("io_uring_enter", libc::SYS_io_uring_enter, arguments(&[-1])),
-        (
-            "io_uring_register",
-            libc::SYS_io_uring_register,
-            arguments(&[-1]),
-        ),
+        ("io_uring_register", libc::SYS_io_uring_register, arguments(&[-1])),
         ("clone3", libc::SYS_clone3, [0; 6]),
         ("io_setup", libc::SYS_io_setup, [0; 6]),
     ] {
@@ -126,53 +99,30 @@ fn calls_that_hide_their_work_seem_to_be_missing() {
 
 #[test]
 fn only_known_socket_families_pass() {
-    let (stream, datagram, raw) = (
-        i64::from(libc::SOCK_STREAM),
-        i64::from(libc::SOCK_DGRAM),
-        i64::from(libc::SOCK_RAW),
-    );
+    let (stream, datagram, raw) =
+        (i64::from(libc::SOCK_STREAM), i64::from(libc::SOCK_DGRAM), i64::from(libc::SOCK_RAW));
     let socket = |family: i32, kind, protocol| arguments(&[family.into(), kind, protocol]);
     let route = i64::from(libc::NETLINK_ROUTE);
     for (name, arguments) in [
         ("netlink usersock", socket(libc::AF_NETLINK, raw, 2)),
         ("netlink audit", socket(libc::AF_NETLINK, raw, 9)),
         ("packet", socket(libc::AF_PACKET, raw, 0)),
-        (
-            "a family with bits above 32",
-            arguments(&[0x1_0000_0011, raw, 0]),
-        ),
+        ("a family with bits above 32", arguments(&[0x1_0000_0011, raw, 0])),
     ] {
         check(name, libc::SYS_socket, arguments, EAFNOSUPPORT);
     }
     // Kernels without these families answer the same by themselves: no control is possible then.
-    for family in [
-        libc::AF_VSOCK,
-        libc::AF_ALG,
-        libc::AF_XDP,
-        libc::AF_TIPC,
-        libc::AF_KEY,
-    ] {
+    for family in [libc::AF_VSOCK, libc::AF_ALG, libc::AF_XDP, libc::AF_TIPC, libc::AF_KEY] {
         let arguments = socket(family, datagram, 0);
-        assert_eq!(
-            syscall(libc::SYS_socket, arguments, install),
-            EAFNOSUPPORT,
-            "{family}"
-        );
+        assert_eq!(syscall(libc::SYS_socket, arguments, install), EAFNOSUPPORT, "{family}");
     }
     for (name, arguments) in [
         ("unix", socket(libc::AF_UNIX, stream, 0)),
-        (
-            "tcp, which the cage's hooks see",
-            socket(libc::AF_INET, stream, 0),
-        ),
+        ("tcp, which the cage's hooks see", socket(libc::AF_INET, stream, 0)),
         ("udp over IPv6", socket(libc::AF_INET6, datagram, 0)),
         ("netlink route", socket(libc::AF_NETLINK, raw, route)),
     ] {
-        assert_eq!(
-            syscall(libc::SYS_socket, arguments, install),
-            Outcome::Went,
-            "{name}"
-        );
+        assert_eq!(syscall(libc::SYS_socket, arguments, install), Outcome::Went, "{name}");
     }
 }
 
@@ -192,11 +142,7 @@ fn nobody_types_into_a_terminal_whatever_the_upper_bits_say() {
 fn what_programs_ask_all_the_time_is_allowed() {
     for (name, call, arguments) in [
         ("getpid", libc::SYS_getpid, [0; 6]),
-        (
-            "the personality",
-            libc::SYS_personality,
-            arguments(&[0xffff_ffff]),
-        ),
+        ("the personality", libc::SYS_personality, arguments(&[0xffff_ffff])),
         ("the core limit", libc::SYS_prlimit64, arguments(&[0, 4])),
         ("another limit", libc::SYS_prlimit64, arguments(&[0, 7])),
     ] {

@@ -56,13 +56,9 @@ fn answer(
     memory: &mut Memory,
     ask: AuthorityRequest,
 ) -> AuthorityReply {
-    let token = |number: u32| Token {
-        jwt: format!("token-{number}"),
-        renew_in_s: conduct.renew_in_s,
-    };
-    let refused = |why: &str| AuthorityReply::Refused {
-        why: Untrusted::from(why),
-    };
+    let token =
+        |number: u32| Token { jwt: format!("token-{number}"), renew_in_s: conduct.renew_in_s };
+    let refused = |why: &str| AuthorityReply::Refused { why: Untrusted::from(why) };
     match ask {
         AuthorityRequest::Register { run, agent, .. } => {
             memory.asked.push(format!("register {agent}"));
@@ -73,10 +69,7 @@ fn answer(
             let gateway = UnixListener::bind(&path).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
             memory.gateways.push(gateway);
-            AuthorityReply::Registered {
-                uid: conduct.uid,
-                token: token(0),
-            }
+            AuthorityReply::Registered { uid: conduct.uid, token: token(0) }
         }
         AuthorityRequest::Renew { .. } => {
             memory.asked.push("renew".to_owned());
@@ -84,9 +77,7 @@ fn answer(
             if memory.renewals <= conduct.renewals_refused {
                 return refused("not now");
             }
-            AuthorityReply::Renewed {
-                token: token(memory.renewals),
-            }
+            AuthorityReply::Renewed { token: token(memory.renewals) }
         }
         AuthorityRequest::End { how, .. } => {
             memory.asked.push(format!("end {how}"));

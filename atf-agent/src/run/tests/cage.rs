@@ -2,22 +2,13 @@ use super::lab::{Lab, outside};
 
 /// A row: `script` prints `expected` in the cage, and something else outside of it.
 fn check(lab: &Lab, name: &str, script: &str, expected: &str) {
-    assert_ne!(
-        outside(script).trim_end(),
-        expected,
-        "{name}: proves nothing"
-    );
+    assert_ne!(outside(script).trim_end(), expected, "{name}: proves nothing");
     check_inside(lab, name, script, expected);
 }
 
 fn check_inside(lab: &Lab, name: &str, script: &str, expected: &str) {
     let found = lab.sh(script);
-    assert_eq!(
-        found.output.trim_end(),
-        expected,
-        "{name}: {:?}",
-        found.ended
-    );
+    assert_eq!(found.output.trim_end(), expected, "{name}: {:?}", found.ended);
 }
 
 #[test]
@@ -25,18 +16,8 @@ fn a_run_is_nobody_and_can_become_nobody_else() {
     let lab = Lab::new();
     let uid = lab.uid.to_string();
     check(&lab, "uid", "id -u", &uid);
-    check(
-        &lab,
-        "every uid",
-        "grep Uid: /proc/self/status",
-        &four("Uid:", &uid),
-    );
-    check(
-        &lab,
-        "every gid",
-        "grep Gid: /proc/self/status",
-        &four("Gid:", &uid),
-    );
+    check(&lab, "every uid", "grep Uid: /proc/self/status", &four("Uid:", &uid));
+    check(&lab, "every gid", "grep Gid: /proc/self/status", &four("Gid:", &uid));
     check(&lab, "groups", "id -G", &uid);
     for set in ["CapPrm", "CapEff", "CapBnd"] {
         let script = format!("grep {set} /proc/self/status | cut -f2");
@@ -46,24 +27,9 @@ fn a_run_is_nobody_and_can_become_nobody_else() {
         let script = format!("grep {set} /proc/self/status | cut -f2");
         check_inside(&lab, set, &script, "0000000000000000");
     }
-    check(
-        &lab,
-        "no new privileges",
-        "grep NoNewPrivs: /proc/self/status | cut -f2",
-        "1",
-    );
-    check(
-        &lab,
-        "a filter",
-        "grep Seccomp: /proc/self/status | cut -f2",
-        "2",
-    );
-    check(
-        &lab,
-        "three filters",
-        "grep Seccomp_filters: /proc/self/status | cut -f2",
-        "3",
-    );
+    check(&lab, "no new privileges", "grep NoNewPrivs: /proc/self/status | cut -f2", "1");
+    check(&lab, "a filter", "grep Seccomp: /proc/self/status | cut -f2", "2");
+    check(&lab, "three filters", "grep Seccomp_filters: /proc/self/status | cut -f2", "3");
     check(
         &lab,
         "no core, not even a piped one",
@@ -79,12 +45,7 @@ fn four(name: &str, id: &str) -> String {
 #[test]
 fn a_run_sees_itself_and_nothing_of_the_host() {
     let lab = Lab::new();
-    check(
-        &lab,
-        "no foreign process",
-        "test -e /proc/1 && echo seen || echo none",
-        "none",
-    );
+    check(&lab, "no foreign process", "test -e /proc/1 && echo seen || echo none", "none");
     check(&lab, "host name", "uname -n", "agent");
     let kinds = "cgroup2?|bpf|securityfs|debugfs|tracefs|sysfs|devpts|devtmpfs";
     let mounted =
@@ -95,24 +56,14 @@ fn a_run_sees_itself_and_nothing_of_the_host() {
         &mounted,
         "/dev/null /dev/zero /dev/full /dev/random /dev/urandom",
     );
-    check(
-        &lab,
-        "the root",
-        "echo $(ls -A /)",
-        "bin dev etc home lib lib64 proc run sbin tmp usr",
-    );
+    check(&lab, "the root", "echo $(ls -A /)", "bin dev etc home lib lib64 proc run sbin tmp usr");
     check(
         &lab,
         "devices",
         "echo $(ls /dev)",
         "fd full null random shm stderr stdin stdout urandom zero",
     );
-    check_inside(
-        &lab,
-        "its cgroup is its root",
-        "grep ^0:: /proc/self/cgroup",
-        "0::/",
-    );
+    check_inside(&lab, "its cgroup is its root", "grep ^0:: /proc/self/cgroup", "0::/");
     check(
         &lab,
         "one socket",
@@ -130,12 +81,7 @@ fn a_run_has_namespaces_of_its_own() {
         assert!(inside.starts_with(kind), "{kind}: {inside}");
         assert_ne!(inside, host, "{kind}");
     }
-    check_inside(
-        &lab,
-        "only lo",
-        "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '",
-        "lo",
-    );
+    check_inside(&lab, "only lo", "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '", "lo");
     let up = "import fcntl, socket, struct; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); \
         print(struct.unpack('16sH', fcntl.ioctl(s, 0x8913, struct.pack('16sH', b'lo', 0)))[1] & 1)";
     check_inside(&lab, "lo is down", &format!("python3 -c \"{up}\""), "0");
@@ -180,20 +126,10 @@ fn a_run_inherits_nothing_but_its_three_descriptors() {
     assert!(outside("ls /proc/self/fd").contains("77"));
 
     let found = lab.run(&lab.request(&["env"])).output;
-    let mut names: Vec<&str> = found
-        .lines()
-        .filter_map(|line| line.split('=').next())
-        .collect();
+    let mut names: Vec<&str> = found.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
-    let expected = [
-        "ATF_PROMPT_SHA256",
-        "ATF_RUN",
-        "ATF_SOCKET",
-        "ATF_TOKEN_FILE",
-        "HOME",
-        "LANG",
-        "PATH",
-    ];
+    let expected =
+        ["ATF_PROMPT_SHA256", "ATF_RUN", "ATF_SOCKET", "ATF_TOKEN_FILE", "HOME", "LANG", "PATH"];
     assert_eq!(names, expected);
 }
 
@@ -203,12 +139,7 @@ fn a_run_reaches_its_gateway_and_reads_its_token() {
     check(&lab, "token", "cat $ATF_TOKEN_FILE", "token-0");
     let connect = "import os, socket; s = socket.socket(socket.AF_UNIX); \
         s.connect(os.environ['ATF_SOCKET']); print('connected')";
-    check(
-        &lab,
-        "gateway",
-        &format!("python3 -c \"{connect}\""),
-        "connected",
-    );
+    check(&lab, "gateway", &format!("python3 -c \"{connect}\""), "connected");
     check(
         &lab,
         "prompt",
@@ -254,11 +185,8 @@ fn limits_hold() {
 fn more_is_shown_when_asked_for_and_only_to_read() {
     let lab = Lab::new();
     let shown = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(
-        shown.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o777),
-    )
-    .unwrap();
+    std::fs::set_permissions(shown.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .unwrap();
     std::fs::write(shown.path().join("tool"), "tool").unwrap();
     let path = shown.path().display();
     let script = format!("cat {path}/tool; touch {path}/new 2>/dev/null || echo only to read");

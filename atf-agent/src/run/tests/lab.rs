@@ -55,10 +55,7 @@ impl Lab {
     }
 
     pub(super) fn with(change: impl FnOnce(&mut Conduct)) -> Self {
-        assert!(
-            rustix::process::geteuid().is_root(),
-            "these tests need root"
-        );
+        assert!(rustix::process::geteuid().is_root(), "these tests need root");
         let number = LABS.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         let ids = Ids::default();
@@ -116,11 +113,7 @@ impl Lab {
     pub(super) fn start(&self, request: &Request) -> Kept {
         let (read, write) = pipe().unwrap();
         let input: OwnedFd = File::open("/dev/null").unwrap().into();
-        self.start_on(
-            [input.as_fd(), write.as_fd(), write.as_fd()],
-            read.into(),
-            request,
-        )
+        self.start_on([input.as_fd(), write.as_fd(), write.as_fd()], read.into(), request)
     }
 
     /// Starts a keeper on these descriptors 0 to 2. The command's output is read from `output`.
@@ -131,10 +124,7 @@ impl Lab {
         request: &Request,
     ) -> Kept {
         let (result, mut result_inside) = pipe().unwrap();
-        let hooks = Hooks {
-            agents_dir: self.agents_dir.clone(),
-            prove: || self.proof.clone(),
-        };
+        let hooks = Hooks { agents_dir: self.agents_dir.clone(), prove: || self.proof.clone() };
         let pid = fork(|| {
             for (number, fd) in (0..).zip(stdio) {
                 become_number(fd, number).unwrap();
@@ -149,11 +139,7 @@ impl Lab {
             0
         })
         .unwrap();
-        Kept {
-            pid,
-            output: output.into(),
-            result: OwnedFd::from(result).into(),
-        }
+        Kept { pid, output: output.into(), result: OwnedFd::from(result).into() }
     }
 
     /// What is left of runs: cgroups and directories.
@@ -186,11 +172,7 @@ impl Kept {
         let mut heard = Vec::new();
         let mut byte = [0];
         while !String::from_utf8_lossy(&heard).contains(word) {
-            assert_eq!(
-                self.output.read(&mut byte).unwrap(),
-                1,
-                "ended before {word}"
-            );
+            assert_eq!(self.output.read(&mut byte).unwrap(), 1, "ended before {word}");
             heard.push(byte[0]);
         }
         String::from_utf8(heard).unwrap()

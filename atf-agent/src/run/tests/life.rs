@@ -10,11 +10,7 @@ fn check_status(lab: &Lab, script: &str, status: u8) {
     let found = lab.sh(script);
     assert_eq!(found.ended, Ok(status), "{script}: {}", found.output);
     assert_eq!(found.left_behind, "", "{script}");
-    assert!(
-        lab.leftovers().is_empty(),
-        "{script}: {:?}",
-        lab.leftovers()
-    );
+    assert!(lab.leftovers().is_empty(), "{script}: {:?}", lab.leftovers());
 }
 
 #[test]
@@ -25,15 +21,7 @@ fn the_commands_status_is_the_runs() {
     check_status(&lab, "kill -9 $$", 128 + 9);
     check_status(&lab, "kill -TERM $$", 128 + 15);
     let asked = lab.asked();
-    assert_eq!(
-        asked[..4],
-        [
-            "register ledger",
-            "end exit 0",
-            "register ledger",
-            "end exit 7"
-        ]
-    );
+    assert_eq!(asked[..4], ["register ledger", "end exit 0", "register ledger", "end exit 7"]);
 }
 
 #[test]
@@ -65,33 +53,13 @@ fn a_run_that_cannot_start_says_why_and_leaves_nothing() {
     let admitted = ["register ledger", "end not started"];
     let run = ["echo", "ran"];
     let refusing = Lab::with(|conduct| conduct.refuses = Some("no manifest\u{1b}[2J"));
-    check(
-        &refusing,
-        &run,
-        r"refuses the run: no manifest\u{1b}[2J",
-        &["register ledger"],
-    );
-    check(
-        &Lab::with(|conduct| conduct.uid = 0),
-        &run,
-        "not of the pool",
-        &admitted,
-    );
-    check(
-        &Lab::with(|conduct| conduct.uid = 1_000),
-        &run,
-        "not of the pool",
-        &admitted,
-    );
+    check(&refusing, &run, r"refuses the run: no manifest\u{1b}[2J", &["register ledger"]);
+    check(&Lab::with(|conduct| conduct.uid = 0), &run, "not of the pool", &admitted);
+    check(&Lab::with(|conduct| conduct.uid = 1_000), &run, "not of the pool", &admitted);
     let mut unproven = Lab::new();
     unproven.proof = Err("connect4 is not attached".to_owned());
     check(&unproven, &run, "connect4 is not attached", &admitted);
-    check(
-        &Lab::new(),
-        &["no-such-program"],
-        "executing no-such-program",
-        &admitted,
-    );
+    check(&Lab::new(), &["no-such-program"], "executing no-such-program", &admitted);
     check(&Lab::new(), &[], "no command", &[]);
     // The negative control: with nothing in its way, the same command runs.
     assert_eq!(Lab::new().run(&Lab::new().request(&run)).output, "ran\n");
@@ -102,10 +70,7 @@ fn a_keeper_that_is_killed_takes_its_run_with_it() {
     let lab = Lab::new();
     let mut kept = lab.start(&lab.request(&["sh", "-c", "echo started; sleep 1000"]));
     kept.wait_for("started");
-    let cgroup = lab
-        .leftovers()
-        .into_iter()
-        .find(|path| path.starts_with(&lab.agents_dir));
+    let cgroup = lab.leftovers().into_iter().find(|path| path.starts_with(&lab.agents_dir));
     let cgroup = cgroup.expect("the run has a cgroup");
     let is_populated = || {
         let events = std::fs::read_to_string(cgroup.join("cgroup.events")).unwrap();
@@ -123,11 +88,7 @@ fn a_keeper_that_is_killed_takes_its_run_with_it() {
     // The next keeper finds them; the run of a keeper that lives is left alone.
     let mut living = lab.start(&lab.request(&["sh", "-c", "echo started; sleep 0.5; exit 4"]));
     living.wait_for("started");
-    assert!(
-        lab.asked().contains(&"end keeper killed".to_owned()),
-        "{:?}",
-        lab.asked()
-    );
+    assert!(lab.asked().contains(&"end keeper killed".to_owned()), "{:?}", lab.asked());
     assert_eq!(lab.sh("exit 0").ended, Ok(0));
     assert_eq!(living.end().ended, Ok(4));
     assert!(lab.leftovers().is_empty(), "{:?}", lab.leftovers());
@@ -152,10 +113,7 @@ fn signals_are_passed_on_to_the_command() {
         kept.wait_for("ready\n");
         kill_process(kept.pid, signal).unwrap();
         let found = kept.end();
-        assert_eq!(
-            (found.output, found.ended),
-            (format!("got {name}\n"), Ok(3))
-        );
+        assert_eq!((found.output, found.ended), (format!("got {name}\n"), Ok(3)));
     }
 }
 
@@ -193,24 +151,14 @@ fn a_terminal_is_replaced_by_one_of_the_runs_own() {
         read line; echo heard $line; exit 5";
     let request = lab.request(&["sh", "-c", script]);
     let outer_copy = outer.try_clone().unwrap();
-    let mut kept = lab.start_on(
-        [inner.as_fd(), inner.as_fd(), inner.as_fd()],
-        outer_copy,
-        &request,
-    );
+    let mut kept =
+        lab.start_on([inner.as_fd(), inner.as_fd(), inner.as_fd()], outer_copy, &request);
     let device = rustix::fs::fstat(&inner).unwrap().st_rdev;
     drop(inner);
     let found = kept.wait_for("device ") + &kept.wait_for("\n");
     assert!(found.contains("own"), "{found}");
-    let keepers = format!(
-        "{:x}:{:x}",
-        rustix::fs::major(device),
-        rustix::fs::minor(device)
-    );
-    assert!(
-        !found.contains(&keepers),
-        "{found} is the keeper's {keepers}"
-    );
+    let keepers = format!("{:x}:{:x}", rustix::fs::major(device), rustix::fs::minor(device));
+    assert!(!found.contains(&keepers), "{found} is the keeper's {keepers}");
     rustix::io::write(&outer, b"hello\r").unwrap();
     let found = kept.end();
     assert!(found.output.contains("heard hello"), "{}", found.output);
@@ -223,16 +171,9 @@ fn a_foreign_socket_as_standard_input_is_refused() {
     let (read, write) = std::io::pipe().unwrap();
     let request = lab.request(&["cat"]);
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let kept = lab.start_on(
-        [tcp.as_fd(), write.as_fd(), write.as_fd()],
-        read.into(),
-        &request,
-    );
+    let kept = lab.start_on([tcp.as_fd(), write.as_fd(), write.as_fd()], read.into(), &request);
     drop(write);
     let error = kept.end().ended.unwrap_err();
-    assert!(
-        error.contains("descriptor 0 is a socket of family 2"),
-        "{error}"
-    );
+    assert!(error.contains("descriptor 0 is a socket of family 2"), "{error}");
     assert!(lab.asked().is_empty());
 }

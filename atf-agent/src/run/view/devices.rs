@@ -10,13 +10,8 @@ use super::root::{NO_PROGRAMS, Root, Source};
 use rustix::mount::MountAttrFlags;
 
 /// Devices by name and number (Documentation/admin-guide/devices.txt of the kernel).
-const DEVICES: [(&str, u32, u32); 5] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-];
+const DEVICES: [(&str, u32, u32); 5] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9)];
 
 /// The process's own terminal, whichever that is; shown only when it has one.
 const TERMINAL: (&str, u32, u32) = ("tty", 5, 0);

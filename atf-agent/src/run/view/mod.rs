@@ -56,11 +56,8 @@ pub(super) struct Plan {
 
 /// Builds the view and moves into it. What was seen before has no name any more.
 pub(super) fn enter(plan: &Plan) -> Result<(), Stopped> {
-    mount_change(
-        "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )
-    .step("making the mounts private")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .step("making the mounts private")?;
     let root = Root::mount(&plan.base, ROOT_BYTES)?;
     scratch(&root, plan)?;
     for shown in &plan.shown {
@@ -81,11 +78,7 @@ fn scratch(root: &Root, plan: &Plan) -> Result<(), Stopped> {
     const WHOLE: &str = "/.scratch";
     let open_to_all = Mode::from_raw_mode(0o1777);
     let bytes = plan.scratch_bytes.to_string();
-    let options = [
-        ("size", bytes.as_str()),
-        ("nr_inodes", SCRATCH_FILES),
-        ("mode", "0755"),
-    ];
+    let options = [("size", bytes.as_str()), ("nr_inodes", SCRATCH_FILES), ("mode", "0755")];
     root.attach(fresh("tmpfs", &options, NO_DEVICES)?, WHOLE)?;
     let own = Mode::RWXU;
     for (part, at, mode, uid) in [
@@ -103,10 +96,7 @@ fn scratch(root: &Root, plan: &Plan) -> Result<(), Stopped> {
 /// The run's own processes, and of those only its own uid's.
 fn processes(root: &Root) -> Result<(), Stopped> {
     let options = [("hidepid", "invisible")];
-    root.attach(
-        fresh("proc", &options, NO_DEVICES.union(NO_PROGRAMS))?,
-        "/proc",
-    )?;
+    root.attach(fresh("proc", &options, NO_DEVICES.union(NO_PROGRAMS))?, "/proc")?;
     for part in PROC_READ_ONLY {
         let path = format!("/proc/{part}");
         if root.has(&path) {
@@ -126,10 +116,7 @@ fn people(root: &Root, uid: u32) -> Result<(), Stopped> {
     root.file("/etc/passwd", &passwd)?;
     root.file("/etc/group", &format!("root:x:0:\nagent:x:{uid}:\n"))?;
     root.file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")?;
-    root.file(
-        "/etc/nsswitch.conf",
-        "passwd: files\ngroup: files\nhosts: files\n",
-    )
+    root.file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")
 }
 
 /// The attributes as the calls of rustix and of mount_setattr(2) both take them.

@@ -42,14 +42,8 @@ impl Root {
     /// Mounts an empty root on top of `base`.
     pub(super) fn mount(base: &Path, bytes: &str) -> Result<Self, Stopped> {
         let mount = fresh("tmpfs", &[("size", bytes), ("mode", "0755")], NO_DEVICES)?;
-        rustix::mount::move_mount(
-            &mount,
-            "",
-            CWD,
-            base,
-            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
-        )
-        .step(format!("mounting the new root on {}", base.display()))?;
+        rustix::mount::move_mount(&mount, "", CWD, base, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+            .step(format!("mounting the new root on {}", base.display()))?;
         Ok(Self { mount })
     }
 

@@ -48,10 +48,7 @@ impl Shown {
         paths.dedup();
         let mut shown = Vec::new();
         for path in paths {
-            let refuse = |why: String| RunError::ReadOnly {
-                path: path.clone(),
-                why,
-            };
+            let refuse = |why: String| RunError::ReadOnly { path: path.clone(), why };
             let name = allowed(path, places).map_err(refuse)?;
             if let Some(what) = open(path).map_err(refuse)? {
                 shown.push(Self { path: name, what });
@@ -73,9 +70,8 @@ impl Shown {
 
 /// The path as text, when a run may see it.
 fn allowed(path: &Path, places: &Places) -> Result<String, String> {
-    let plain = path
-        .components()
-        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let plain =
+        path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     let Some(text) = path.to_str().filter(|_| plain && path.is_absolute()) else {
         return Err("expected an absolute path of UTF-8 without `..`".to_owned());
     };
@@ -117,9 +113,7 @@ fn open(path: &Path) -> Result<Option<What>, String> {
             return Ok(Some(What::Link(PathBuf::from(target))));
         }
         other => {
-            return Err(format!(
-                "expected a directory or a regular file, found {other:?}"
-            ));
+            return Err(format!("expected a directory or a regular file, found {other:?}"));
         }
     }
     match local::objection(&held) {
@@ -143,30 +137,16 @@ mod tests {
 
     #[test]
     fn a_run_sees_neither_what_is_its_own_nor_what_is_atfs() {
-        for shown in [
-            "/usr",
-            "/bin",
-            "/etc/ssl",
-            "/tmp/tool",
-            "/opt/x",
-            "/home/agent/x",
-        ] {
+        for shown in ["/usr", "/bin", "/etc/ssl", "/tmp/tool", "/opt/x", "/home/agent/x"] {
             check(shown, true);
         }
-        for own in [
-            "/", "/proc", "/proc/1", "/sys/fs", "/dev/shm", "/run", "/run/atf",
-        ] {
+        for own in ["/", "/proc", "/proc/1", "/sys/fs", "/dev/shm", "/run", "/run/atf"] {
             check(own, false);
         }
         for own in ["/tmp", "/home", "/home/agent"] {
             check(own, false);
         }
-        for secret in [
-            "/var",
-            "/var/lib/atf",
-            "/var/lib/atf/authority",
-            "/run/atf/runs",
-        ] {
+        for secret in ["/var", "/var/lib/atf", "/var/lib/atf/authority", "/run/atf/runs"] {
             check(secret, false);
         }
         for odd in ["usr", "", "/usr/../run/atf", "./usr"] {

@@ -14,19 +14,13 @@ fn corpora() -> Option<PathBuf> {
         return Some(folder);
     }
     eprintln!("the corpora are missing: set ATF_CORPORA to their folder");
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "the corpora are missing in CI"
-    );
+    assert!(std::env::var_os("CI").is_none(), "the corpora are missing in CI");
     None
 }
 
 fn is_right(text: &str) {
     let report = run(text.lines().map(str::to_owned), &ledger()).unwrap();
-    println!(
-        "{} cases, {} right, {} skipped",
-        report.cases, report.right, report.skipped
-    );
+    println!("{} cases, {} right, {} skipped", report.cases, report.right, report.skipped);
     let wrong = (&report.false_allow, &report.false_deny);
     assert_eq!(wrong, (&vec![], &vec![]), "(false allows, false denies)");
     assert!(report.right > 0);

@@ -105,13 +105,7 @@ fn nests_at_the_size_cap_fit_a_small_stack() {
         judge_on_a_small_stack(longest("SELECT id FROM merchants WHERE ", part, ""));
         judge_on_a_small_stack(format!("SELECT {}", part.repeat(16)));
     }
-    for part in [
-        "(",
-        "(SELECT 1 FROM ",
-        "merchants JOIN ",
-        "(merchants JOIN ",
-        "LATERAL (",
-    ] {
+    for part in ["(", "(SELECT 1 FROM ", "merchants JOIN ", "(merchants JOIN ", "LATERAL ("] {
         judge_on_a_small_stack(longest("SELECT 1 FROM ", part, ""));
         judge_on_a_small_stack(format!("SELECT 1 FROM {}", part.repeat(16)));
     }
@@ -122,10 +116,7 @@ fn nests_at_the_size_cap_fit_a_small_stack() {
 #[test]
 fn a_long_honest_chain_still_passes_on_a_small_stack() {
     let terms: Vec<String> = (0..300).map(|id| format!("id = {id}")).collect();
-    let sql = format!(
-        "SELECT id FROM merchants WHERE {} LIMIT 5",
-        terms.join(" OR ")
-    );
+    let sql = format!("SELECT id FROM merchants WHERE {} LIMIT 5", terms.join(" OR "));
     assert_eq!(judge_on_a_small_stack(sql), [true; 4]);
     assert!(judge(Dialect::Sqlite, "SELECT id FROM merchants LIMIT 5").is_ok());
 }

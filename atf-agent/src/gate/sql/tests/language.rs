@@ -11,12 +11,7 @@ const PLAIN: &str = "SELECT id FROM merchants LIMIT 5";
 fn control_characters_and_letters_outside_ascii_are_refused_unless_data() {
     let rows: &[Row] = &[
         (ANY, R0, "SELECT id FROM merchants\0 LIMIT 5", PLAIN),
-        (
-            ANY,
-            R0,
-            "SELECT\u{b}id FROM merchants LIMIT 5",
-            "SELECT\tid\r\nFROM merchants LIMIT 5",
-        ),
+        (ANY, R0, "SELECT\u{b}id FROM merchants LIMIT 5", "SELECT\tid\r\nFROM merchants LIMIT 5"),
         (
             ANY,
             R0,
@@ -58,19 +53,9 @@ fn comments_are_refused_and_their_signs_are_data_in_literals() {
     let rows: &[Row] = &[
         (ANY, R2, "SELECT id FROM merchants -- LIMIT 5", data),
         (ANY, R2, "SELECT/**/id FROM merchants LIMIT 5", data),
-        (
-            MYSQL,
-            R2,
-            "SELECT id /*!, api_key */ FROM merchants LIMIT 5",
-            data,
-        ),
+        (MYSQL, R2, "SELECT id /*!, api_key */ FROM merchants LIMIT 5", data),
         (MYSQL, R2, "SELECT id FROM merchants # x\n LIMIT 5", data),
-        (
-            MYSQL,
-            R2,
-            "SELECT /*+ MAX_EXECUTION_TIME(9) */ id FROM merchants LIMIT 5",
-            data,
-        ),
+        (MYSQL, R2, "SELECT /*+ MAX_EXECUTION_TIME(9) */ id FROM merchants LIMIT 5", data),
         (
             ANY,
             R2,
@@ -90,12 +75,7 @@ fn one_statement_passes_and_a_second_one_does_not() {
             "SELECT id FROM merchants LIMIT 5; DROP TABLE merchants",
             "SELECT id FROM merchants LIMIT 5;",
         ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants LIMIT 5;;",
-            "SELECT id FROM merchants LIMIT 5 ;\n",
-        ),
+        (ANY, R2, "SELECT id FROM merchants LIMIT 5;;", "SELECT id FROM merchants LIMIT 5 ;\n"),
         (ANY, R2, "; DELETE FROM merchants", PLAIN),
         (ANY, R3, ";", PLAIN),
         (ANY, R3, "", PLAIN),
@@ -109,12 +89,7 @@ fn one_statement_passes_and_a_second_one_does_not() {
         (ANY, R3, "FROM merchants SELECT id LIMIT 5", PLAIN),
         (ANY, R3, "SELECT id FROM merchants LIMIT 5 5", PLAIN),
         (ANY, R3, "SELECT id FROM merchants WHERE LIMIT 5", PLAIN),
-        (
-            ANY,
-            R3,
-            "SELECT id, FROM merchants LIMIT 5",
-            "SELECT id, name FROM merchants LIMIT 5",
-        ),
+        (ANY, R3, "SELECT id, FROM merchants LIMIT 5", "SELECT id, name FROM merchants LIMIT 5"),
         (
             ANY,
             R3,
@@ -128,12 +103,7 @@ fn one_statement_passes_and_a_second_one_does_not() {
 #[test]
 fn quotes_are_read_as_the_dialect_reads_them() {
     let rows: &[Row] = &[
-        (
-            MYSQL,
-            R2,
-            "SELECT \"id\" FROM merchants LIMIT 5",
-            "SELECT `id` FROM merchants LIMIT 5",
-        ),
+        (MYSQL, R2, "SELECT \"id\" FROM merchants LIMIT 5", "SELECT `id` FROM merchants LIMIT 5"),
         (
             POSTGRES,
             R10,
@@ -172,12 +142,7 @@ fn quotes_are_read_as_the_dialect_reads_them() {
             "SELECT id FROM merchants WHERE name = 'a' 'b' LIMIT 5",
             "SELECT id FROM merchants WHERE name IN ('a', 'b') LIMIT 5",
         ),
-        (
-            POSTGRES,
-            R2,
-            "SELECT id AS \"a\"\"b\" FROM merchants LIMIT 5",
-            PLAIN,
-        ),
+        (POSTGRES, R2, "SELECT id AS \"a\"\"b\" FROM merchants LIMIT 5", PLAIN),
         (MYSQL, R2, "SELECT id 'x' 'y' FROM merchants LIMIT 5", PLAIN),
     ];
     check(rows);
@@ -188,97 +153,22 @@ fn literals_with_prefixes_and_placeholders_are_refused() {
     let text = "SELECT id FROM merchants WHERE name = 'x' LIMIT 5";
     let number = "SELECT id FROM merchants WHERE id = 1.5 OR id = .5 OR id = 1e3 LIMIT 5";
     let rows: &[Row] = &[
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE name = E'x' LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE name = N'x' LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE name = X'78' LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE name = U&'x' LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE name = _utf8'x' LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE name = $$x$$ LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE name = $1 LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE name = ? LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE name = :x LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE name = @x LIMIT 5",
-            text,
-        ),
+        (ANY, R2, "SELECT id FROM merchants WHERE name = E'x' LIMIT 5", text),
+        (ANY, R2, "SELECT id FROM merchants WHERE name = N'x' LIMIT 5", text),
+        (ANY, R2, "SELECT id FROM merchants WHERE name = X'78' LIMIT 5", text),
+        (ANY, R10, "SELECT id FROM merchants WHERE name = U&'x' LIMIT 5", text),
+        (ANY, R2, "SELECT id FROM merchants WHERE name = _utf8'x' LIMIT 5", text),
+        (ANY, R2, "SELECT id FROM merchants WHERE name = $$x$$ LIMIT 5", text),
+        (ANY, R2, "SELECT id FROM merchants WHERE name = $1 LIMIT 5", text),
+        (ANY, R10, "SELECT id FROM merchants WHERE name = ? LIMIT 5", text),
+        (ANY, R2, "SELECT id FROM merchants WHERE name = :x LIMIT 5", text),
+        (ANY, R10, "SELECT id FROM merchants WHERE name = @x LIMIT 5", text),
         (ANY, R2, "SELECT id FROM merchants LIMIT 5 \\gexec", text),
-        (
-            ANY,
-            R2,
-            "SELECT {fn lower(name)} FROM merchants LIMIT 5",
-            text,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE id = 0x1F LIMIT 5",
-            number,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE id = 1_000 LIMIT 5",
-            number,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE id=1OR id=2 LIMIT 5",
-            number,
-        ),
-        (
-            ANY,
-            R2,
-            "SELECT id FROM merchants WHERE id = 1.5.5 LIMIT 5",
-            number,
-        ),
+        (ANY, R2, "SELECT {fn lower(name)} FROM merchants LIMIT 5", text),
+        (ANY, R2, "SELECT id FROM merchants WHERE id = 0x1F LIMIT 5", number),
+        (ANY, R2, "SELECT id FROM merchants WHERE id = 1_000 LIMIT 5", number),
+        (ANY, R2, "SELECT id FROM merchants WHERE id=1OR id=2 LIMIT 5", number),
+        (ANY, R2, "SELECT id FROM merchants WHERE id = 1.5.5 LIMIT 5", number),
         (
             MYSQL,
             super::super::Rule::R9,
@@ -294,79 +184,19 @@ fn operators_and_types_are_those_of_the_short_lists() {
     let plain = "SELECT id FROM merchants WHERE NOT (id*2=-1) AND name || 'x' <> 'y' LIMIT 5";
     let cast = "SELECT cast(amount_cents AS decimal(10, 2)) / 100 FROM ledger_entries LIMIT 5";
     let rows: &[Row] = &[
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE id & 1 = 1 LIMIT 5",
-            plain,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE id << 1 = 1 LIMIT 5",
-            plain,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE name ~ '(a+)+$' LIMIT 5",
-            plain,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE name -> 'a' = 'b' LIMIT 5",
-            plain,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE id !=-1 LIMIT 5",
-            plain,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT id FROM merchants WHERE id = 1 = 1 LIMIT 5",
-            plain,
-        ),
-        (
-            SQLITE,
-            R10,
-            "SELECT id FROM merchants WHERE name GLOB 'a*' LIMIT 5",
-            plain,
-        ),
+        (ANY, R10, "SELECT id FROM merchants WHERE id & 1 = 1 LIMIT 5", plain),
+        (ANY, R10, "SELECT id FROM merchants WHERE id << 1 = 1 LIMIT 5", plain),
+        (ANY, R10, "SELECT id FROM merchants WHERE name ~ '(a+)+$' LIMIT 5", plain),
+        (ANY, R10, "SELECT id FROM merchants WHERE name -> 'a' = 'b' LIMIT 5", plain),
+        (ANY, R10, "SELECT id FROM merchants WHERE id !=-1 LIMIT 5", plain),
+        (ANY, R10, "SELECT id FROM merchants WHERE id = 1 = 1 LIMIT 5", plain),
+        (SQLITE, R10, "SELECT id FROM merchants WHERE name GLOB 'a*' LIMIT 5", plain),
         (MYSQL, R10, "SELECT id DIV 2 FROM merchants LIMIT 5", plain),
-        (
-            ANY,
-            R10,
-            "SELECT cast(amount_cents AS blob) FROM ledger_entries LIMIT 5",
-            cast,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT cast(amount_cents AS json) FROM ledger_entries LIMIT 5",
-            cast,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT cast(amount_cents AS evil) FROM ledger_entries LIMIT 5",
-            cast,
-        ),
-        (
-            ANY,
-            R10,
-            "SELECT cast(status AS char(9999999)) FROM ledger_entries LIMIT 5",
-            cast,
-        ),
-        (
-            POSTGRES,
-            R10,
-            "SELECT 'merchants'::regclass FROM merchants LIMIT 5",
-            cast,
-        ),
+        (ANY, R10, "SELECT cast(amount_cents AS blob) FROM ledger_entries LIMIT 5", cast),
+        (ANY, R10, "SELECT cast(amount_cents AS json) FROM ledger_entries LIMIT 5", cast),
+        (ANY, R10, "SELECT cast(amount_cents AS evil) FROM ledger_entries LIMIT 5", cast),
+        (ANY, R10, "SELECT cast(status AS char(9999999)) FROM ledger_entries LIMIT 5", cast),
+        (POSTGRES, R10, "SELECT 'merchants'::regclass FROM merchants LIMIT 5", cast),
         (
             POSTGRES,
             R10,
@@ -380,12 +210,7 @@ fn operators_and_types_are_those_of_the_short_lists() {
             "SELECT amount_cents::int FROM ledger_entries LIMIT 5",
             "SELECT cast(amount_cents AS signed) FROM ledger_entries LIMIT 5",
         ),
-        (
-            POSTGRES,
-            R4,
-            "SELECT id FROM merchants ORDER BY name USING > LIMIT 5",
-            PLAIN,
-        ),
+        (POSTGRES, R4, "SELECT id FROM merchants ORDER BY name USING > LIMIT 5", PLAIN),
     ];
     check(rows);
 }

@@ -12,19 +12,11 @@ mod structure;
 use super::corpus::ledger;
 use super::{Dialect, SqlFacts, SqlProfile, SqlRefusal, check};
 
-const ALL: [Dialect; 4] = [
-    Dialect::Postgres,
-    Dialect::Mysql,
-    Dialect::Sqlite,
-    Dialect::Generic,
-];
+const ALL: [Dialect; 4] = [Dialect::Postgres, Dialect::Mysql, Dialect::Sqlite, Dialect::Generic];
 
 /// The ledger's policy for one dialect.
 fn ledger_of(dialect: Dialect) -> SqlProfile {
-    SqlProfile {
-        dialect,
-        ..ledger()
-    }
+    SqlProfile { dialect, ..ledger() }
 }
 
 fn judge(dialect: Dialect, sql: &str) -> Result<SqlFacts, SqlRefusal> {

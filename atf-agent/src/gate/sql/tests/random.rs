@@ -123,12 +123,8 @@ const VOCABULARY: &[&str] = &[
 fn soup() -> impl Strategy<Value = String> {
     let word = prop::sample::select(VOCABULARY);
     let gap = prop::sample::select(&[" ", " ", " ", "", "\n", "\t"][..]);
-    prop::collection::vec((word, gap), 0..60).prop_map(|parts| {
-        parts
-            .into_iter()
-            .flat_map(|(word, gap)| [word, gap])
-            .collect()
-    })
+    prop::collection::vec((word, gap), 0..60)
+        .prop_map(|parts| parts.into_iter().flat_map(|(word, gap)| [word, gap]).collect())
 }
 
 /// Names that collide: columns that are listed and not, aliases, relations, words of SQLite. The
@@ -167,9 +163,7 @@ fn expr() -> BoxedStrategy<String> {
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} IN ({b}, 1)")),
             inner.clone().prop_map(|a| format!("lower({a})")),
             inner.clone().prop_map(|a| format!("max({a})")),
-            inner
-                .clone()
-                .prop_map(|a| format!("sum({a}) OVER (ORDER BY {a})")),
+            inner.clone().prop_map(|a| format!("sum({a}) OVER (ORDER BY {a})")),
             inner.prop_map(|a| format!("CASE WHEN {a} THEN 1 END")),
         ]
     })
@@ -217,13 +211,8 @@ fn select(query: BoxedStrategy<String>) -> BoxedStrategy<String> {
         .prop_map(|(items, from, condition, group, order)| {
             let condition = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
             let group = group.map(|c| format!(" GROUP BY {c}")).unwrap_or_default();
-            let order = order
-                .map(|e| format!(" ORDER BY {e} LIMIT 3"))
-                .unwrap_or_default();
-            format!(
-                "SELECT {} FROM {from}{condition}{group}{order}",
-                items.join(", ")
-            )
+            let order = order.map(|e| format!(" ORDER BY {e} LIMIT 3")).unwrap_or_default();
+            format!("SELECT {} FROM {from}{condition}{group}{order}", items.join(", "))
         })
         .boxed()
 }
@@ -239,9 +228,7 @@ fn statement() -> impl Strategy<Value = String> {
         prop::option::weighted(0.15, (plain, column())),
     )
         .prop_map(|(with, query, union)| {
-            let with = with
-                .map(|(name, q)| format!("WITH {name} AS ({q}) "))
-                .unwrap_or_default();
+            let with = with.map(|(name, q)| format!("WITH {name} AS ({q}) ")).unwrap_or_default();
             match union {
                 None if query.ends_with(" LIMIT 3") => with + &query,
                 None => format!("{with}{query} LIMIT 9"),
@@ -256,11 +243,7 @@ fn statement() -> impl Strategy<Value = String> {
 
 /// Runs the cases from a fixed seed, so that a failure comes again.
 fn each(strategy: impl Strategy<Value = String>, cases: u32, check: impl Fn(String)) {
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, rng)
         .run(&strategy, |text| {
@@ -299,12 +282,7 @@ fn statements_that_pass_touch_what_they_say() {
             (Err(_), Err(_)) => {}
         }
     });
-    println!(
-        "{} ran, {} only allowed, {} leaks refused",
-        ran.get(),
-        allowed.get(),
-        leaks.get()
-    );
+    println!("{} ran, {} only allowed, {} leaks refused", ran.get(), allowed.get(), leaks.get());
     // The negative control: both sides of the comparison were reached, often.
     assert!(ran.get() > 100, "{} ran", ran.get());
     assert!(leaks.get() > 5, "{} leaks refused", leaks.get());

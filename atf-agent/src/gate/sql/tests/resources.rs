@@ -15,42 +15,17 @@ fn limit_and_offset_are_literal_and_capped() {
     let rows: &[Row] = &[
         (ANY, R11, "SELECT id FROM merchants", PLAIN),
         (ANY, R11, "SELECT id FROM merchants LIMIT 1001", most),
-        (
-            ANY,
-            R11,
-            "SELECT id FROM merchants LIMIT 5 OFFSET 100001",
-            most,
-        ),
-        (
-            ANY,
-            R11,
-            "SELECT id FROM merchants LIMIT 99999999999999999999",
-            most,
-        ),
-        (
-            ANY,
-            R11,
-            "SELECT id FROM merchants LIMIT -1",
-            "SELECT id FROM merchants LIMIT 0",
-        ),
+        (ANY, R11, "SELECT id FROM merchants LIMIT 5 OFFSET 100001", most),
+        (ANY, R11, "SELECT id FROM merchants LIMIT 99999999999999999999", most),
+        (ANY, R11, "SELECT id FROM merchants LIMIT -1", "SELECT id FROM merchants LIMIT 0"),
         (ANY, R11, "SELECT id FROM merchants LIMIT 1 + 1", PLAIN),
         (ANY, R11, "SELECT id FROM merchants LIMIT (5)", PLAIN),
         (ANY, R11, "SELECT id FROM merchants LIMIT 5.0", PLAIN),
         (ANY, R11, "SELECT id FROM merchants LIMIT 1e3", PLAIN),
         (ANY, R11, "SELECT id FROM merchants LIMIT '5'", PLAIN),
         (ANY, R11, "SELECT id FROM merchants LIMIT NULL", PLAIN),
-        (
-            ANY,
-            R11,
-            "SELECT id FROM merchants LIMIT (SELECT max(id) FROM merchants)",
-            PLAIN,
-        ),
-        (
-            ANY,
-            R11,
-            "SELECT id FROM merchants LIMIT 5 OFFSET (SELECT max(id) FROM merchants)",
-            most,
-        ),
+        (ANY, R11, "SELECT id FROM merchants LIMIT (SELECT max(id) FROM merchants)", PLAIN),
+        (ANY, R11, "SELECT id FROM merchants LIMIT 5 OFFSET (SELECT max(id) FROM merchants)", most),
         (POSTGRES, R11, "SELECT id FROM merchants LIMIT ALL", PLAIN),
         (
             MYSQL,
@@ -64,12 +39,7 @@ fn limit_and_offset_are_literal_and_capped() {
             "SELECT id FROM merchants LIMIT 5, 5000",
             "SELECT id FROM merchants LIMIT 5000, 5",
         ),
-        (
-            POSTGRES,
-            R5,
-            "SELECT id FROM merchants FETCH FIRST 5 ROWS ONLY",
-            PLAIN,
-        ),
+        (POSTGRES, R5, "SELECT id FROM merchants FETCH FIRST 5 ROWS ONLY", PLAIN),
         (
             ANY,
             R11,
@@ -90,21 +60,14 @@ fn limit_and_offset_are_literal_and_capped() {
         ),
     ];
     check(rows);
-    let rows: &[Row] = &[(
-        POSTGRES,
-        R11,
-        "(SELECT id FROM merchants)",
-        "(SELECT id FROM merchants LIMIT 5)",
-    )];
+    let rows: &[Row] =
+        &[(POSTGRES, R11, "(SELECT id FROM merchants)", "(SELECT id FROM merchants LIMIT 5)")];
     check(rows);
 }
 
 #[test]
 fn the_profile_says_whether_a_limit_is_needed() {
-    let profile = SqlProfile {
-        limit_required: false,
-        ..ledger_of(Dialect::Sqlite)
-    };
+    let profile = SqlProfile { limit_required: false, ..ledger_of(Dialect::Sqlite) };
     let facts = super::check("SELECT id FROM merchants", &profile).unwrap();
     assert_eq!((facts.limit, facts.offset), (None, None));
     let refusal = super::check("SELECT id FROM merchants LIMIT 5000", &profile).unwrap_err();
@@ -123,21 +86,14 @@ fn at_the_cap(rule: Rule, most: &str, more: &str) {
 
 #[test]
 fn size_tokens_and_lists_are_capped() {
-    let name = |n: usize| {
-        format!(
-            "SELECT id FROM merchants WHERE name = '{}' LIMIT 5",
-            "x".repeat(n)
-        )
-    };
+    let name =
+        |n: usize| format!("SELECT id FROM merchants WHERE name = '{}' LIMIT 5", "x".repeat(n));
     let frame = name(0).len();
     at_the_cap(R0, &name(8192 - frame), &name(8193 - frame));
 
     let list = |n: usize| {
         let ids: Vec<String> = (0..n).map(|id| id.to_string()).collect();
-        format!(
-            "SELECT id FROM merchants WHERE id IN ({}) LIMIT 5",
-            ids.join(",")
-        )
+        format!("SELECT id FROM merchants WHERE id IN ({}) LIMIT 5", ids.join(","))
     };
     at_the_cap(R12, &list(500), &list(501));
     at_the_cap(R12, &list(500), &list(900));
@@ -147,18 +103,15 @@ fn size_tokens_and_lists_are_capped() {
 #[test]
 fn joins_branches_and_depth_are_capped() {
     let joins = |n: usize| {
-        let more: String = (0..n)
-            .map(|place| format!(" JOIN merchants m{place} ON m{place}.id = m.id"))
-            .collect();
+        let more: String =
+            (0..n).map(|place| format!(" JOIN merchants m{place} ON m{place}.id = m.id")).collect();
         format!("SELECT m.id FROM merchants m{more} LIMIT 5")
     };
     at_the_cap(R12, &joins(8), &joins(9));
     at_the_cap(R12, &joins(8), &joins(17));
 
     let commas = |n: usize| {
-        let more: String = (0..n)
-            .map(|place| format!(", merchants m{place}"))
-            .collect();
+        let more: String = (0..n).map(|place| format!(", merchants m{place}")).collect();
         format!("SELECT m.id FROM merchants m{more} LIMIT 5")
     };
     at_the_cap(R12, &commas(2), &commas(3));
@@ -171,20 +124,12 @@ fn joins_branches_and_depth_are_capped() {
 
     let deep = |n: usize| {
         let open = "SELECT id FROM merchants WHERE id IN (".repeat(n - 1);
-        format!(
-            "{open}SELECT id FROM merchants{} LIMIT 5",
-            ")".repeat(n - 1)
-        )
+        format!("{open}SELECT id FROM merchants{} LIMIT 5", ")".repeat(n - 1))
     };
     at_the_cap(R12, &deep(5), &deep(6));
 
-    let parentheses = |n: usize| {
-        format!(
-            "SELECT {}id{} FROM merchants LIMIT 5",
-            "(".repeat(n),
-            ")".repeat(n)
-        )
-    };
+    let parentheses =
+        |n: usize| format!("SELECT {}id{} FROM merchants LIMIT 5", "(".repeat(n), ")".repeat(n));
     at_the_cap(R12, &parentheses(12), &parentheses(17));
 }
 
@@ -217,10 +162,7 @@ fn the_facts_are_what_the_statement_reads() {
 
 #[test]
 fn a_refusal_says_where_what_and_what_instead() {
-    let refusal = judge(
-        Dialect::Postgres,
-        "SELECT id,\n  pg_sleep(9) FROM merchants LIMIT 5",
-    );
+    let refusal = judge(Dialect::Postgres, "SELECT id,\n  pg_sleep(9) FROM merchants LIMIT 5");
     let shown = refusal.unwrap_err().to_string();
     let expected = "R9 at line 2, column 3: found the function `pg_sleep`; allowed: avg, coalesce, \
                     count, date_trunc, lower, max, min, sum, upper";
@@ -262,11 +204,7 @@ fn what_a_profile_lists_decides_also_for_functions_with_a_syntax_of_their_own() 
         "SELECT position(api_key IN name) FROM merchants LIMIT 5",
         "SELECT substring(name, 1, max(tax_id)) FROM merchants LIMIT 5",
     ] {
-        assert_eq!(
-            super::check(sql, &profile).unwrap_err().rule,
-            Rule::R8,
-            "{sql}"
-        );
+        assert_eq!(super::check(sql, &profile).unwrap_err().rule, Rule::R8, "{sql}");
     }
 }
 

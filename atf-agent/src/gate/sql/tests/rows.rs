@@ -25,10 +25,7 @@ pub(super) fn check(rows: &[Row]) {
                 ),
             }
             if let Err(refusal) = judge(*dialect, sibling) {
-                panic!(
-                    "{dialect:?} refuses {sibling}\n{refusal} {:?}",
-                    refusal.detail
-                );
+                panic!("{dialect:?} refuses {sibling}\n{refusal} {:?}", refusal.detail);
             }
         }
     }

@@ -66,14 +66,9 @@ impl Ledger {
         let touched = Arc::new(Mutex::new(Touched::default()));
         let seen = Seen(Arc::clone(&touched));
         connections[0]
-            .authorizer(Some(move |context: AuthContext<'_>| {
-                seen.note(&context.action)
-            }))
+            .authorizer(Some(move |context: AuthContext<'_>| seen.note(&context.action)))
             .unwrap();
-        Self {
-            connections,
-            touched,
-        }
+        Self { connections, touched }
     }
 
     /// What the statement touches, and whether both databases answer it alike; an error if SQLite
@@ -89,9 +84,7 @@ impl Ledger {
 fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<Vec<Value>>> {
     let mut statement = connection.prepare(sql)?;
     let width = statement.column_count();
-    statement
-        .query_map([], |row| (0..width).map(|place| row.get(place)).collect())?
-        .collect()
+    statement.query_map([], |row| (0..width).map(|place| row.get(place)).collect())?.collect()
 }
 
 /// The authorizer's end.
@@ -102,16 +95,11 @@ impl Seen {
         let mut touched = self.0.lock().unwrap();
         match action {
             AuthAction::Select => {}
-            AuthAction::Read {
-                table_name,
-                column_name,
-            } => {
+            AuthAction::Read { table_name, column_name } => {
                 if column_name.is_empty() {
                     touched.whole.insert((*table_name).to_owned());
                 } else {
-                    touched
-                        .columns
-                        .insert(format!("{table_name}.{column_name}"));
+                    touched.columns.insert(format!("{table_name}.{column_name}"));
                 }
             }
             AuthAction::Function { function_name } => {
@@ -130,12 +118,8 @@ pub(super) fn touches_only(
     facts: &SqlFacts,
     (touched, alike): &(Touched, bool),
 ) -> Result<(), String> {
-    let functions: BTreeSet<String> = touched
-        .functions
-        .iter()
-        .filter(|name| *name != "like")
-        .cloned()
-        .collect();
+    let functions: BTreeSet<String> =
+        touched.functions.iter().filter(|name| *name != "like").cloned().collect();
     // A WITH entry may have the name of a listed table, so only other tables tell something.
     let foreign = |name: &String| name == "agent_credentials" || name.starts_with("sqlite");
     let within = !touched.whole.iter().any(foreign)
@@ -146,9 +130,7 @@ pub(super) fn touches_only(
     if within {
         Ok(())
     } else {
-        Err(format!(
-            "touched {touched:?}, answered alike: {alike}\nbut the facts are {facts:?}"
-        ))
+        Err(format!("touched {touched:?}, answered alike: {alike}\nbut the facts are {facts:?}"))
     }
 }
 
@@ -188,14 +170,8 @@ fn allowed_statements_touch_what_their_facts_say_in_a_real_database() {
 fn a_real_database_shows_the_leaks_that_the_gate_refuses() {
     let ledger = Ledger::open();
     for (sql, leak) in [
-        (
-            "SELECT id FROM merchants ORDER BY api_key LIMIT 5",
-            "merchants.api_key",
-        ),
-        (
-            "SELECT max(name) AS api_key FROM merchants GROUP BY tax_id LIMIT 5",
-            "merchants.tax_id",
-        ),
+        ("SELECT id FROM merchants ORDER BY api_key LIMIT 5", "merchants.api_key"),
+        ("SELECT max(name) AS api_key FROM merchants GROUP BY tax_id LIMIT 5", "merchants.tax_id"),
         (
             "SELECT (SELECT o.tax_id FROM merchants m ORDER BY tax_id LIMIT 1) FROM (SELECT id AS \
              tax_id FROM ledger_entries) o LIMIT 5",
@@ -227,10 +203,7 @@ fn a_leak_that_sqlite_does_not_tell_its_authorizer_is_refused() {
          ledger_entries) x JOIN (SELECT id AS api_key FROM ledger_entries) y USING (api_key) LIMIT 50",
     ] {
         let (touched, alike) = ledger.asks(sql).unwrap();
-        assert!(
-            !alike && !touched.columns.contains("merchants.api_key"),
-            "{sql}"
-        );
+        assert!(!alike && !touched.columns.contains("merchants.api_key"), "{sql}");
         assert!(judge(Dialect::Sqlite, sql).is_err(), "{sql}");
     }
 }

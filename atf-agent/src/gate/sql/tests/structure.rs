@@ -11,18 +11,8 @@ const PLAIN: &str = "SELECT id FROM merchants LIMIT 5";
 fn nodes_and_clauses_that_are_not_known_are_refused() {
     let union = "SELECT id FROM merchants UNION SELECT id FROM ledger_entries LIMIT 5";
     let rows: &[Row] = &[
-        (
-            POSTGRES,
-            R4,
-            "SELECT id FROM merchants UNION TABLE merchants LIMIT 5 LIMIT 5",
-            union,
-        ),
-        (
-            ANY,
-            R4,
-            "SELECT id FROM merchants UNION (VALUES (1)) LIMIT 5",
-            union,
-        ),
+        (POSTGRES, R4, "SELECT id FROM merchants UNION TABLE merchants LIMIT 5 LIMIT 5", union),
+        (ANY, R4, "SELECT id FROM merchants UNION (VALUES (1)) LIMIT 5", union),
         (
             ANY,
             R4,
@@ -35,18 +25,8 @@ fn nodes_and_clauses_that_are_not_known_are_refused() {
             "WITH t AS (DELETE FROM merchants RETURNING id) SELECT id FROM t LIMIT 5",
             "WITH t AS (SELECT id FROM merchants) SELECT id FROM t LIMIT 5",
         ),
-        (
-            POSTGRES,
-            R4,
-            "SELECT x FROM pg_read_file('/etc/passwd') AS x LIMIT 5",
-            PLAIN,
-        ),
-        (
-            POSTGRES,
-            R4,
-            "SELECT m.id FROM merchants m, LATERAL pg_ls_dir('.') f LIMIT 5",
-            PLAIN,
-        ),
+        (POSTGRES, R4, "SELECT x FROM pg_read_file('/etc/passwd') AS x LIMIT 5", PLAIN),
+        (POSTGRES, R4, "SELECT m.id FROM merchants m, LATERAL pg_ls_dir('.') f LIMIT 5", PLAIN),
         (POSTGRES, R4, "SELECT id FROM unnest(1) LIMIT 5", PLAIN),
         (
             ANY,
@@ -54,85 +34,25 @@ fn nodes_and_clauses_that_are_not_known_are_refused() {
             "SELECT m.id FROM merchants m NATURAL JOIN ledger_entries e LIMIT 5",
             "SELECT m.id FROM merchants m CROSS JOIN ledger_entries e LIMIT 5",
         ),
-        (
-            MYSQL,
-            R4,
-            "SELECT m.id FROM merchants m STRAIGHT_JOIN ledger_entries e LIMIT 5",
-            PLAIN,
-        ),
-        (
-            POSTGRES,
-            R4,
-            "SELECT (m).id FROM merchants m LIMIT 5",
-            PLAIN,
-        ),
-        (
-            POSTGRES,
-            R4,
-            "SELECT id FROM merchants GROUP BY rollup (id) LIMIT 5",
-            PLAIN,
-        ),
-        (
-            POSTGRES,
-            R5,
-            "SELECT id INTO x FROM merchants LIMIT 5",
-            PLAIN,
-        ),
-        (
-            ANY,
-            R5,
-            "SELECT id FROM merchants LIMIT 5 FOR UPDATE",
-            PLAIN,
-        ),
-        (
-            ANY,
-            R5,
-            "SELECT id FROM merchants LIMIT 5 FETCH FIRST 5 ROWS ONLY",
-            PLAIN,
-        ),
+        (MYSQL, R4, "SELECT m.id FROM merchants m STRAIGHT_JOIN ledger_entries e LIMIT 5", PLAIN),
+        (POSTGRES, R4, "SELECT (m).id FROM merchants m LIMIT 5", PLAIN),
+        (POSTGRES, R4, "SELECT id FROM merchants GROUP BY rollup (id) LIMIT 5", PLAIN),
+        (POSTGRES, R5, "SELECT id INTO x FROM merchants LIMIT 5", PLAIN),
+        (ANY, R5, "SELECT id FROM merchants LIMIT 5 FOR UPDATE", PLAIN),
+        (ANY, R5, "SELECT id FROM merchants LIMIT 5 FETCH FIRST 5 ROWS ONLY", PLAIN),
         (
             ANY,
             R5,
             "SELECT x.id FROM LATERAL (SELECT id FROM merchants) x LIMIT 5",
             "SELECT x.id FROM (SELECT id FROM merchants) x LIMIT 5",
         ),
-        (
-            POSTGRES,
-            R5,
-            "SELECT id FROM merchants TABLESAMPLE system (5) LIMIT 5",
-            PLAIN,
-        ),
-        (
-            MYSQL,
-            R5,
-            "SELECT sql_no_cache id FROM merchants LIMIT 5",
-            PLAIN,
-        ),
-        (
-            MYSQL,
-            R5,
-            "SELECT id FROM merchants USE INDEX (x) LIMIT 5",
-            PLAIN,
-        ),
-        (
-            MYSQL,
-            R5,
-            "SELECT id FROM merchants GROUP BY id WITH ROLLUP LIMIT 5",
-            PLAIN,
-        ),
-        (
-            ANY,
-            R5,
-            "WITH RECURSIVE t AS (SELECT id FROM merchants) SELECT id FROM t LIMIT 5",
-            PLAIN,
-        ),
+        (POSTGRES, R5, "SELECT id FROM merchants TABLESAMPLE system (5) LIMIT 5", PLAIN),
+        (MYSQL, R5, "SELECT sql_no_cache id FROM merchants LIMIT 5", PLAIN),
+        (MYSQL, R5, "SELECT id FROM merchants USE INDEX (x) LIMIT 5", PLAIN),
+        (MYSQL, R5, "SELECT id FROM merchants GROUP BY id WITH ROLLUP LIMIT 5", PLAIN),
+        (ANY, R5, "WITH RECURSIVE t AS (SELECT id FROM merchants) SELECT id FROM t LIMIT 5", PLAIN),
         (POSTGRES, R5, "SELECT FROM merchants LIMIT 5", PLAIN),
-        (
-            SQLITE,
-            R3,
-            "SELECT id FROM merchants NOT INDEXED LIMIT 5",
-            PLAIN,
-        ),
+        (SQLITE, R3, "SELECT id FROM merchants NOT INDEXED LIMIT 5", PLAIN),
     ];
     check(rows);
 }
@@ -150,12 +70,7 @@ fn names_have_one_part_and_their_case() {
              merchants LIMIT 5",
         ),
         (ANY, R6, "SELECT id FROM evil.merchants LIMIT 5", PLAIN),
-        (
-            ANY,
-            R6,
-            "SELECT evil.merchants.id FROM merchants LIMIT 5",
-            PLAIN,
-        ),
+        (ANY, R6, "SELECT evil.merchants.id FROM merchants LIMIT 5", PLAIN),
         (
             ANY,
             R6,
@@ -164,42 +79,12 @@ fn names_have_one_part_and_their_case() {
         ),
         (POSTGRES, R6, "SELECT id FROM \"Merchants\" LIMIT 5", quoted),
         (POSTGRES, R6, "SELECT \"ID\" FROM merchants LIMIT 5", quoted),
-        (
-            POSTGRES,
-            R7,
-            "SELECT id FROM \"public.merchants\" LIMIT 5",
-            quoted,
-        ),
-        (
-            POSTGRES,
-            R7,
-            "SELECT id FROM ONLY merchants LIMIT 5",
-            "SELECT ID FROM Merchants LIMIT 5",
-        ),
-        (
-            MYSQL,
-            R6,
-            "SELECT id FROM Merchants LIMIT 5",
-            "SELECT ID FROM merchants LIMIT 5",
-        ),
-        (
-            MYSQL,
-            R6,
-            "SELECT M.id FROM merchants m LIMIT 5",
-            "SELECT m.ID FROM merchants m LIMIT 5",
-        ),
-        (
-            MYSQL,
-            R6,
-            "SELECT id 'x' FROM merchants LIMIT 5",
-            "SELECT id x FROM merchants LIMIT 5",
-        ),
-        (
-            SQLITE,
-            R7,
-            "SELECT id FROM sqlite_master LIMIT 5",
-            "SELECT Id FROM MERCHANTS LIMIT 5",
-        ),
+        (POSTGRES, R7, "SELECT id FROM \"public.merchants\" LIMIT 5", quoted),
+        (POSTGRES, R7, "SELECT id FROM ONLY merchants LIMIT 5", "SELECT ID FROM Merchants LIMIT 5"),
+        (MYSQL, R6, "SELECT id FROM Merchants LIMIT 5", "SELECT ID FROM merchants LIMIT 5"),
+        (MYSQL, R6, "SELECT M.id FROM merchants m LIMIT 5", "SELECT m.ID FROM merchants m LIMIT 5"),
+        (MYSQL, R6, "SELECT id 'x' FROM merchants LIMIT 5", "SELECT id x FROM merchants LIMIT 5"),
+        (SQLITE, R7, "SELECT id FROM sqlite_master LIMIT 5", "SELECT Id FROM MERCHANTS LIMIT 5"),
         (
             POSTGRES,
             R6,
@@ -228,24 +113,14 @@ fn relations_are_those_in_scope() {
              FROM merchants) SELECT id FROM a LIMIT 5",
             "WITH a AS (SELECT id FROM merchants), b AS (SELECT id FROM a) SELECT id FROM b LIMIT 5",
         ),
-        (
-            ANY,
-            R7,
-            "WITH t AS (SELECT id FROM t) SELECT id FROM t LIMIT 5",
-            with,
-        ),
+        (ANY, R7, "WITH t AS (SELECT id FROM t) SELECT id FROM t LIMIT 5", with),
         (
             SQLITE,
             R7,
             "WITH merchants AS (SELECT id FROM merchants) SELECT id FROM merchants LIMIT 5",
             with,
         ),
-        (
-            ANY,
-            R7,
-            "WITH t(a) AS (SELECT id FROM merchants) SELECT a FROM t LIMIT 5",
-            with,
-        ),
+        (ANY, R7, "WITH t(a) AS (SELECT id FROM merchants) SELECT a FROM t LIMIT 5", with),
         (
             ANY,
             R7,
@@ -300,12 +175,7 @@ fn columns_are_listed_wherever_they_stand() {
     let group = "SELECT merchant_id, sum(amount_cents) AS s FROM ledger_entries GROUP BY 1 ORDER BY \
                  s DESC LIMIT 5";
     let rows: &[Row] = &[
-        (
-            ANY,
-            R8,
-            "SELECT * FROM merchants LIMIT 5",
-            "SELECT count(*) FROM merchants LIMIT 5",
-        ),
+        (ANY, R8, "SELECT * FROM merchants LIMIT 5", "SELECT count(*) FROM merchants LIMIT 5"),
         (ANY, R8, "SELECT m.* FROM merchants m LIMIT 5", PLAIN),
         (
             ANY,
@@ -315,31 +185,11 @@ fn columns_are_listed_wherever_they_stand() {
         ),
         (ANY, R8, "SELECT api_key FROM merchants LIMIT 5", PLAIN),
         (ANY, R8, "SELECT m.api_key FROM merchants m LIMIT 5", PLAIN),
-        (
-            ANY,
-            R8,
-            "SELECT m.amount_cents FROM merchants m LIMIT 5",
-            PLAIN,
-        ),
-        (
-            ANY,
-            R8,
-            "SELECT x.api_key FROM (SELECT id FROM merchants) x LIMIT 5",
-            PLAIN,
-        ),
+        (ANY, R8, "SELECT m.amount_cents FROM merchants m LIMIT 5", PLAIN),
+        (ANY, R8, "SELECT x.api_key FROM (SELECT id FROM merchants) x LIMIT 5", PLAIN),
         (ANY, R8, "SELECT m FROM merchants m LIMIT 5", PLAIN),
-        (
-            ANY,
-            R8,
-            "SELECT coalesce(merchants) FROM merchants LIMIT 5",
-            PLAIN,
-        ),
-        (
-            ANY,
-            R8,
-            "SELECT m.row_to_json FROM merchants m LIMIT 5",
-            PLAIN,
-        ),
+        (ANY, R8, "SELECT coalesce(merchants) FROM merchants LIMIT 5", PLAIN),
+        (ANY, R8, "SELECT m.row_to_json FROM merchants m LIMIT 5", PLAIN),
         (ANY, R8, "SELECT rowid FROM merchants LIMIT 5", PLAIN),
         (ANY, R8, "SELECT ctid FROM merchants LIMIT 5", PLAIN),
         (
@@ -354,24 +204,9 @@ fn columns_are_listed_wherever_they_stand() {
             "SELECT id FROM merchants ORDER BY api_key LIMIT 5",
             "SELECT id FROM merchants ORDER BY name LIMIT 5",
         ),
-        (
-            ANY,
-            R8,
-            "SELECT lower(name) AS api_key FROM merchants GROUP BY api_key LIMIT 5",
-            group,
-        ),
-        (
-            ANY,
-            R8,
-            "SELECT id AS card_pan FROM ledger_entries WHERE card_pan > 5 LIMIT 5",
-            group,
-        ),
-        (
-            ANY,
-            R8,
-            "SELECT id AS card_pan FROM ledger_entries ORDER BY card_pan + 1 LIMIT 5",
-            group,
-        ),
+        (ANY, R8, "SELECT lower(name) AS api_key FROM merchants GROUP BY api_key LIMIT 5", group),
+        (ANY, R8, "SELECT id AS card_pan FROM ledger_entries WHERE card_pan > 5 LIMIT 5", group),
+        (ANY, R8, "SELECT id AS card_pan FROM ledger_entries ORDER BY card_pan + 1 LIMIT 5", group),
         (
             ANY,
             R8,
@@ -452,18 +287,8 @@ fn functions_are_listed_also_those_that_look_like_keywords() {
     let call = "SELECT Lower(name), count(DISTINCT id) FROM merchants GROUP BY name LIMIT 5";
     let rows: &[Row] = &[
         (ANY, R9, "SELECT pg_sleep(10) FROM merchants LIMIT 5", call),
-        (
-            ANY,
-            R9,
-            "SELECT lower(load_file('/etc/passwd')) FROM merchants LIMIT 5",
-            call,
-        ),
-        (
-            ANY,
-            R9,
-            "SELECT id FROM merchants ORDER BY hex(name) LIMIT 5",
-            call,
-        ),
+        (ANY, R9, "SELECT lower(load_file('/etc/passwd')) FROM merchants LIMIT 5", call),
+        (ANY, R9, "SELECT id FROM merchants ORDER BY hex(name) LIMIT 5", call),
         (ANY, R9, "SELECT current_user FROM merchants LIMIT 5", call),
         (ANY, R9, "SELECT user FROM merchants LIMIT 5", call),
         (
@@ -472,62 +297,22 @@ fn functions_are_listed_also_those_that_look_like_keywords() {
             "SELECT current_user FROM (SELECT id AS current_user FROM merchants) x LIMIT 5",
             "SELECT u FROM (SELECT id AS u FROM merchants) x LIMIT 5",
         ),
-        (
-            ANY,
-            R9,
-            "SELECT substring(name, 1, 2) FROM merchants LIMIT 5",
-            call,
-        ),
+        (ANY, R9, "SELECT substring(name, 1, 2) FROM merchants LIMIT 5", call),
         (ANY, R9, "SELECT trim(name) FROM merchants LIMIT 5", call),
         (ANY, R9, "SELECT floor(id) FROM merchants LIMIT 5", call),
-        (
-            ANY,
-            R9,
-            "SELECT position('a' IN name) FROM merchants LIMIT 5",
-            call,
-        ),
-        (
-            ANY,
-            R9,
-            "SELECT extract(year FROM created_at) FROM ledger_entries LIMIT 5",
-            call,
-        ),
-        (
-            ANY,
-            R9,
-            "SELECT name COLLATE nocase FROM merchants LIMIT 5",
-            call,
-        ),
-        (
-            POSTGRES,
-            R9,
-            "SELECT created_at AT TIME ZONE 'UTC' FROM ledger_entries LIMIT 5",
-            call,
-        ),
-        (
-            POSTGRES,
-            R9,
-            "SELECT id FROM merchants WHERE name SIMILAR TO 'a' LIMIT 5",
-            call,
-        ),
+        (ANY, R9, "SELECT position('a' IN name) FROM merchants LIMIT 5", call),
+        (ANY, R9, "SELECT extract(year FROM created_at) FROM ledger_entries LIMIT 5", call),
+        (ANY, R9, "SELECT name COLLATE nocase FROM merchants LIMIT 5", call),
+        (POSTGRES, R9, "SELECT created_at AT TIME ZONE 'UTC' FROM ledger_entries LIMIT 5", call),
+        (POSTGRES, R9, "SELECT id FROM merchants WHERE name SIMILAR TO 'a' LIMIT 5", call),
         (
             POSTGRES,
             R9,
             "SELECT \"LOWER\"(name) FROM merchants LIMIT 5",
             "SELECT \"lower\"(name) FROM merchants LIMIT 5",
         ),
-        (
-            MYSQL,
-            R9,
-            "SELECT `lower`(name) FROM merchants LIMIT 5",
-            call,
-        ),
-        (
-            MYSQL,
-            R9,
-            "SELECT id FROM merchants WHERE MATCH (name) AGAINST ('x') LIMIT 5",
-            call,
-        ),
+        (MYSQL, R9, "SELECT `lower`(name) FROM merchants LIMIT 5", call),
+        (MYSQL, R9, "SELECT id FROM merchants WHERE MATCH (name) AGAINST ('x') LIMIT 5", call),
         (
             ANY,
             R9,
@@ -536,30 +321,15 @@ fn functions_are_listed_also_those_that_look_like_keywords() {
         ),
         (ANY, R9, "SELECT count() FROM merchants LIMIT 5", call),
         (ANY, R8, "SELECT sum(*) FROM merchants LIMIT 5", call),
-        (
-            POSTGRES,
-            R10,
-            "SELECT lower(x => name) FROM merchants LIMIT 5",
-            call,
-        ),
-        (
-            POSTGRES,
-            R9,
-            "SELECT sum(id ORDER BY id) FROM merchants LIMIT 5",
-            call,
-        ),
+        (POSTGRES, R10, "SELECT lower(x => name) FROM merchants LIMIT 5", call),
+        (POSTGRES, R9, "SELECT sum(id ORDER BY id) FROM merchants LIMIT 5", call),
         (
             POSTGRES,
             R9,
             "SELECT max(0.5) WITHIN GROUP (ORDER BY id) FROM merchants LIMIT 5",
             "SELECT max(id) FILTER (WHERE name = 'x') FROM merchants LIMIT 5",
         ),
-        (
-            ANY,
-            R3,
-            "SELECT lower(SELECT name FROM merchants) FROM merchants LIMIT 5",
-            call,
-        ),
+        (ANY, R3, "SELECT lower(SELECT name FROM merchants) FROM merchants LIMIT 5", call),
     ];
     check(rows);
 }
