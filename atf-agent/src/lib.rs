@@ -26,3 +26,6 @@ pub mod run;
 // Floor 5: what puts them together.
 pub mod cli;
 pub mod config;
+
+#[cfg(test)]
+mod corpora;

@@ -34,7 +34,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["identity"]),
     ("hyper", &["gateway"]),
     ("rusqlite", &["state", "executor", "gate"]),
-    ("libc", &["sys"]),
+    // Numbers of system calls and errors; the calls themselves need `unsafe`, which is `sys`'s.
+    ("libc", &["sys", "kernel", "run"]),
     ("clap", &["cli"]),
     ("toml", &["config", "authority", "cli", "kernel"]),
 ];
@@ -83,8 +84,8 @@ fn rooms_named(text: &str) -> Vec<String> {
 
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(dir).expect("a room can be listed") {
+        let path = entry.expect("a room can be listed").path();
         if path.is_dir() {
             all.extend(sources(&path));
         } else if path.extension().is_some_and(|e| e == "rs") {
@@ -103,7 +104,7 @@ fn no_room_names_a_higher_floor() {
         let relative = path.strip_prefix(&root).unwrap();
         let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
         let room = first.trim_end_matches(".rs");
-        if room == "lib" || room == "main" {
+        if ["lib", "main", "corpora"].contains(&room) {
             continue;
         }
         read += 1;
@@ -136,16 +137,16 @@ fn a_breach_is_found() {
 #[test]
 fn unsafe_stands_only_where_it_may() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let may = ["atf-agent/src/sys/", "atf-common/src/records.rs"];
+    let may = ["atf-agent/src/sys/", "atf-common/src/records.rs", "tests/src/sys/"];
     for dir in ["atf-agent/src", "atf-common/src", "xtask/src", "tests"] {
         for path in sources(&root.join(dir)) {
             let relative = path.strip_prefix(&root).unwrap().display().to_string();
             let text = fs::read_to_string(&path).unwrap();
-            let has = text.lines().any(|l| {
-                !l.trim_start().starts_with("//") && l.contains("unsafe {")
-                    || l.contains("unsafe impl")
-            });
-            let may = may.iter().any(|m| relative.starts_with(m)) || relative.starts_with("tests/");
+            // Spelled in two, so that this file has neither.
+            let words = [concat!("unsafe", " {"), concat!("unsafe", " impl")];
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let has = code.into_iter().any(|line| words.iter().any(|word| line.contains(word)));
+            let may = may.iter().any(|m| relative.starts_with(m));
             assert!(may || !has, "{relative} has an unsafe block");
         }
     }

@@ -10,7 +10,7 @@ use crate::wire::{AuthorityReply, AuthorityRequest, Ids, Registry, Server};
 /// Takes the requests of one connection until it ends or becomes the subscriber's.
 pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
     loop {
-        let (number, request) = match server.next::<AuthorityRequest>() {
+        let (number, request) = match server.hear::<AuthorityRequest>() {
             Ok(Some(next)) => next,
             Ok(None) => return,
             Err(error) => {

@@ -48,7 +48,7 @@ impl Subscriber {
             .set_timeout(timeout)
             .map_err(Into::into)
             .and_then(|()| gateway.answer(number, change))
-            .and_then(|()| gateway.next::<RegistryAck>());
+            .and_then(|()| gateway.hear::<RegistryAck>());
         match asked {
             Ok(Some((found, ack))) if found == number => {
                 self.gateway = Some(gateway);

@@ -77,7 +77,7 @@ impl World {
                 |_| true,
                 move |mut server| {
                     while let Ok(Some((number, RecorderRequest::Append { event, durable }))) =
-                        server.next()
+                        server.hear()
                     {
                         let reply = if fails.load(Ordering::SeqCst) {
                             RecorderReply::Refused { why: "full".into() }

@@ -30,7 +30,7 @@ pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
         std::thread::spawn(move || work(&executor, &waiting, &back));
     }
     loop {
-        match server.next::<ExecutorRequest>() {
+        match server.hear::<ExecutorRequest>() {
             Ok(Some(next)) => {
                 if queue.send(next).is_err() {
                     return;

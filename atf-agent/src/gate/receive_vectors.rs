@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Id, Limits, Message, Method, Notification, Received, Reply};
+use super::{Id, Limits, Message, Method, Received, Reply};
 use crate::call::{Reason, Step};
 
 const LIMITS: Limits = Limits { body_bytes_max: 1 << 20 };

@@ -32,7 +32,7 @@ pub(super) fn attend(mut server: Server, reporter: Process, jobs: &SyncSender<Jo
     };
     std::thread::spawn(move || answer_all(back, &outbox, &freed));
     loop {
-        match server.next::<RecorderRequest>() {
+        match server.hear::<RecorderRequest>() {
             Ok(Some((number, RecorderRequest::Append { event, durable }))) => {
                 // Waits while too many are under way; fails when the answering side has gone.
                 if slot.send(()).is_err() {

@@ -67,7 +67,7 @@ impl Server {
     ///
     /// # Errors
     /// When the frame is not one, or the connection failed.
-    pub fn next<Ask: DeserializeOwned>(&mut self) -> Result<Option<(u64, Ask)>, FrameError> {
+    pub fn hear<Ask: DeserializeOwned>(&mut self) -> Result<Option<(u64, Ask)>, FrameError> {
         frame::read(&mut self.stream)
     }
 

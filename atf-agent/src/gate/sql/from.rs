@@ -58,7 +58,6 @@ impl<'p> Walk<'p> {
     }
 
     /// One entry of a FROM or of a join.
-    #[expect(clippy::too_many_lines, reason = "each kind of entry and each field by name")]
     pub(super) fn factor<'q>(
         &mut self,
         factor: &'q TableFactor,

@@ -11,7 +11,6 @@ use super::walk::{Ctes, Here, Walk};
 
 impl<'p> Walk<'p> {
     /// Judges one SELECT and its ORDER BY, which shares its scope.
-    #[expect(clippy::too_many_lines, reason = "each clause by name")]
     pub(super) fn select(
         &mut self,
         select: &Select,

@@ -40,14 +40,14 @@ impl AuthorityDouble {
         let live = Arc::new(Mutex::new(Vec::<RunEntry>::new()));
         let (runs, said) = (Arc::clone(&live), Mutex::new(said));
         listen(path, move |mut server| {
-            let asked = server.next::<AuthorityRequest>().unwrap();
+            let asked = server.hear::<AuthorityRequest>().unwrap();
             assert!(matches!(asked, Some((_, AuthorityRequest::Subscribe))));
             let mut next = Say::Change(Registry::Snapshot { runs: runs.lock().unwrap().clone() });
             let mut number = 100;
             while let Say::Change(change) = next {
                 number += 1;
                 server.answer(number, &change).unwrap();
-                let Some((found, ack)) = server.next::<RegistryAck>().unwrap() else {
+                let Some((found, ack)) = server.hear::<RegistryAck>().unwrap() else {
                     return;
                 };
                 assert_eq!(found, number);
@@ -118,7 +118,7 @@ impl RecorderDouble {
         let double = Arc::new(Self { events: Mutex::new(Vec::new()), mood: Moody::new() });
         let shared = Arc::clone(&double);
         listen(path, move |mut server| {
-            while let Ok(Some((number, asked))) = server.next() {
+            while let Ok(Some((number, asked))) = server.hear() {
                 let RecorderRequest::Append { event, durable } = asked;
                 let reply = match shared.mood.settled() {
                     Mood::Works => shared.append(*event, durable),
@@ -181,7 +181,7 @@ impl ExecutorDouble {
         });
         let shared = Arc::clone(&double);
         listen(path, move |mut server| {
-            while let Ok(Some((number, asked))) = server.next() {
+            while let Ok(Some((number, asked))) = server.hear() {
                 let reply = match asked {
                     ExecutorRequest::Hello => ExecutorReply::Hello { nonce: nonce() },
                     ExecutorRequest::Execute { permit, arguments, token, receipt } => {

@@ -40,7 +40,7 @@ pub(super) fn listen(places: &Places, conduct: Conduct) -> Arc<Mutex<Memory>> {
     let (shared, places) = (Arc::clone(&memory), places.clone());
     std::thread::spawn(move || {
         let each = move |mut server: Server| {
-            while let Ok(Some((number, ask))) = server.next() {
+            while let Ok(Some((number, ask))) = server.hear() {
                 let reply = answer(&conduct, &places, &mut shared.lock().unwrap(), ask);
                 server.answer(number, &reply).unwrap();
             }

@@ -1,7 +1,5 @@
 //! R0 to R3 and R10: characters, tokens, statements, literals, operators, types.
 
-#![expect(clippy::too_many_lines, reason = "a test is its rows")]
-
 use super::super::Rule::{R0, R2, R3, R4, R10};
 use super::rows::{ANY, GENERIC, MYSQL, POSTGRES, Row, SQLITE, check};
 

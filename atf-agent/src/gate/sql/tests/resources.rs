@@ -1,7 +1,5 @@
 //! R11, R12, the profile and the facts.
 
-#![expect(clippy::too_many_lines, reason = "a test is its rows")]
-
 use super::super::Rule::{R0, R5, R11, R12};
 use super::super::{Dialect, Rule, SqlProfile};
 use super::rows::{ANY, MYSQL, POSTGRES, Row, SQLITE, check};
