@@ -2,6 +2,7 @@
 //! them. Nothing here is part of the product.
 
 pub mod attempts;
+pub mod bench;
 pub mod demo;
 pub mod hijacked;
 pub mod lab;

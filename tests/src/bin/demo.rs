@@ -77,6 +77,7 @@ fn show(show: Show) -> Result<ExitCode> {
         hijacked: show.hijacked.map_or_else(|| beside("hijacked"), Ok)?,
         policies: show.policies,
         posture: show.posture,
+        queued: false,
         timed: !show.untimed,
     })?;
     if let Some(file) = &show.result {

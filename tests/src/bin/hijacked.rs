@@ -49,6 +49,14 @@ enum Mcp {
     Steady(Call),
     /// Repeat a refused call until the run is sealed, and see when the kernel says no.
     Hammer(Call),
+    /// Make honest calls, one after the other on one connection, and print what each took.
+    Repeat {
+        /// How many.
+        #[arg(long)]
+        calls: usize,
+        #[command(flatten)]
+        call: Call,
+    },
     /// Print the token and wait.
     Lend,
 }
@@ -95,6 +103,9 @@ fn run(task: Task) -> Result<()> {
         Task::Mcp(Mcp::Ask { method, call }) => mcp::print(&mcp::ask(&call.ask(&method)?)),
         Task::Mcp(Mcp::Steady(call)) => mcp::steady(&call.ask("tools/call")?),
         Task::Mcp(Mcp::Hammer(call)) => mcp::print(&mcp::hammer(&call.ask("tools/call")?)?),
+        Task::Mcp(Mcp::Repeat { calls, call }) => {
+            mcp::print(&mcp::repeat(&call.ask("tools/call")?, calls)?)
+        }
         Task::Mcp(Mcp::Lend) => mcp::lend(),
     }
 }

@@ -27,12 +27,12 @@ struct Refused {
 }
 
 /// A query that the policies allow.
-pub(super) fn honest() -> (&'static str, Value) {
+pub(crate) fn honest() -> (&'static str, Value) {
     ("ledger.query", json!({"sql": "SELECT id, amount_cents FROM ledger_entries LIMIT 5"}))
 }
 
 /// A query that they refuse.
-pub(super) fn drop_table() -> (&'static str, Value) {
+pub(crate) fn drop_table() -> (&'static str, Value) {
     ("ledger.query", json!({"sql": "DROP TABLE ledger_entries"}))
 }
 
@@ -76,7 +76,7 @@ fn refused() -> [Refused; 4] {
 }
 
 /// Makes the calls.
-pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> Vec<Row> {
+pub(crate) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> Vec<Row> {
     let prompt = installation.prompt();
     let call = |id, what, agent, called: (&str, &Value), claimed: &str, expected| {
         let words = call_arguments("ask", called, claimed, &[]);
@@ -101,7 +101,7 @@ pub(super) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> 
 }
 
 /// The attacker's arguments for an MCP mode.
-pub(super) fn call_arguments(
+pub(crate) fn call_arguments(
     mode: &str,
     (tool, arguments): (&str, &Value),
     prompt: &str,
@@ -113,7 +113,7 @@ pub(super) fn call_arguments(
 }
 
 /// Starts a run whose agent is the attacker with these arguments.
-pub(super) fn start(
+pub(crate) fn start(
     place: &Place<'_>,
     installation: &Installation,
     agent: &str,

@@ -24,9 +24,9 @@ use super::{Options, say};
 use crate::lab::cgroup::mount_point;
 
 /// The agent that may query and adjust.
-pub(super) const AGENT: &str = "clerk";
+pub(crate) const AGENT: &str = "clerk";
 /// The agent that may only query.
-pub(super) const READER: &str = "reader";
+pub(crate) const READER: &str = "reader";
 
 /// What their system prompt says.
 const PROMPT: &str =
@@ -41,7 +41,7 @@ const PINS: &str = "/sys/fs/bpf/atf-demo";
 const UP_MAX: Duration = Duration::from_secs(120);
 
 /// A running ATF.
-pub(super) struct Installation {
+pub(crate) struct Installation {
     config: Config,
     config_file: PathBuf,
     prompt_file: PathBuf,
@@ -51,18 +51,18 @@ pub(super) struct Installation {
 
 /// What `atf doctor` says.
 #[derive(Debug, Deserialize)]
-pub(super) struct Doctor {
+pub(crate) struct Doctor {
     /// `FULL`, `CORE` or `REFUSE`.
-    pub(super) posture: String,
+    pub(crate) posture: String,
     /// The attempts that this host does not close.
-    pub(super) not_covered: Vec<String>,
+    pub(crate) not_covered: Vec<String>,
 }
 
 /// The temporary folder of a demo; every process may enter it.
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn folder() -> Result<TempDir> {
+pub(crate) fn folder() -> Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("atf-demo-").tempdir()?;
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     fs::create_dir(folder.path().join("lab"))?;
@@ -70,7 +70,7 @@ pub(super) fn folder() -> Result<TempDir> {
 }
 
 /// Asks the doctor.
-pub(super) fn doctor(atf: &Path) -> Result<Doctor> {
+pub(crate) fn doctor(atf: &Path) -> Result<Doctor> {
     // Its status says whether the host holds what the configuration asks for; here it is the answer
     // that counts.
     let answer = Command::new(atf).args(["doctor", "--output", "json"]).output();
@@ -80,7 +80,7 @@ pub(super) fn doctor(atf: &Path) -> Result<Doctor> {
 
 impl Installation {
     /// Writes the configuration and starts everything.
-    pub(super) fn start(folder: &Path, options: &Options) -> Result<Self> {
+    pub(crate) fn start(folder: &Path, options: &Options) -> Result<Self> {
         let mut config = Config::default();
         config.places.run_dir = folder.join("run");
         config.places.state_dir = folder.join("state");
@@ -90,6 +90,8 @@ impl Installation {
         CGROUP.clone_into(&mut config.cage.cgroup);
         config.cage.posture = serde_json::from_value(Value::from(options.posture.as_str()))
             .context("the posture must be CORE or FULL")?;
+        config.gateway.audit_durable = !options.queued;
+        config.executor.require_durable = !options.queued;
         // The VM has no /usr; its programs are static.
         config.run.read_only.retain(|path| path.exists());
         let (config_file, prompt_file) = (folder.join("atf.toml"), folder.join("prompt.txt"));
@@ -139,14 +141,14 @@ impl Installation {
     }
 
     /// `atf` with this installation's configuration.
-    pub(super) fn atf(&self) -> Command {
+    pub(crate) fn atf(&self) -> Command {
         let mut command = Command::new(&self.atf);
         command.arg("--config").arg(&self.config_file);
         command
     }
 
     /// The words of `atf run` for an agent and a command.
-    pub(super) fn run_command(
+    pub(crate) fn run_command(
         &self,
         agent: &str,
         task: &str,
@@ -170,34 +172,34 @@ impl Installation {
     }
 
     /// The digest of the agents' prompt.
-    pub(super) fn prompt(&self) -> String {
+    pub(crate) fn prompt(&self) -> String {
         Digest::of(PROMPT.as_bytes()).to_string()
     }
 
     /// The agents' cgroup.
-    pub(super) fn agents_cgroup(&self) -> Result<PathBuf> {
+    pub(crate) fn agents_cgroup(&self) -> Result<PathBuf> {
         Ok(mount_point()?.join(&self.config.cage.cgroup))
     }
 
     /// The log.
-    pub(super) fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> Log {
         Log::new(self.config.places.log_dir())
     }
 
     /// The folder of the log.
-    pub(super) fn log_folder(&self) -> PathBuf {
+    pub(crate) fn log_folder(&self) -> PathBuf {
         self.config.places.log_dir()
     }
 
     /// The process id of one of ATF's processes.
-    pub(super) fn process(&self, name: &str) -> Result<i32> {
+    pub(crate) fn process(&self, name: &str) -> Result<i32> {
         let file = self.config.places.run_dir.join("pids").join(name);
         let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
         text.trim().parse().with_context(|| format!("{} has no process id", file.display()))
     }
 
     /// Ends ATF; the cage stays until the value goes.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         let Some(mut up) = self.up.take() else {
             return Ok(());
         };
@@ -220,7 +222,7 @@ impl Drop for Installation {
 }
 
 /// Runs a command of ATF's that must succeed, and returns what it printed.
-pub(super) fn output(command: &mut Command) -> Result<String> {
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().context("cannot start atf")?;
     if !output.status.success() {
         let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_string_lossy).collect();
@@ -231,7 +233,7 @@ pub(super) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// Copies a folder with everything in it.
-pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("no folder {}", from.display()))? {
         let entry = entry?;

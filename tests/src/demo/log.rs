@@ -11,7 +11,7 @@ use atf_common::vector::Vector;
 use serde_json::Value;
 
 /// The log of an installation.
-pub(super) struct Log {
+pub(crate) struct Log {
     folder: PathBuf,
 }
 
@@ -20,12 +20,12 @@ const LATE_MAX: Duration = Duration::from_secs(5);
 
 impl Log {
     /// The log in this folder.
-    pub(super) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// Every event, in the order of the log.
-    pub(super) fn events(&self) -> Result<Vec<Value>> {
+    pub(crate) fn events(&self) -> Result<Vec<Value>> {
         let entries = fs::read_dir(&self.folder)
             .with_context(|| format!("no log at {}", self.folder.display()))?;
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -41,7 +41,7 @@ impl Log {
     }
 
     /// The first event that `wanted` says yes to, waiting a little for it.
-    pub(super) fn first(&self, wanted: impl Fn(&Value) -> bool) -> Result<Option<Value>> {
+    pub(crate) fn first(&self, wanted: impl Fn(&Value) -> bool) -> Result<Option<Value>> {
         let began = Instant::now();
         loop {
             if let Some(found) = self.events()?.into_iter().find(&wanted) {
@@ -55,7 +55,7 @@ impl Log {
     }
 
     /// Layer and name of the vector at which the kernel first denied something to this run.
-    pub(super) fn first_denial(&self, run: &str) -> Result<Option<(char, String)>> {
+    pub(crate) fn first_denial(&self, run: &str) -> Result<Option<(char, String)>> {
         let registered = |event: &Value| is(event, "run_registered") && event["run"] == run;
         let registered = self.first(registered)?.context("the run is not in the log")?;
         let denied =
@@ -73,12 +73,12 @@ impl Log {
 }
 
 /// Whether an event is of this kind.
-pub(super) fn is(event: &Value, kind: &str) -> bool {
+pub(crate) fn is(event: &Value, kind: &str) -> bool {
     event["event"] == kind
 }
 
 /// A number of the log, which writes those beyond 2^53 as text (RFC 8785, ECMAScript numbers).
-pub(super) fn number(value: &Value) -> Option<u64> {
+pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
@@ -95,7 +95,7 @@ fn denials(ended: &Value) -> u64 {
 }
 
 /// The layer of a vector.
-pub(super) fn layer_of(vector: &str) -> char {
+pub(crate) fn layer_of(vector: &str) -> char {
     let known = Vector::ALL.iter().find(|known| known.name() == vector);
     known.map_or('?', |known| known.layer())
 }

@@ -3,14 +3,14 @@
 
 mod audit;
 mod caged;
-mod calls;
+pub(crate) mod calls;
 mod control;
 pub mod init;
-mod installation;
+pub(crate) mod installation;
 mod killed;
-mod log;
+pub(crate) mod log;
 pub mod offer;
-mod process;
+pub(crate) mod process;
 mod report;
 mod seal;
 mod table;
@@ -37,6 +37,8 @@ pub struct Options {
     pub policies: PathBuf,
     /// The lowest posture that will do: `CORE` or `FULL`.
     pub posture: String,
+    /// Whether receipts are queued instead of durable, in the gateway and the executor: for the bench.
+    pub queued: bool,
     /// Whether times mean anything; they do not under emulation.
     pub timed: bool,
 }

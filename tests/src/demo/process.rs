@@ -18,11 +18,11 @@ use crate::lab::terminal::Terminal;
 use crate::lab::{World, address};
 
 /// Where attempts are made.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The lab.
-    pub(super) world: &'a World,
+    pub(crate) world: &'a World,
     /// A folder with nothing but the attacker's program, which runs may see.
-    pub(super) bin: PathBuf,
+    pub(crate) bin: PathBuf,
     /// A folder for what processes say.
     scratch: PathBuf,
     /// This program.
@@ -30,13 +30,13 @@ pub(super) struct Place<'a> {
 }
 
 /// What one attempt came to.
-pub(super) struct Came {
+pub(crate) struct Came {
     /// The canaries that something reached.
-    pub(super) reached: Vec<&'static str>,
+    pub(crate) reached: Vec<&'static str>,
     /// What the attacker printed; empty when it never ran.
-    pub(super) said: String,
+    pub(crate) said: String,
     /// What it and ATF wrote to standard error.
-    pub(super) complained: String,
+    pub(crate) complained: String,
 }
 
 /// The longest that an attempt may take, with ATF's start, under emulation.
@@ -47,7 +47,7 @@ const ARRIVAL_MAX: Duration = Duration::from_millis(250);
 
 impl<'a> Place<'a> {
     /// Readies the lab for attempts with the program `hijacked`.
-    pub(super) fn new(world: &'a World, folder: &Path, hijacked: &Path) -> Result<Self> {
+    pub(crate) fn new(world: &'a World, folder: &Path, hijacked: &Path) -> Result<Self> {
         let (bin, scratch) = (folder.join("bin"), folder.join("scratch"));
         fs::create_dir_all(&bin)?;
         fs::create_dir_all(&scratch)?;
@@ -58,17 +58,17 @@ impl<'a> Place<'a> {
     }
 
     /// The attacker's program.
-    pub(super) fn hijacked(&self) -> PathBuf {
+    pub(crate) fn hijacked(&self) -> PathBuf {
         self.bin.join("hijacked")
     }
 
     /// The folder that is handed to a run and has a foreign socket in it.
-    pub(super) fn visible(&self) -> PathBuf {
+    pub(crate) fn visible(&self) -> PathBuf {
         self.world.folder.join(address::VISIBLE_FOLDER)
     }
 
     /// The attacker's arguments for an attempt.
-    pub(super) fn attempt(&self, attempt: &Attempt) -> Vec<OsString> {
+    pub(crate) fn attempt(&self, attempt: &Attempt) -> Vec<OsString> {
         let lab = self.world.folder.as_os_str();
         let words = [OsStr::new("attempt"), OsStr::new(attempt.id), OsStr::new("--lab"), lab];
         let mut words = words.map(OsStr::to_owned).to_vec();
@@ -80,7 +80,7 @@ impl<'a> Place<'a> {
 
     /// Makes one attempt: starts `command` (program and arguments) with what this attempt is
     /// offered, has `meanwhile` act on the process while it runs, and asks the oracle.
-    pub(super) fn try_out(
+    pub(crate) fn try_out(
         &self,
         attempt: &Attempt,
         offers: &[&str],
@@ -114,14 +114,14 @@ impl<'a> Place<'a> {
     }
 
     /// Starts a command in the agent's namespace.
-    pub(super) fn spawn(&self, mut command: Command) -> Result<Child> {
+    pub(crate) fn spawn(&self, mut command: Command) -> Result<Child> {
         let program = command.get_program().to_owned();
         let spawned = self.world.agent.within(|| command.spawn());
         spawned.with_context(|| format!("cannot start {}", program.display()))
     }
 
     /// Runs a command in the agent's namespace to its end: what it wrote to its two outputs.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &self,
         mut command: Command,
         meanwhile: impl FnOnce(&mut Child) -> Result<()>,
@@ -161,7 +161,7 @@ impl<'a> Place<'a> {
 }
 
 /// Waits for the end of a child, and ends it when that takes too long.
-pub(super) fn wait(child: &mut Child, longest: Duration) -> Result<()> {
+pub(crate) fn wait(child: &mut Child, longest: Duration) -> Result<()> {
     let began = Instant::now();
     while child.try_wait()?.is_none() {
         if began.elapsed() > longest {

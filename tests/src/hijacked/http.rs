@@ -1,6 +1,6 @@
 //! The least of HTTP/1.1 on a unix socket: one request, one answer, one connection.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -24,18 +24,62 @@ const ANSWER_MAX: Duration = Duration::from_secs(40);
 pub(super) fn post(socket: &Path, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(ANSWER_MAX))?;
-    let mut head = "POST /mcp HTTP/1.1\r\nHost: atf\r\nConnection: close\r\n\
-                    Content-Type: application/json\r\n\
-                    Accept: application/json, text/event-stream\r\n"
-        .to_owned();
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    let head = head(headers, "close", body.len());
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&bytes).ok_or_else(|| io::Error::other("the answer is not HTTP"))
+}
+
+/// A connection that is kept: one request after the other.
+pub(super) struct Kept(BufReader<UnixStream>);
+
+impl Kept {
+    /// Connects.
+    pub(super) fn open(socket: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Posts JSON and waits for the answer, whose length must be stated.
+    pub(super) fn post(&mut self, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
+        let head = head(headers, "keep-alive", body.len());
+        self.0.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+        let mut length = None;
+        let mut status = None;
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line)?;
+            let line = line.trim_end();
+            if line.is_empty() {
+                break;
+            }
+            status = status.or_else(|| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+            let named =
+                line.split_once(':').filter(|(n, _)| n.eq_ignore_ascii_case("content-length"));
+            length = length.or_else(|| named?.1.trim().parse().ok());
+        }
+        let (Some(status), Some(length)) = (status, length) else {
+            return Err(io::Error::other("the answer has no status or no length"));
+        };
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body)?;
+        Ok(Answer { status, body })
+    }
+}
+
+fn head(headers: &[(&str, &str)], connection: &str, length: usize) -> String {
+    let mut head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: atf\r\nConnection: {connection}\r\n\
+         Content-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\n"
+    );
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {length}\r\n\r\n"));
+    head
 }
 
 fn parse(bytes: &[u8]) -> Option<Answer> {

@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -71,6 +71,8 @@ pub struct Hammered {
     pub first_failure_boot_ns: Option<u64>,
     /// Its error.
     pub errno: Option<String>,
+    /// What some of the connections took that succeeded, in nanoseconds.
+    pub allowed_ns: Vec<u64>,
 }
 
 impl Answered {
@@ -129,9 +131,18 @@ pub fn lend() -> Result<()> {
 pub fn hammer(call: &Ask) -> Result<Hammered> {
     /// Far more than any policy's threshold.
     const CALLS_MAX: u32 = 50;
+    /// Enough for a median.
+    const ALLOWED_TIMED: usize = 20;
     let (socket, run) = (identity::socket()?, identity::run_id());
-    let mut connected = 0;
+    let (mut connected, mut allowed_ns) = (0, Vec::new());
     UnixStream::connect(&socket).context("the operation that shall fail must succeed first")?;
+    for _ in 0..ALLOWED_TIMED {
+        let began = Instant::now();
+        let connection = UnixStream::connect(&socket);
+        allowed_ns.push(elapsed_ns(began));
+        drop(connection);
+        thread::sleep(Duration::from_millis(1));
+    }
     let over = AtomicBool::new(false);
     let (calls, failed) = thread::scope(|scope| {
         let connecting = scope.spawn(|| first_failure(&socket, &over, &mut connected));
@@ -153,7 +164,38 @@ pub fn hammer(call: &Ask) -> Result<Hammered> {
         connected,
         first_failure_boot_ns: failed.as_ref().map(|(at, _)| *at),
         errno: failed.map(|(_, errno)| errno),
+        allowed_ns,
     })
+}
+
+/// The query of call `i` of `repeat`: each has other arguments.
+pub fn query(i: usize) -> String {
+    let id = i % 200 + 1;
+    format!("SELECT id, amount_cents, status FROM ledger_entries WHERE id = {id} LIMIT 5")
+}
+
+/// Makes honest queries, one after the other on one connection, each with other arguments, and says
+/// what each took in nanoseconds.
+///
+/// # Errors
+/// Outside of a run, or when a query is refused.
+pub fn repeat(call: &Ask, calls: usize) -> Result<Vec<u64>> {
+    const WARM_UP: usize = 50;
+    let (token, mut connection) = (identity::token()?, http::Kept::open(&identity::socket()?)?);
+    let mut times = Vec::with_capacity(calls);
+    for i in 0..WARM_UP + calls {
+        let call = Ask { arguments: json!({"sql": query(i)}), ..call.clone() };
+        let body = message(&call).to_string();
+        let began = Instant::now();
+        let answer = connection.post(&headers(&format!("Bearer {token}")), &body)?;
+        let took = elapsed_ns(began);
+        let text = String::from_utf8_lossy(&answer.body);
+        ensure!(answer.status == 200 && text.contains("\"isError\":false"), "refused: {text}");
+        if i >= WARM_UP {
+            times.push(took);
+        }
+    }
+    Ok(times)
 }
 
 /// Prints a value as one line.
@@ -191,8 +233,16 @@ fn sealed(answered: &Answered) -> bool {
     answered.answer.as_ref().is_none_or(says)
 }
 
-fn try_ask(ask: &Ask) -> Result<(u16, Option<Value>)> {
-    let token = ask.token.clone().map_or_else(identity::token, Ok)?;
+fn headers(bearer: &str) -> [(&'static str, &str); 2] {
+    [("Authorization", bearer), ("MCP-Protocol-Version", REVISION)]
+}
+
+fn elapsed_ns(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The JSON-RPC message of a request.
+fn message(ask: &Ask) -> Value {
     let mut params = match ask.method.as_str() {
         "initialize" => json!({
             "protocolVersion": REVISION,
@@ -205,10 +255,13 @@ fn try_ask(ask: &Ask) -> Result<(u16, Option<Value>)> {
     if let Some(prompt) = &ask.prompt {
         params["_meta"] = json!({"io.atf/promptSha256": prompt});
     }
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": ask.method, "params": params});
-    let bearer = format!("Bearer {token}");
-    let headers = [("Authorization", bearer.as_str()), ("MCP-Protocol-Version", REVISION)];
-    let answer = http::post(&identity::socket()?, &headers, &body.to_string())?;
+    json!({"jsonrpc": "2.0", "id": 1, "method": ask.method, "params": params})
+}
+
+fn try_ask(ask: &Ask) -> Result<(u16, Option<Value>)> {
+    let token = ask.token.clone().map_or_else(identity::token, Ok)?;
+    let (bearer, body) = (format!("Bearer {token}"), message(ask).to_string());
+    let answer = http::post(&identity::socket()?, &headers(&bearer), &body)?;
     let message = if answer.body.is_empty() {
         None
     } else {

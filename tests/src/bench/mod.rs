@@ -1,0 +1,35 @@
+//! `cargo xtask bench AREA`: what ATF costs, each figure beside a baseline of the same run. A figure
+//! without its baseline says more of the machine than of ATF, so ratios are what to compare.
+
+mod call;
+mod gate;
+mod report;
+mod seal;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+pub use report::{Report, Row};
+
+/// What to measure with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The product's binary.
+    pub atf: PathBuf,
+    /// The test agent's binary.
+    pub hijacked: PathBuf,
+    /// The policies.
+    pub policies: PathBuf,
+}
+
+/// The area `line`: the gate alone, the whole call, the seal.
+///
+/// # Errors
+/// When something cannot be set up (root?) or a call that must succeed does not.
+pub fn line(options: &Options) -> Result<Report> {
+    let mut rows = gate::rows(&options.policies)?;
+    rows.extend(call::rows(options)?);
+    rows.push(seal::row(options)?);
+    Ok(Report { area: "line".to_owned(), rows })
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask bench AREA`: measures, and prints a table or JSON.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use atf_tests::bench::{self, Options};
+use clap::{Parser, ValueEnum};
+
+#[derive(Parser)]
+#[command(name = "atf-bench", about = "What ATF costs, beside baselines of the same run")]
+struct Cli {
+    /// The area.
+    #[arg(value_enum)]
+    area: Area,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+    /// The folder of the policies.
+    #[arg(long, default_value = "policies")]
+    policies: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Area {
+    /// The gate, the whole call, the seal.
+    Line,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("atf-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let myself = std::env::current_exe()?;
+    let beside = myself.parent().context("this program has no folder")?;
+    let options = Options {
+        atf: beside.join("atf"),
+        hijacked: beside.join("hijacked"),
+        policies: cli.policies.clone(),
+    };
+    let report = match cli.area {
+        Area::Line => bench::line(&options)?,
+    };
+    match cli.output {
+        Output::Text => println!("{}", report.table()),
+        Output::Json => println!("{}", serde_json::to_string(&report)?),
+    }
+    Ok(())
+}
