@@ -21,6 +21,8 @@ pub(crate) struct Binaries {
     pub(crate) hijacked: PathBuf,
     /// The harness; also the VM's init.
     pub(crate) demo: PathBuf,
+    /// The kernel tests, where they are wanted.
+    pub(crate) kernel_tests: Option<PathBuf>,
 }
 
 /// The workspace's folder.
@@ -58,7 +60,32 @@ pub(crate) fn binaries() -> Result<Binaries> {
             atf: built.join("atf"),
             hijacked: built.join("hijacked"),
             demo: built.join("demo"),
+            kernel_tests: None,
         })
+    })
+}
+
+/// Builds the kernel tests for the VM, beside the demo's binaries.
+///
+/// # Errors
+/// When the build fails, or cargo does not say where the tests are.
+pub(crate) fn kernel_tests() -> Result<PathBuf> {
+    progress::step("building the kernel tests (static)", || {
+        let mut build = cargo(&["test", "--no-run", "--locked", "--package", "atf-tests"]);
+        build
+            .args(["--test", "kernel", "--profile", VM_PROFILE, "--target", VM_TARGET])
+            .args(["--message-format", "json-render-diagnostics"])
+            .env("CARGO_TARGET_DIR", target_folder().join("static"))
+            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .stderr(std::process::Stdio::inherit());
+        let output = build.output().context("cannot start cargo")?;
+        anyhow::ensure!(output.status.success(), "the kernel tests do not build");
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let messages = lines.lines().filter_map(|l| serde_json::from_str(l).ok());
+        messages
+            .filter(|message: &serde_json::Value| message["target"]["name"] == "kernel")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .context("cargo does not say where the kernel tests are")
     })
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Use KVM, when it proves that it boots; emulation otherwise.
     #[arg(long)]
     kvm: bool,
+    /// Run the kernel tests in the VM too, after the suite.
+    #[arg(long, conflicts_with = "host")]
+    kernel_tests: bool,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -64,13 +67,14 @@ impl Options {
         Self { host: true, ..Self::vm("6.1") }
     }
 
-    /// The demo in a VM with this kernel.
+    /// The demo in a VM with this kernel, and the kernel tests after it.
     pub(crate) fn vm(kernel: &str) -> Self {
         Self {
             host: false,
             kernel: vec![kernel.to_owned()],
             suite: "demo".to_owned(),
             kvm: false,
+            kernel_tests: true,
             output: Output::Text,
         }
     }
@@ -119,7 +123,10 @@ fn on_host(options: &Options) -> Result<Shown> {
 
 fn in_vms(options: &Options) -> Result<Vec<Shown>> {
     packages::ensure(&["qemu-system-x86"])?;
-    let binaries = cargo::binaries()?;
+    let mut binaries = cargo::binaries()?;
+    if options.kernel_tests {
+        binaries.kernel_tests = Some(cargo::kernel_tests()?);
+    }
     let mut shown = Vec::new();
     for version in &options.kernel {
         let kernel = vm::kernel::get(version)?;

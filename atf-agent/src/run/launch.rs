@@ -99,8 +99,9 @@ impl Made {
     ) -> Result<(End, u32), RunError> {
         let made = Cgroup::make(&wanted.hooks.agents_dir, self.run, wanted.settings)?;
         let (cgroup, directory) = (self.cgroup.insert(made), &self.directory);
-        for limit in &cgroup.not_limited {
-            tracing::warn!(run = %self.run, limit, "this host does not limit the run");
+        if !cgroup.not_limited.is_empty() {
+            let limits = cgroup.not_limited.join("; ");
+            tracing::warn!(run = %self.run, limits, "this host does not limit the run as configured");
         }
         let (uid, token) =
             self.authority.register(self.run, cgroup.id, checked.prompt, wanted.request)?;

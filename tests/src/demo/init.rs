@@ -15,6 +15,9 @@ use rustix::system::{RebootCommand, finit_module, reboot};
 /// Where the demo leaves its result.
 const RESULT: &str = "/run/result.json";
 
+/// The kernel tests, when they are in the VM.
+const KERNEL_TESTS: &str = "/bin/kernel-tests";
+
 /// The second serial line: nobody but us writes there.
 const RESULT_LINE: &str = "/dev/ttyS1";
 
@@ -34,7 +37,7 @@ const MOUNTS: [(&str, &str, &str); 9] = [
 /// Does everything, and ends the VM whatever happens.
 pub fn run() -> ! {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = prepare().and_then(|()| demo(&arguments)).and_then(|()| hand_out());
+    let result = prepare().and_then(|()| demo(&arguments)).and_then(|()| hand_out(kernel_tests()?));
     if let Err(error) = result {
         eprintln!("atf-vm: {error:#}");
     }
@@ -100,7 +103,7 @@ fn carry(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs the demo, and reaps whatever else ends meanwhile, as the first process must.
+/// Runs the demo.
 fn demo(arguments: &[String]) -> Result<()> {
     let emulated = fs::read_to_string("/proc/cmdline")?.contains("atf.accelerator=tcg");
     let mut demo = Command::new("/init");
@@ -110,19 +113,44 @@ fn demo(arguments: &[String]) -> Result<()> {
     if emulated {
         demo.arg("--untimed");
     }
-    let demo = demo.spawn().context("cannot start the demo")?;
+    // What it shows, good or bad, is in its result.
+    finish(demo).map(drop)
+}
+
+/// Runs the kernel tests; the complaint when they fail. This kernel is known to hold everything, so
+/// one that holds less must not pass.
+fn kernel_tests() -> Result<Option<&'static str>> {
+    if !Path::new(KERNEL_TESTS).exists() {
+        return Ok(None);
+    }
+    eprintln!("demo: the kernel tests");
+    let mut tests = Command::new(KERNEL_TESTS);
+    tests.env("ATF_EXPECT_POSTURE", "FULL").env("RUST_TEST_THREADS", "2");
+    let passed = finish(tests)?;
+    Ok((!passed).then_some("the kernel tests failed in the VM; its console has their words"))
+}
+
+/// Starts a command and waits for it, reaping whatever else ends meanwhile; whether it succeeded.
+fn finish(mut command: Command) -> Result<bool> {
+    let child = command.spawn().context("cannot start a program of the VM")?;
     loop {
         match wait_for_any(WaitOptions::empty())? {
-            Some((process, _)) if process.as_raw_nonzero().get() == demo.id().cast_signed() => {
-                return Ok(());
+            Some((process, status))
+                if process.as_raw_nonzero().get() == child.id().cast_signed() =>
+            {
+                return Ok(status.exit_status() == Some(0));
             }
             _ => {}
         }
     }
 }
 
-fn hand_out() -> Result<()> {
+fn hand_out(complaint: Option<&str>) -> Result<()> {
     let result = fs::read_to_string(RESULT).context("the demo left no result")?;
+    let mut result: serde_json::Value = serde_json::from_str(&result)?;
+    if let (Some(complaint), Some(all)) = (complaint, result["complaints"].as_array_mut()) {
+        all.push(complaint.into());
+    }
     let mut line = fs::File::options().write(true).open(RESULT_LINE)?;
     write!(line, "ATF-RESULT-BEGIN\n{result}\nATF-RESULT-END\n")?;
     // What the line has not sent yet would be lost with the VM.

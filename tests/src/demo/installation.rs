@@ -32,10 +32,10 @@ pub(crate) const READER: &str = "reader";
 const PROMPT: &str =
     "You keep the ledger. Answer questions about accounts; adjust only what you are asked to.\n";
 
-/// The agents' cgroup, beside that of an ATF that the host may have.
-const CGROUP: &str = "atf-demo/agents";
-/// The pins, likewise.
-const PINS: &str = "/sys/fs/bpf/atf-demo";
+/// The name of this demo's cgroup and pins: two demos on one host do not meet.
+fn name() -> String {
+    format!("atf-demo-{}", std::process::id())
+}
 
 /// The longest that `atf up` may take under emulation, where a key of RSA takes its time.
 const UP_MAX: Duration = Duration::from_secs(120);
@@ -86,8 +86,8 @@ impl Installation {
         config.places.state_dir = folder.join("state");
         config.places.policy_dir = folder.join("policies");
         config.places.agents_dir = folder.join("agents");
-        config.places.pin_dir = PINS.into();
-        CGROUP.clone_into(&mut config.cage.cgroup);
+        config.places.pin_dir = Path::new("/sys/fs/bpf").join(name());
+        config.cage.cgroup = format!("{}/agents", name());
         config.cage.posture = serde_json::from_value(Value::from(options.posture.as_str()))
             .context("the posture must be CORE or FULL")?;
         config.gateway.audit_durable = !options.queued;
@@ -217,6 +217,11 @@ impl Drop for Installation {
         }
         if let Err(error) = output(self.atf().args(["enforcer", "down", "--force"])) {
             say(&format!("{error:#}"));
+        }
+        if let Some(own) = self.agents_cgroup().ok().as_deref().and_then(Path::parent)
+            && let Err(error) = fs::remove_dir(own)
+        {
+            say(&format!("the demo's cgroup {} stays: {error}", own.display()));
         }
     }
 }

@@ -29,6 +29,9 @@ pub(crate) fn write(kernel: &Kernel, binaries: &Binaries) -> Result<PathBuf> {
     cpio.file("init", 0o755, &read(&binaries.demo)?)?;
     cpio.file("bin/atf", 0o755, &read(&binaries.atf)?)?;
     cpio.file("bin/hijacked", 0o755, &read(&binaries.hijacked)?)?;
+    if let Some(tests) = &binaries.kernel_tests {
+        cpio.file("bin/kernel-tests", 0o755, &read(tests)?)?;
+    }
     for (number, module) in modules::wanted(kernel)?.iter().enumerate() {
         cpio.file(&format!("modules/{number:02}-{}.ko", module.name), 0o644, &module.object)?;
     }
