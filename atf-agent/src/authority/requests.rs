@@ -1,11 +1,18 @@
 //! The connections: who may ask what, and the answer.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::error::AuthorityError;
 use super::{Authority, lock};
 use crate::call::Untrusted;
 use crate::wire::{AuthorityReply, AuthorityRequest, Ids, Registry, Server};
+
+/// How long a registration waits for a gateway; `atf run` itself waits longer.
+const GATEWAY_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often it looks meanwhile.
+const GATEWAY_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Takes the requests of one connection until it ends or becomes the subscriber's.
 pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
@@ -18,8 +25,11 @@ pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
                 return;
             }
         };
-        let mut authority = lock(authority);
         let uid = server.peer.uid;
+        if uid == 0 && matches!(request, AuthorityRequest::Register { .. }) {
+            await_gateway(authority);
+        }
+        let mut authority = lock(authority);
         let subscribes = matches!(request, AuthorityRequest::Subscribe);
         if subscribes && may_ask(&authority.ids, uid, &request) {
             if let Err(error) = authority.subscribe(server) {
@@ -35,6 +45,15 @@ pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
         if server.answer(number, &reply).is_err() {
             return;
         }
+    }
+}
+
+/// Gives a gateway that is just starting, or starting again, the time to subscribe: a launch in that
+/// moment should be late, not refused. The lock is not held while it waits.
+fn await_gateway(authority: &Mutex<Authority>) {
+    let deadline = Instant::now() + GATEWAY_WITHIN;
+    while !lock(authority).subscriber.is_connected() && Instant::now() < deadline {
+        std::thread::sleep(GATEWAY_LOOK_EVERY);
     }
 }
 

@@ -32,6 +32,11 @@ impl Subscriber {
         self.tell_within(snapshot, SNAPSHOT_TIMEOUT)
     }
 
+    /// Whether a gateway is there to be told.
+    pub(super) fn is_connected(&self) -> bool {
+        self.gateway.as_ref().is_some_and(Server::is_open)
+    }
+
     /// Tells the gateway of a change and waits until it holds.
     pub(super) fn tell(&mut self, change: &Registry) -> Result<(), AuthorityError> {
         self.tell_within(change, ACK_TIMEOUT)

@@ -96,6 +96,14 @@ impl Server {
         Ok(Self { stream: self.stream.try_clone()?, peer: self.peer })
     }
 
+    /// Whether the peer is still there, as far as the kernel knows.
+    pub fn is_open(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut asked = [PollFd::new(&self.stream, PollFlags::RDHUP)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().is_empty()
+    }
+
     /// Closes both directions, for every handle.
     pub fn hang_up(&self) {
         // The peer may have gone first; there is nothing left to close then.
