@@ -17,5 +17,9 @@ pub const EVENT_INTERVAL_NS: u64 = 10_000_000;
 /// Milliseconds for which one renewal of the lease holds: eight renewals may be lost.
 pub const LEASE_TTL_MS: u64 = 2_000;
 
+/// A lease that reaches further ahead than this is no lease: a gateway that fell could else write one
+/// that outlives it for ever.
+pub const LEASE_AHEAD_MAX_MS: u64 = 60_000;
+
 /// Milliseconds between two renewals of the lease by the gateway's accept loop.
 pub const LEASE_RENEW_MS: u64 = 250;

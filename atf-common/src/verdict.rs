@@ -1,6 +1,7 @@
 //! The verdict: may this run do anything at all now? A pure function on plain data, compiled into
 //! every kernel program and tested on the host. What is missing denies.
 
+use crate::limits::LEASE_AHEAD_MAX_MS;
 use crate::records::{Lease, Run};
 
 /// Why an operation is denied. The numbers are part of the event record.
@@ -95,7 +96,11 @@ pub fn live(facts: &Facts, now_boot_ms: u64) -> Result<(), Denial> {
         return Err(Denial::TokenExpired);
     }
     match facts.lease {
-        Some(lease) if now_boot_ms < lease.until_boot_ms => Ok(()),
+        Some(Lease { until_boot_ms: until })
+            if now_boot_ms < until && until - now_boot_ms <= LEASE_AHEAD_MAX_MS =>
+        {
+            Ok(())
+        }
         _ => Err(Denial::LeaseExpired),
     }
 }
@@ -127,6 +132,11 @@ mod tests {
             (allowed(), 50, Denial::TokenExpired),
             (allowed(), 20, Denial::LeaseExpired),
             (Facts { lease: None, ..allowed() }, 10, Denial::LeaseExpired),
+            (
+                Facts { lease: Some(Lease { until_boot_ms: u64::MAX }), ..allowed() },
+                10,
+                Denial::LeaseExpired,
+            ),
             (Facts::default(), 0, Denial::NotRegistered),
         ] {
             assert_eq!(live(&facts, now), Err(denial), "{facts:?} at {now}");
@@ -160,7 +170,7 @@ mod tests {
             let expected = run.is_some_and(|(end, token)| now < end && now < token)
                 && !deny
                 && latched == Some(0)
-                && lease.is_some_and(|until| now < until);
+                && lease.is_some_and(|until| now < until && until - now <= LEASE_AHEAD_MAX_MS);
             prop_assert_eq!(live(&facts, now).is_ok(), expected);
         }
     }

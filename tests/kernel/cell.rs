@@ -15,6 +15,9 @@ use atf_common::records::Run;
 /// Longer than any test.
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 
+/// Longer than any test, and within what a lease may reach ahead.
+pub(crate) const LEASE_MS: u64 = 50_000;
+
 /// The posture that this kernel must show. Set where it is known (the VM), so that a kernel that
 /// lost its LSM cannot pass by holding less.
 const EXPECTED: &str = "ATF_EXPECT_POSTURE";
@@ -62,7 +65,7 @@ impl Cell {
             proof,
             outside,
         };
-        cell.renew(HOUR_MS);
+        cell.renew(LEASE_MS);
         cell
     }
 

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use atf_agent::kernel;
 use atf_agent::kernel::events::Events;
 use atf_agent::kernel::maps::{Deny, Lease, Marks, Runs, Seals, Stamps};
 use rustix::process::{Gid, Uid};
@@ -21,6 +22,19 @@ fn as_uid<T: Send>(cell: &Cell, id: u32, act: impl FnOnce() -> T + Send) -> T {
         });
         thread.join().expect("the thread ends well")
     })
+}
+
+#[test]
+fn a_map_that_its_writer_froze_is_no_proof() {
+    use atf_agent::sys::bpf::{self, Access};
+    let cell = Cell::up();
+    kernel::prove(&cell.cage).expect("control: proven before");
+    as_uid(&cell, cell.ids.gateway, || {
+        let deny = bpf::open_pin(&cell.cage.pin_dir.join("DENY"), Access::Write).expect("its own");
+        bpf::freeze(std::os::fd::AsFd::as_fd(&deny)).expect("who may write may freeze");
+    });
+    let wrong = kernel::prove(&cell.cage).expect_err("a frozen DENY seals nobody");
+    assert!(wrong.to_string().contains("DENY is frozen"), "{wrong}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use atf_common::verdict::Denial;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 
-use crate::cell::{Cell, HOUR_MS, Place, lasting};
+use crate::cell::{Cell, HOUR_MS, LEASE_MS, Place, lasting};
 use crate::unix::listener;
 
 struct Bench {
@@ -85,7 +85,7 @@ fn a_renewed_token_and_lease_make_the_run_live_again() {
     assert_eq!(run.tries(&reach), libc::EPERM);
     cell.runs.extend(run.id, lasting(HOUR_MS)).expect("extended");
     assert_eq!(run.tries(&reach), libc::EPERM, "the lease is still out");
-    cell.renew(HOUR_MS);
+    cell.renew(LEASE_MS);
     assert_eq!(run.tries(&reach), 0);
 }
 

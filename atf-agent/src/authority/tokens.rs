@@ -69,7 +69,11 @@ pub(super) fn mint(
         expires_unix_s: claims.exp,
     };
     Ok(Minted {
-        token: Token { jwt, renew_in_s: renew_in_s(ttl_s, token_boot_ms, run.end_boot_ms) },
+        token: Token {
+            jwt,
+            renew_in_s: renew_in_s(ttl_s, token_boot_ms, run.end_boot_ms),
+            ends_in_ms: run.end_boot_ms.saturating_sub(now_boot_ms),
+        },
         token_boot_ms,
         iat_unix_s: now_unix_s,
         event,

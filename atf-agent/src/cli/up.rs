@@ -24,8 +24,9 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How often the daemons are looked at: a dead one is missed for so long at most.
 const TEND_EVERY: Duration = Duration::from_millis(20);
 
-/// How long a daemon may take to end when it is asked to.
-const STOP_WITHIN: Duration = Duration::from_secs(2);
+/// How long a daemon may take to end when it is asked to: the gateway waits ten seconds for the calls
+/// that are under way.
+const STOP_WITHIN: Duration = Duration::from_secs(12);
 
 /// First pause before a dead daemon is started again; it doubles up to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);

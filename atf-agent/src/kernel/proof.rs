@@ -54,6 +54,10 @@ pub fn prove(cage: &Cage) -> Result<Proof, KernelError> {
         }
     };
     wrong.extend(wrong_config(cage, agents, &config));
+    match maps::wrongly_frozen(&cage.pin_dir) {
+        Ok(frozen) => wrong.extend(frozen.iter().map(|map| format!("{map} is frozen"))),
+        Err(error) => wrong.push(error.to_string()),
+    }
     if !cage.agents_dir.join(KEEP).is_dir() {
         wrong.push(format!("the child cgroup {KEEP} is missing"));
     }

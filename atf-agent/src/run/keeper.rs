@@ -102,11 +102,20 @@ impl Keeper<'_> {
     /// Keeps the run until its first process has ended.
     pub(super) fn keep(mut self, token: &Token) -> Result<End, RunError> {
         let mut renewal = Renewal::after(token);
+        let ends = Instant::now().checked_add(Duration::from_millis(token.ends_in_ms));
+        let until_end = || ends.map(|ends| ends.saturating_duration_since(Instant::now()));
         if let Some(terminal) = &mut self.terminal {
             terminal.make_raw();
         }
         loop {
-            if self.wait(renewal.due_in())? {
+            let most = [renewal.due_in(), until_end()].into_iter().flatten().min();
+            if self.wait(most)? {
+                break;
+            }
+            if until_end() == Some(Duration::ZERO) {
+                tracing::warn!(run = %self.run, "its absolute end has passed; it is killed");
+                rustix::process::pidfd_send_signal(&self.child.pidfd, Signal::KILL)
+                    .doing("kill the run at its absolute end")?;
                 break;
             }
             self.pass_signals_on()?;

@@ -15,6 +15,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 /// # Errors
 /// When the process is of another user, or the kernel refuses a step; nothing may be served then.
 pub fn become_daemon(uid: u32, group: u32, with_parent: bool) -> io::Result<()> {
+    // The one who started us may have blocked the signals that end us.
+    super::signals::unblock_all()?;
     let now = rustix::process::geteuid();
     if now.is_root() {
         // SAFETY: the descriptor table stays shared; only the network namespace is new.

@@ -115,6 +115,8 @@ pub struct Token {
     pub jwt: String,
     /// Seconds until it should be renewed; zero when the run's absolute end allows no renewal.
     pub renew_in_s: u64,
+    /// Milliseconds until the run's absolute end, when its keeper ends it.
+    pub ends_in_ms: u64,
 }
 
 /// From the authority to its one subscriber, the gateway.

@@ -65,15 +65,31 @@ pub(super) fn config(pin_dir: &Path) -> Result<Config, KernelError> {
 /// # Errors
 /// When it is missing, or not frozen.
 pub(super) fn frozen_config(pin_dir: &Path) -> Result<Config, KernelError> {
-    let fd = open_fd(pin_dir, "CONFIG", Access::Read)?;
-    let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
-    let path = Path::new(&path);
-    let info = std::fs::read_to_string(path).map_err(KernelError::doing("read", path))?;
-    let mut lines = info.lines();
-    if lines.any(|line| line.split_whitespace().eq(["frozen:", "1"])) {
+    if is_frozen(pin_dir, "CONFIG")? {
         return config(pin_dir);
     }
     Err(KernelError::object("CONFIG")("it can be written; it should be frozen"))
+}
+
+/// The maps that can be written no more and should be: whoever may write one may also freeze it, and
+/// a frozen `DENY` seals nobody.
+pub(super) fn wrongly_frozen(pin_dir: &Path) -> Result<Vec<&'static str>, KernelError> {
+    let mut frozen = Vec::new();
+    for map in MAPS.iter().filter(|map| map.name != "CONFIG") {
+        if is_frozen(pin_dir, map.name)? {
+            frozen.push(map.name);
+        }
+    }
+    Ok(frozen)
+}
+
+/// What the kernel says of a map in the file of its descriptor (`bpf_map_show_fdinfo`).
+fn is_frozen(pin_dir: &Path, name: &str) -> Result<bool, KernelError> {
+    let fd = open_fd(pin_dir, name, Access::Read)?;
+    let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
+    let path = Path::new(&path);
+    let info = std::fs::read_to_string(path).map_err(KernelError::doing("read", path))?;
+    Ok(info.lines().any(|line| line.split_whitespace().eq(["frozen:", "1"])))
 }
 
 /// The ids of all pinned maps.

@@ -18,6 +18,8 @@ pub(super) struct Conduct {
     pub(super) refuses: Option<&'static str>,
     /// `renew_in_s` of every token.
     pub(super) renew_in_s: u64,
+    /// `ends_in_ms` of every token.
+    pub(super) ends_in_ms: u64,
     /// How many renewals it refuses before it gives one.
     pub(super) renewals_refused: u32,
 }
@@ -56,8 +58,11 @@ fn answer(
     memory: &mut Memory,
     ask: AuthorityRequest,
 ) -> AuthorityReply {
-    let token =
-        |number: u32| Token { jwt: format!("token-{number}"), renew_in_s: conduct.renew_in_s };
+    let token = |number: u32| Token {
+        jwt: format!("token-{number}"),
+        renew_in_s: conduct.renew_in_s,
+        ends_in_ms: conduct.ends_in_ms,
+    };
     let refused = |why: &str| AuthorityReply::Refused { why: Untrusted::from(why) };
     match ask {
         AuthorityRequest::Register { run, agent, .. } => {

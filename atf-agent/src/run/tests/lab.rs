@@ -64,6 +64,7 @@ impl Lab {
             uid: ids.pool_first + (process * 64 + number) % ids.pool_size,
             refuses: None,
             renew_in_s: 0,
+            ends_in_ms: 3_600_000,
             renewals_refused: 0,
         };
         change(&mut conduct);

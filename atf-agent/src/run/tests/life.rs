@@ -118,6 +118,16 @@ fn signals_are_passed_on_to_the_command() {
 }
 
 #[test]
+fn a_run_is_killed_at_its_absolute_end() {
+    let sleeps = "echo alive; sleep 2; echo too late";
+    let found = Lab::with(|conduct| conduct.ends_in_ms = 700).sh(sleeps);
+    assert_eq!((found.output.as_str(), found.ended), ("alive\n", Ok(137)));
+    // The control: the same command, with an end that is later.
+    let found = Lab::new().sh(sleeps);
+    assert_eq!((found.output.as_str(), found.ended), ("alive\ntoo late\n", Ok(0)));
+}
+
+#[test]
 fn the_token_is_renewed_while_the_run_lives() {
     let first_change = "cat $ATF_TOKEN_FILE; while grep -q token-0 $ATF_TOKEN_FILE; do sleep 0.05; \
         done; echo; cat $ATF_TOKEN_FILE; stat -c ' %a %u %g' $ATF_TOKEN_FILE; ls /run/atf/identity";
