@@ -1,11 +1,14 @@
 //! The configuration file: it nests the rooms' settings, reads them strictly, and hands each room
 //! its own. Unknown keys are refused; every key has a default; `packaging/atf.toml` spells them out.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::TOKEN_TTL_S_MAX;
+use crate::kernel::Posture;
 use crate::wire::{Ids, Places};
 
 /// Where the configuration is when nothing else is said.
@@ -52,6 +55,14 @@ pub enum ConfigError {
         /// Where and what.
         error: Box<toml::de::Error>,
     },
+    /// Its values contradict each other or a limit.
+    #[error("the configuration {path} is not valid: {what}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Which value, what was expected.
+        what: String,
+    },
 }
 
 impl Config {
@@ -74,8 +85,40 @@ impl Config {
                 return Err(ConfigError::Read { path: path.to_owned(), error });
             }
         };
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: Box::new(error) })
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            error: Box::new(error),
+        })?;
+        match config.wrong() {
+            None => Ok(config),
+            Some(what) => Err(ConfigError::Invalid { path: path.to_owned(), what }),
+        }
+    }
+
+    /// The first value that contradicts another one or a limit.
+    fn wrong(&self) -> Option<String> {
+        let ids = &self.ids;
+        let daemons = [ids.authority, ids.gateway, ids.recorder, ids.executor];
+        let distinct: BTreeSet<u32> = daemons.into_iter().chain([ids.group]).collect();
+        let ttl_s = self.authority.token_ttl_s;
+        if distinct.len() != daemons.len() + 1 || distinct.contains(&0) {
+            return Some("[ids] needs five different numbers, none of them 0".to_owned());
+        }
+        if ids.pool_first == 0 || ids.pool_size == 0 || distinct.iter().any(|id| ids.is_pool(*id)) {
+            return Some(
+                "[ids] pool_first and pool_size must name a pool without 0 and without the daemons"
+                    .to_owned(),
+            );
+        }
+        if !(1..=TOKEN_TTL_S_MAX).contains(&ttl_s) {
+            return Some(format!(
+                "authority.token_ttl_s is {ttl_s}, expected 1 to {TOKEN_TTL_S_MAX}"
+            ));
+        }
+        if self.cage.posture == Posture::Refuse {
+            return Some("cage.posture is REFUSE, expected FULL or CORE".to_owned());
+        }
+        None
     }
 }
 
@@ -115,6 +158,27 @@ mod tests {
             ("[cage]\nposture = \"whatever\"", false),
         ] {
             assert_eq!(toml::from_str::<Config>(text).is_ok(), fine, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("atf.toml");
+        for (text, fine) in [
+            ("[ids]\nexecutor = 1900000009", true),
+            ("[ids]\nexecutor = 1900000003", false),
+            ("[ids]\nexecutor = 0", false),
+            ("[ids]\npool_first = 0", false),
+            ("[ids]\npool_first = 1899999999", false),
+            ("[authority]\ntoken_ttl_s = 60", true),
+            ("[authority]\ntoken_ttl_s = 3000", false),
+            ("[authority]\ntoken_ttl_s = 0", false),
+            ("[cage]\nposture = \"CORE\"", true),
+            ("[cage]\nposture = \"REFUSE\"", false),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(Config::read(Some(&path)).is_ok(), fine, "{text}");
         }
     }
 

@@ -20,10 +20,25 @@ pub(super) fn config(config: &Config, action: &ConfigAction) -> anyhow::Result<u
     }
 }
 
-/// The configuration itself was read before; what it points to is read here.
 fn check(config: &Config) -> anyhow::Result<u8> {
+    let mut status = EXIT_OK;
+    for (what, result) in findings(config) {
+        match result {
+            Ok(text) => output::line(&format!("ok    {what}: {text}"))?,
+            Err(text) => {
+                status = EXIT_NO;
+                output::line(&format!("wrong {what}: {text}"))?;
+            }
+        }
+    }
+    Ok(status)
+}
+
+/// What a start would stumble over: the configuration itself was read before; what it points to is
+/// read here.
+pub(super) fn findings(config: &Config) -> [(&'static str, Result<String, String>); 3] {
     let places = &config.places;
-    let found: [(&str, Result<String, String>); 3] = [
+    [
         (
             "policy",
             gate::Policy::read(&places.policy_dir)
@@ -37,18 +52,7 @@ fn check(config: &Config) -> anyhow::Result<u8> {
                 .map_err(|error| error.to_string()),
         ),
         ("agents", manifests(&places.agents_dir).map(|count| format!("{count} manifests"))),
-    ];
-    let mut status = EXIT_OK;
-    for (what, result) in found {
-        match result {
-            Ok(text) => output::line(&format!("ok    {what}: {text}"))?,
-            Err(text) => {
-                status = EXIT_NO;
-                output::line(&format!("wrong {what}: {text}"))?;
-            }
-        }
-    }
-    Ok(status)
+    ]
 }
 
 /// How many manifests `dir` has, all of them good.

@@ -19,6 +19,10 @@ struct Diagnosis<'a> {
 }
 
 pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
+    anyhow::ensure!(
+        rustix::process::geteuid().is_root(),
+        "`atf doctor` loads the kernel programs to see what this host can hold: run it as root"
+    );
     let cage = Cage::locate(&config.places, &config.cage)?;
     let report = kernel::probe(&cage);
     let wanted = config.cage.posture;
@@ -53,7 +57,8 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
             ))?;
         }
         if !enough {
-            output::line(&format!("the configuration asks for {} (cage.posture)", name(wanted)))?;
+            let hint = "boot with bpf in `lsm=`, or set cage.posture = \"CORE\"";
+            output::line(&format!("the configuration asks for {}: {hint}", name(wanted)))?;
         }
     }
     Ok(if enough { EXIT_OK } else { EXIT_NO })

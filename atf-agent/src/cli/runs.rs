@@ -22,6 +22,10 @@ pub(super) fn runs(config: &Config, wanted: &RunsArguments) -> anyhow::Result<u8
         output::json(&runs)?;
         return Ok(EXIT_OK);
     }
+    if runs.is_empty() {
+        tracing::info!("no live runs");
+        return Ok(EXIT_OK);
+    }
     let rows: Vec<[String; 6]> = runs
         .iter()
         .map(|entry| {

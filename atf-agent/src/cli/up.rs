@@ -40,6 +40,11 @@ pub(super) fn up(config: &Config, at: Option<&Path>) -> anyhow::Result<u8> {
         rustix::process::geteuid().is_root(),
         "`atf up` starts daemons under several uids: run it as root"
     );
+    for (what, found) in super::config::findings(config) {
+        if let Err(wrong) = found {
+            anyhow::bail!("{what}: {wrong}; nothing was started");
+        }
+    }
     layout::make(&config.places, &config.ids)?;
     let cage = kernel::Cage::locate(&config.places, &config.cage)?;
     let proof = kernel::up(&cage, &config.ids)?;
@@ -108,6 +113,8 @@ impl Daemon {
         let mut arguments: Vec<String> = command.iter().map(ToString::to_string).collect();
         arguments.push("--with-parent".to_owned());
         if let Some(at) = at {
+            // The daemons start in the root directory.
+            let at = std::path::absolute(at).unwrap_or_else(|_| at.to_owned());
             arguments.extend(["--config".to_owned(), at.display().to_string()]);
         }
         Self {
