@@ -33,13 +33,13 @@ pub(super) fn attend(mut server: Server, reporter: Process, jobs: &SyncSender<Jo
     std::thread::spawn(move || answer_all(back, &outbox, &freed));
     loop {
         match server.hear::<RecorderRequest>() {
-            Ok(Some((number, RecorderRequest::Append { event, durable }))) => {
+            Ok(Some((number, RecorderRequest::Append { event, durable, permit }))) => {
                 // Waits while too many are under way; fails when the answering side has gone.
                 if slot.send(()).is_err() {
                     break;
                 }
                 let answer = Answer::to(number, answers.clone());
-                let job = Job::new(*event, reporter, durable, answer);
+                let job = Job::new(*event, reporter, durable, answer).with_permit(permit);
                 if jobs.send(job).is_err() {
                     break;
                 }
