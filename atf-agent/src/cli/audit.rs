@@ -79,7 +79,7 @@ fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
     if form == Output::Json {
         return output::json(&rows.iter().map(|row| &row.record).collect::<Vec<&Value>>());
     }
-    let rows: Vec<[String; 5]> = rows
+    let rows: Vec<[String; 6]> = rows
         .iter()
         .map(|row| {
             let fields: Vec<String> =
@@ -87,13 +87,14 @@ fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
             [
                 row.seq.to_string(),
                 time(row.time_unix_ms),
+                row.reporter.to_string(),
                 row.event.to_string(),
                 row.run.as_ref().map(ToString::to_string).unwrap_or_default(),
                 fields.join(" "),
             ]
         })
         .collect();
-    output::table(["SEQ", "UTC", "EVENT", "RUN", "WHAT"], &rows)
+    output::table(["SEQ", "UTC", "REPORTER", "EVENT", "RUN", "WHAT"], &rows)
 }
 
 /// RFC 3339 in UTC. The days since 1970 become a date by counting from 1 March of year 0, so that

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::writer::{Answer, Job};
-use crate::audit::Process;
+use crate::audit::{Event, Process};
 use crate::wire::{Ids, RecorderReply, RecorderRequest, Server};
 
 /// Records of one connection that may be under way: so that a peer which reads no answers cannot
@@ -20,6 +20,22 @@ pub(super) fn reporter(ids: &Ids, uid: u32) -> Option<Process> {
         uid if uid == ids.gateway => Some(Process::Gateway),
         uid if uid == ids.executor => Some(Process::Executor),
         _ => None,
+    }
+}
+
+/// Whether `event` is one of those that `reporter` knows of by itself. A process that fell to an
+/// attacker tells no other's part of the story.
+pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
+    match event {
+        Event::Started { .. } | Event::Finding { .. } => true,
+        Event::RunRegistered { .. }
+        | Event::TokenMinted { .. }
+        | Event::RunEnded { .. }
+        | Event::Released { .. } => reporter == Process::Authority,
+        Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => {
+            reporter == Process::Gateway
+        }
+        Event::KernelDenied { .. } => reporter == Process::Recorder,
     }
 }
 

@@ -182,8 +182,8 @@ fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
         (finding("x"), Process::Gateway, None, Ok(None)),
         (no(), Process::Gateway, text.clone(), Err("found one of Gateway")),
         (finding("x"), Process::Gateway, text.clone(), Err("found one of Gateway")),
-        (yes(), Process::Authority, text.clone(), Err("of Authority")),
-        (yes(), Process::Enforcer, text.clone(), Err("of Enforcer")),
+        (yes(), Process::Authority, text.clone(), Err("Authority tells no such")),
+        (yes(), Process::Enforcer, text.clone(), Err("Enforcer tells no such")),
         (yes(), Process::Gateway, text.map(|text| text + "{}"), Err("JSON of a permit")),
     ] {
         let shown = format!("{event:?} of {reporter:?}");
@@ -191,6 +191,30 @@ fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
             ((Ok(receipt), 1), Ok(expected)) => assert_eq!(receipt.permit, expected, "{shown}"),
             ((Err(why), 0), Err(expected)) => assert!(why.contains(expected), "{shown}: {why}"),
             (found, expected) => panic!("{shown}: expected {expected:?}, found {found:?}"),
+        }
+    }
+}
+
+/// The attack: the gateway's uid tells of a release, of a run's end, of a kernel's denial.
+#[test]
+fn a_process_tells_its_own_events_and_no_other() {
+    use Process::{Authority, Enforcer, Executor, Gateway, Recorder};
+    let everybody = [Authority, Enforcer, Executor, Gateway, Recorder];
+    for event in samples::all() {
+        let tellers: &[Process] = match &event {
+            Event::Started { .. } | Event::Finding { .. } => &everybody,
+            Event::RunRegistered { .. }
+            | Event::TokenMinted { .. }
+            | Event::RunEnded { .. }
+            | Event::Released { .. } => &[Authority],
+            Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => &[Gateway],
+            Event::KernelDenied { .. } => &[Recorder],
+        };
+        for reporter in everybody {
+            let (found, records) = answer(event.clone(), reporter, None);
+            let expected = tellers.contains(&reporter);
+            assert_eq!(found.is_ok(), expected, "{reporter:?} of {event:?}: {found:?}");
+            assert_eq!(records, u64::from(expected), "{reporter:?} of {event:?}");
         }
     }
 }

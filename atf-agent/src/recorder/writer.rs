@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::disk::Disk;
 use super::heads::Heads;
 use super::receipted::receipted;
+use super::reporters;
 use super::start::now_unix_ms;
 use crate::audit::{Chain, Event, Head, Last, Process};
 use crate::call::Digest;
@@ -113,6 +114,12 @@ impl Log {
         let mut lines = Vec::new();
         let mut written = Vec::with_capacity(group.len());
         for job in group {
+            if !reporters::may_tell(job.reporter, &job.event) {
+                let why = format!("{:?} tells no such event", job.reporter);
+                tracing::error!(%why, event = ?job.event, "a record refused");
+                job.answer.refuse(&why);
+                continue;
+            }
             let permit = match receipted(&job.event, job.reporter, job.permit.as_deref()) {
                 Ok(permit) => permit,
                 Err(unfit) => {
