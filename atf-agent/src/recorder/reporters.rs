@@ -46,7 +46,11 @@ pub(super) fn attend(mut server: Server, reporter: Process, jobs: &SyncSender<Jo
     let Ok(back) = server.share() else {
         return;
     };
-    std::thread::spawn(move || answer_all(back, &outbox, &freed));
+    let answering = std::thread::Builder::new().spawn(move || answer_all(back, &outbox, &freed));
+    if let Err(error) = answering {
+        tracing::warn!(?reporter, %error, "no thread for a reporter's answers");
+        return;
+    }
     loop {
         match server.hear::<RecorderRequest>() {
             Ok(Some((number, RecorderRequest::Append { event, durable, permit }))) => {

@@ -374,6 +374,27 @@ fn a_full_disk_refuses_and_leaves_nothing_half_written() {
     again.wait().unwrap();
 }
 
+/// The attack: a process of ATF opens connections until the recorder has no descriptor left.
+#[test]
+fn a_flood_of_connections_does_not_end_the_recorder() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = places(dir.path());
+    let mut child = spawn(dir.path(), "ulimit -n 24;");
+    ask(&mut connect(&places), finding("before"), true).unwrap();
+    let flood: Vec<Recorder> = (0..60).map(|_| connect(&places)).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count();
+    assert!(open >= 23, "the control: {open} descriptors, none is left");
+    assert!(child.try_wait().unwrap().is_none(), "it ended");
+    drop(flood);
+    let until = Instant::now() + Duration::from_secs(10);
+    while let Err(why) = ask(&mut connect(&places), finding("after"), true) {
+        assert!(Instant::now() < until, "{why}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 fn fails(_: &File) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(5))
 }
