@@ -2,12 +2,12 @@
 //! the path of a call.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,13 +86,21 @@ impl Server {
         frame::write(&mut self.stream, number, message)
     }
 
-    /// Gives every later read and write `timeout`, for a peer that must not make this process wait.
+    /// Sends `message` and hears what comes back, all of it before `deadline`, however slowly the
+    /// peer takes the one and gives the other.
     ///
     /// # Errors
-    /// When the kernel does not take it.
-    pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.stream.set_read_timeout(Some(timeout))?;
-        self.stream.set_write_timeout(Some(timeout))
+    /// As [`Server::answer`] and [`Server::hear`], and when the time is over. The connection is of
+    /// no use then.
+    pub fn exchange_by<Ask: DeserializeOwned>(
+        &mut self,
+        deadline: Instant,
+        number: u64,
+        message: &impl Serialize,
+    ) -> Result<Option<(u64, Ask)>, FrameError> {
+        let mut timed = Timed { stream: &self.stream, deadline };
+        frame::write(&mut timed, number, message)?;
+        frame::read(&mut timed)
     }
 
     /// A second handle to the same connection, so that one thread can read while another writes.
@@ -115,6 +123,39 @@ impl Server {
     pub fn hang_up(&self) {
         // The peer may have gone first; there is nothing left to close then.
         let _gone = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// A stream whose reads and writes have one deadline together. The kernel's own timeouts begin anew
+/// with each byte.
+struct Timed<'a> {
+    stream: &'a UnixStream,
+    deadline: Instant,
+}
+
+impl Timed<'_> {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // Zero would mean for ever.
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(bytes)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -266,9 +307,47 @@ mod tests {
         assert!(flood.iter_mut().all(|one| one.ask(&1).is_ok()), "the control");
         assert_eq!(open().ask(&1).is_ok(), is_root, "one too many");
         assert!(flood.pop().unwrap().ask(&0).is_err());
-        let until = std::time::Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + Duration::from_secs(5);
         while open().ask(&1).is_err() {
-            assert!(std::time::Instant::now() < until, "its place is not free");
+            assert!(Instant::now() < until, "its place is not free");
         }
+    }
+
+    /// The attack: the peer gives one byte, or takes a little, each time before a timeout would
+    /// strike.
+    #[test]
+    fn an_exchange_ends_by_its_deadline_however_slow_the_peer_is() {
+        let slow = |dribble: fn(UnixStream), message: String, limit: u64| {
+            let (stream, far) = UnixStream::pair().unwrap();
+            let peer = Peer::of(&stream).unwrap();
+            std::thread::spawn(move || dribble(far));
+            let started = Instant::now();
+            let deadline = started + Duration::from_millis(limit);
+            let heard = Server { stream, peer }.exchange_by::<String>(deadline, 1, &message);
+            (heard.map(|heard| heard.map(|(_, text)| text)), started.elapsed())
+        };
+        let long = "x".repeat(4 << 20);
+        let gives: fn(UnixStream) = |mut far| {
+            let asked: Option<(u64, String)> = frame::read(&mut far).unwrap();
+            let frame = frame::encode(asked.unwrap().0, &"done").unwrap();
+            for byte in frame {
+                std::thread::sleep(Duration::from_millis(50));
+                if far.write_all(&[byte]).is_err() {
+                    return;
+                }
+            }
+        };
+        let takes: fn(UnixStream) = |mut far| {
+            while far.read(&mut [0; 1_024]).is_ok_and(|n| n > 0) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        };
+        for (name, dribble, message) in [("gives", gives, String::new()), ("takes", takes, long)] {
+            let (heard, took) = slow(dribble, message, 300);
+            assert!(matches!(heard, Err(FrameError::Io(_))), "{name}: {heard:?}");
+            assert!(took < Duration::from_millis(600), "{name}: {took:?}");
+        }
+        let (heard, _) = slow(gives, String::new(), 10_000);
+        assert_eq!(heard.unwrap().as_deref(), Some("done"), "the control");
     }
 }
