@@ -10,6 +10,7 @@ use super::{EXIT_NO, EXIT_OK};
 use crate::audit::{self, Filter, Row, VerifyError};
 use crate::config::Config;
 use crate::identity::VerifyingKey;
+use crate::state::files;
 
 pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> {
     match action {
@@ -71,8 +72,8 @@ fn verify(config: &Config, log: Option<PathBuf>, form: Output) -> anyhow::Result
 }
 
 fn log_key(config: &Config) -> Option<VerifyingKey> {
-    let text = std::fs::read_to_string(config.places.log_key()).ok()?;
-    VerifyingKey::from_hex(text.trim()).ok()
+    let text = files::read_public(&config.places.log_key()).ok()??;
+    VerifyingKey::from_hex(std::str::from_utf8(&text).ok()?.trim()).ok()
 }
 
 fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
