@@ -63,15 +63,18 @@ fn a_seal_of_one_run_leaves_the_others_alone() {
 #[test]
 fn a_run_is_denied_when_anything_that_makes_it_live_ends() {
     type Ends = fn(&Cell, &Place);
-    let rows: [(&str, Ends, Denial); 4] = [
-        ("token", |cell, run| token(cell, run), Denial::TokenExpired),
-        ("end", |cell, run| end(cell, run), Denial::Ended),
-        ("lease", |cell, _| cell.renew(0), Denial::LeaseExpired),
-        ("removed", |cell, run| removed(cell, run), Denial::NotRegistered),
+    let rows: [(&str, Ends, Denial, bool); 4] = [
+        ("token", |cell, run| token(cell, run), Denial::TokenExpired, true),
+        ("end", |cell, run| end(cell, run), Denial::Ended, true),
+        ("lease", |cell, _| cell.renew(0), Denial::LeaseExpired, false),
+        ("removed", |cell, run| removed(cell, run), Denial::NotRegistered, true),
     ];
-    for (name, ends, denial) in rows {
+    for (name, ends, denial, sealed) in rows {
         let Bench { cell, run, reach, _gateway } = bench(name);
+        let seals = Seals::open(&cell.cage.pin_dir).expect("the seals open");
+        assert!(!seals.sealed(run.id).expect("readable"), "{name}: control");
         ends(&cell, &run);
+        assert_eq!(seals.sealed(run.id).expect("readable"), sealed, "{name}: for the executor");
         assert_eq!(run.tries(&reach), libc::EPERM, "{name}");
         assert_eq!(crate::count::last_denial(&cell), Some(denial), "{name}");
     }

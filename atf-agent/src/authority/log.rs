@@ -38,7 +38,7 @@ impl Log {
             Some(open) => open,
             None => Connection::open(&self.socket, RECORD_TIMEOUT).map_err(|e| failed(&e))?,
         };
-        let request = RecorderRequest::Append { event: Box::new(event), durable };
+        let request = RecorderRequest::Append { event: Box::new(event), durable, permit: None };
         // A connection that failed is not kept: the recorder may have been restarted.
         match recorder.ask(&request).map_err(|e| failed(&e))? {
             RecorderReply::Recorded { .. } => {

@@ -1,6 +1,6 @@
 //! The gateway, which is told of every change and has to say that the change holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::AuthorityError;
 use crate::wire::{Registry, RegistryAck, Server};
@@ -49,11 +49,8 @@ impl Subscriber {
         };
         self.number += 1;
         let number = self.number;
-        let asked = gateway
-            .set_timeout(timeout)
-            .map_err(Into::into)
-            .and_then(|()| gateway.answer(number, change))
-            .and_then(|()| gateway.hear::<RegistryAck>());
+        let deadline = Instant::now() + timeout;
+        let asked = gateway.exchange_by::<RegistryAck>(deadline, number, change);
         match asked {
             Ok(Some((found, ack))) if found == number => {
                 self.gateway = Some(gateway);

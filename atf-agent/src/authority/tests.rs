@@ -76,7 +76,7 @@ impl World {
                 &listener,
                 |_| true,
                 move |mut server| {
-                    while let Ok(Some((number, RecorderRequest::Append { event, durable }))) =
+                    while let Ok(Some((number, RecorderRequest::Append { event, durable, .. }))) =
                         server.hear()
                     {
                         let reply = if fails.load(Ordering::SeqCst) {

@@ -10,6 +10,7 @@ use super::{EXIT_NO, EXIT_OK};
 use crate::audit::{self, Filter, Row, VerifyError};
 use crate::config::Config;
 use crate::identity::VerifyingKey;
+use crate::state::files;
 
 pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> {
     match action {
@@ -71,15 +72,15 @@ fn verify(config: &Config, log: Option<PathBuf>, form: Output) -> anyhow::Result
 }
 
 fn log_key(config: &Config) -> Option<VerifyingKey> {
-    let text = std::fs::read_to_string(config.places.log_key()).ok()?;
-    VerifyingKey::from_hex(text.trim()).ok()
+    let text = files::read_public(&config.places.log_key()).ok()??;
+    VerifyingKey::from_hex(std::str::from_utf8(&text).ok()?.trim()).ok()
 }
 
 fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
     if form == Output::Json {
         return output::json(&rows.iter().map(|row| &row.record).collect::<Vec<&Value>>());
     }
-    let rows: Vec<[String; 5]> = rows
+    let rows: Vec<[String; 6]> = rows
         .iter()
         .map(|row| {
             let fields: Vec<String> =
@@ -87,13 +88,14 @@ fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
             [
                 row.seq.to_string(),
                 time(row.time_unix_ms),
+                row.reporter.to_string(),
                 row.event.to_string(),
                 row.run.as_ref().map(ToString::to_string).unwrap_or_default(),
                 fields.join(" "),
             ]
         })
         .collect();
-    output::table(["SEQ", "UTC", "EVENT", "RUN", "WHAT"], &rows)
+    output::table(["SEQ", "UTC", "REPORTER", "EVENT", "RUN", "WHAT"], &rows)
 }
 
 /// RFC 3339 in UTC. The days since 1970 become a date by counting from 1 March of year 0, so that

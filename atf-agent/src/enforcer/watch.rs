@@ -99,6 +99,7 @@ impl<'a> Watch<'a> {
                 detail: Untrusted::new(mismatch),
             }),
             durable: true,
+            permit: None,
         };
         let open = Connection::<RecorderRequest, RecorderReply>::open;
         let answer = match open(&self.recorder, RECORDER_TIMEOUT) {

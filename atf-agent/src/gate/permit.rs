@@ -87,6 +87,11 @@ impl Permit {
         &self.body
     }
 
+    /// Its body, byte for byte as it is signed.
+    pub fn text(&self) -> &str {
+        &self.json
+    }
+
     /// The digest of its body, by which log and receipt name it.
     pub fn digest(&self) -> Digest {
         Digest::of(self.json.as_bytes())

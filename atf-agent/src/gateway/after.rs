@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 
 use super::Gateway;
-use super::clients::Acted;
+use super::clients::{Acted, Unavailable};
 use super::line::unavailable;
 use crate::audit::{Event, Outcome};
 use crate::call::{Digest, Reason, Refusal, Step};
@@ -26,11 +26,26 @@ const OUTCOME_PAUSE: Duration = Duration::from_millis(200);
 /// When there is no receipt: what is not in the log does not happen.
 pub(super) async fn record(gateway: &Gateway, event: Event) -> Result<Receipt, Refusal> {
     let durable = gateway.settings.audit_durable;
-    let recorded = gateway.recorder.append(event, durable).await;
-    recorded.map_err(|error| {
-        tracing::error!(%error, "a decision is not recorded");
-        unavailable(Step::Record, error)
-    })
+    gateway.recorder.append(event, durable).await.map_err(not_recorded)
+}
+
+/// Appends the decision that allows `permit`, and waits for the receipt that the executor wants to
+/// see with it.
+///
+/// # Errors
+/// When there is no receipt: what is not in the log does not happen.
+pub(super) async fn record_permitted(
+    gateway: &Gateway,
+    event: Event,
+    permit: &Permit,
+) -> Result<Receipt, Refusal> {
+    let (durable, text) = (gateway.settings.audit_durable, permit.text().to_owned());
+    gateway.recorder.append_permitted(event, durable, text).await.map_err(not_recorded)
+}
+
+fn not_recorded(error: Unavailable) -> Refusal {
+    tracing::error!(%error, "a decision is not recorded");
+    unavailable(Step::Record, error)
 }
 
 /// What became of the call, and what of it the caller gets. A result that is withheld was produced

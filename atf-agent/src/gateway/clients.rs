@@ -96,8 +96,26 @@ impl Recorder {
     /// # Errors
     /// When there is no receipt. Whether the record is in the log is not known then.
     pub(super) async fn append(&self, event: Event, durable: bool) -> Result<Receipt, Unavailable> {
+        self.ask(RecorderRequest::Append { event: Box::new(event), durable, permit: None }).await
+    }
+
+    /// Appends the record of an allowed call with its permit's text, for a receipt that stands for
+    /// the permit.
+    ///
+    /// # Errors
+    /// As [`Recorder::append`]; and when the two do not say the same.
+    pub(super) async fn append_permitted(
+        &self,
+        event: Event,
+        durable: bool,
+        permit: String,
+    ) -> Result<Receipt, Unavailable> {
+        let permit = Some(permit);
+        self.ask(RecorderRequest::Append { event: Box::new(event), durable, permit }).await
+    }
+
+    async fn ask(&self, request: RecorderRequest) -> Result<Receipt, Unavailable> {
         let (pipelined, _) = self.link.get().await?;
-        let request = RecorderRequest::Append { event: Box::new(event), durable };
         let asked = async { pipelined.ask(&request).await };
         match within(self.link.who, RECORD_TIMEOUT, asked).await? {
             RecorderReply::Recorded { receipt } => Ok(receipt),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::identity::{IdentityError, SigningKey, Verifier};
+use crate::state::files;
 
 /// What tells one key set from the next without reading it: device, inode, length, and change time
 /// in seconds and nanoseconds. The authority replaces the file, so the inode alone nearly does.
@@ -59,8 +60,10 @@ impl Keys {
     }
 
     fn read(&self) -> Result<Verifier, IdentityError> {
-        let jwks = fs::read_to_string(&self.path)
-            .map_err(|error| IdentityError::KeySet(error.to_string()))?;
+        let unread = |error: &dyn std::fmt::Display| IdentityError::KeySet(error.to_string());
+        let jwks = files::read_public(&self.path).map_err(|error| unread(&error))?;
+        let jwks = jwks.ok_or_else(|| unread(&"it is gone"))?;
+        let jwks = String::from_utf8(jwks).map_err(|error| unread(&error))?;
         Verifier::from_jwks(&jwks, &self.profile.issuer, &self.profile.audience)
     }
 }
@@ -80,4 +83,24 @@ pub(super) fn publish(key: &SigningKey, path: &Path) -> io::Result<()> {
     writeln!(file, "{}", key.public_hex())?;
     file.sync_all()?;
     fs::rename(&fresh, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attack: the authority's uid puts a FIFO in the key set's place, and each call waits. The
+    /// control is every row of the line: it reads a key set.
+    #[test]
+    fn a_fifo_in_the_key_sets_place_keeps_no_call_waiting() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jwks.json");
+        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let profile = TokenProfile { issuer: "a".to_owned(), audience: "g".to_owned() };
+        let keys = Keys::new(path, profile);
+        let why = keys.read().map(|_| ()).unwrap_err().to_string();
+        assert!(why.contains("no regular file"), "{why}");
+        assert!(keys.verifier().is_none());
+    }
 }

@@ -75,7 +75,8 @@ async fn live(
     let permit = Permit::issue(judged, reservation, terms)?;
     // 7. record, before the act
     account.permitted(&permit);
-    let receipt = match after::record(gateway, account.event(Verdict::Allowed)).await {
+    let allowed = account.event(Verdict::Allowed);
+    let receipt = match after::record_permitted(gateway, allowed, &permit).await {
         Ok(receipt) => receipt,
         Err(refusal) => {
             permit.into_reservation().refund();

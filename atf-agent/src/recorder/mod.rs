@@ -4,6 +4,7 @@
 mod disk;
 mod heads;
 mod kernel_events;
+mod receipted;
 mod reporters;
 mod settings;
 mod start;
@@ -21,6 +22,8 @@ use crate::identity::IdentityError;
 use crate::state::files::FileError;
 use crate::wire::{self, Ids, Places};
 
+#[cfg(test)]
+pub(crate) use receipted::receipted;
 pub use settings::Settings;
 
 /// Records that may wait for the writer; more than that and the reporter waits.

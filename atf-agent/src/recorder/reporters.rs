@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::writer::{Answer, Job};
-use crate::audit::Process;
+use crate::audit::{Event, Process};
 use crate::wire::{Ids, RecorderReply, RecorderRequest, Server};
 
 /// Records of one connection that may be under way: so that a peer which reads no answers cannot
@@ -23,6 +23,22 @@ pub(super) fn reporter(ids: &Ids, uid: u32) -> Option<Process> {
     }
 }
 
+/// Whether `event` is one of those that `reporter` knows of by itself. A process that fell to an
+/// attacker tells no other's part of the story.
+pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
+    match event {
+        Event::Started { .. } | Event::Finding { .. } => true,
+        Event::RunRegistered { .. }
+        | Event::TokenMinted { .. }
+        | Event::RunEnded { .. }
+        | Event::Released { .. } => reporter == Process::Authority,
+        Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => {
+            reporter == Process::Gateway
+        }
+        Event::KernelDenied { .. } => reporter == Process::Recorder,
+    }
+}
+
 /// Takes the requests of one connection until it ends.
 pub(super) fn attend(mut server: Server, reporter: Process, jobs: &SyncSender<Job>) {
     let (slot, freed) = sync_channel(UNDER_WAY_MAX);
@@ -30,16 +46,20 @@ pub(super) fn attend(mut server: Server, reporter: Process, jobs: &SyncSender<Jo
     let Ok(back) = server.share() else {
         return;
     };
-    std::thread::spawn(move || answer_all(back, &outbox, &freed));
+    let answering = std::thread::Builder::new().spawn(move || answer_all(back, &outbox, &freed));
+    if let Err(error) = answering {
+        tracing::warn!(?reporter, %error, "no thread for a reporter's answers");
+        return;
+    }
     loop {
         match server.hear::<RecorderRequest>() {
-            Ok(Some((number, RecorderRequest::Append { event, durable }))) => {
+            Ok(Some((number, RecorderRequest::Append { event, durable, permit }))) => {
                 // Waits while too many are under way; fails when the answering side has gone.
                 if slot.send(()).is_err() {
                     break;
                 }
                 let answer = Answer::to(number, answers.clone());
-                let job = Job::new(*event, reporter, durable, answer);
+                let job = Job::new(*event, reporter, durable, answer).with_permit(permit);
                 if jobs.send(job).is_err() {
                     break;
                 }

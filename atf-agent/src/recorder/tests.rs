@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::writer::{Answer, Job, Log};
 use super::*;
-use crate::audit::{Event, Fault, Process, Segment, Verdict, samples, segments, verify};
-use crate::call::{Digest, RunId};
+use crate::audit::{Call, Event, Fault, Process, Segment, Verdict, samples, segments, verify};
+use crate::call::{DecisionId, Digest, RunId};
 use crate::identity::VerifyingKey;
 use crate::state::files;
-use crate::wire::{Connection, Receipt, RecorderReply, RecorderRequest};
+use crate::wire::{Connection, PermitBody, Receipt, RecorderReply, RecorderRequest};
 
 type Recorder = Connection<RecorderRequest, RecorderReply>;
 
@@ -54,7 +54,7 @@ fn connect(places: &Places) -> Recorder {
 
 fn ask(recorder: &mut Recorder, event: Event, durable: bool) -> Result<Receipt, String> {
     let event = Box::new(event);
-    match recorder.ask(&RecorderRequest::Append { event, durable }) {
+    match recorder.ask(&RecorderRequest::Append { event, durable, permit: None }) {
         Ok(RecorderReply::Recorded { receipt }) => Ok(receipt),
         Ok(RecorderReply::Refused { why }) => Err(why.to_string()),
         Err(error) => Err(error.to_string()),
@@ -119,29 +119,152 @@ fn concurrent_reporters_get_consecutive_numbers_and_good_receipts() {
     assert!(segments(&places.log_dir()).unwrap().len() > 3, "segments rotate");
 }
 
+/// A record of an allowed call, and the permit that belongs to it.
+fn allowed() -> (Call, PermitBody) {
+    let mut call = samples::call(RunId::random());
+    let permit = PermitBody {
+        decision: call.decision,
+        run: call.run,
+        cgroup: call.cgroup,
+        token: call.token.unwrap(),
+        tool: "ledger.query".parse().unwrap(),
+        pin: call.pin.unwrap(),
+        arguments: call.arguments.unwrap(),
+        policy: call.policy.unwrap(),
+        nonce: Digest::of(b"nonce"),
+        expires_unix_s: 1_700_000_010,
+    };
+    call.permit = Some(Digest::of(text(&permit).as_bytes()));
+    (call, permit)
+}
+
+fn text(permit: &PermitBody) -> String {
+    serde_json::to_string(permit).unwrap()
+}
+
+/// What a fresh recorder answers to one record, and how many records it has then.
+fn answer(
+    event: Event,
+    reporter: Process,
+    permit: Option<String>,
+) -> (Result<Receipt, String>, u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
+    let (answers, outbox) = std::sync::mpsc::channel();
+    let job = Job::new(event, reporter, true, Answer::to(1, answers));
+    log.commit(vec![job.with_permit(permit)]);
+    let answer = match outbox.recv().unwrap().1 {
+        RecorderReply::Recorded { receipt } => Ok(receipt),
+        RecorderReply::Refused { why } => Err(why.to_string()),
+    };
+    (answer, log.chain.next_seq())
+}
+
+fn decided(call: Call, verdict: Verdict) -> Event {
+    Event::Decided { call: Box::new(call), verdict }
+}
+
 #[test]
 fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
-    let decided =
-        |verdict| Event::Decided { call: Box::new(samples::call(RunId::random())), verdict };
-    let refused = Verdict::Refused {
+    let refused = || Verdict::Refused {
         step: crate::call::Step::Policy,
         reason: crate::call::Reason::PolicyDenied,
         detail: "no".into(),
     };
-    for (event, reporter, permit) in [
-        (decided(Verdict::Allowed), Process::Gateway, Some(Digest::of(b"permit"))),
-        (decided(refused), Process::Gateway, None),
-        (decided(Verdict::Allowed), Process::Authority, None),
-        (finding("x"), Process::Gateway, None),
+    let (call, permit) = allowed();
+    let (digest, text) = (call.permit, Some(text(&permit)));
+    let yes = || decided(call.clone(), Verdict::Allowed);
+    let no = || decided(call.clone(), refused());
+    for (event, reporter, permit, expected) in [
+        (yes(), Process::Gateway, text.clone(), Ok(digest)),
+        (yes(), Process::Gateway, None, Ok(None)),
+        (no(), Process::Gateway, None, Ok(None)),
+        (finding("x"), Process::Gateway, None, Ok(None)),
+        (no(), Process::Gateway, text.clone(), Err("found one of Gateway")),
+        (finding("x"), Process::Gateway, text.clone(), Err("found one of Gateway")),
+        (yes(), Process::Authority, text.clone(), Err("Authority tells no such")),
+        (yes(), Process::Enforcer, text.clone(), Err("Enforcer tells no such")),
+        (yes(), Process::Gateway, text.map(|text| text + "{}"), Err("JSON of a permit")),
     ] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
-        let (answers, outbox) = std::sync::mpsc::channel();
-        log.commit(vec![Job::new(event.clone(), reporter, true, Answer::to(1, answers))]);
-        let (_, RecorderReply::Recorded { receipt }) = outbox.recv().unwrap() else {
-            panic!("refused");
+        let shown = format!("{event:?} of {reporter:?}");
+        match (answer(event, reporter, permit), expected) {
+            ((Ok(receipt), 1), Ok(expected)) => assert_eq!(receipt.permit, expected, "{shown}"),
+            ((Err(why), 0), Err(expected)) => assert!(why.contains(expected), "{shown}: {why}"),
+            (found, expected) => panic!("{shown}: expected {expected:?}, found {found:?}"),
+        }
+    }
+}
+
+/// The attack: the gateway's uid tells of a release, of a run's end, of a kernel's denial.
+#[test]
+fn a_process_tells_its_own_events_and_no_other() {
+    use Process::{Authority, Enforcer, Executor, Gateway, Recorder};
+    let everybody = [Authority, Enforcer, Executor, Gateway, Recorder];
+    for event in samples::all() {
+        let tellers: &[Process] = match &event {
+            Event::Started { .. } | Event::Finding { .. } => &everybody,
+            Event::RunRegistered { .. }
+            | Event::TokenMinted { .. }
+            | Event::RunEnded { .. }
+            | Event::Released { .. } => &[Authority],
+            Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => &[Gateway],
+            Event::KernelDenied { .. } => &[Recorder],
         };
-        assert_eq!(receipt.permit, permit, "{event:?} of {reporter:?}");
+        for reporter in everybody {
+            let (found, records) = answer(event.clone(), reporter, None);
+            let expected = tellers.contains(&reporter);
+            assert_eq!(found.is_ok(), expected, "{reporter:?} of {event:?}: {found:?}");
+            assert_eq!(records, u64::from(expected), "{reporter:?} of {event:?}");
+        }
+    }
+}
+
+/// A change of a record and its permit.
+type Twist = fn(&mut Call, &mut PermitBody);
+
+/// The attack: the gateway's uid records a harmless call under the digest of a permit for another.
+#[test]
+fn a_record_that_says_another_thing_than_its_permit_is_refused() {
+    let rows: &[(Twist, &str)] = &[
+        (|_, _| {}, ""),
+        (|_, p| p.nonce = Digest::of(b"the next life"), ""),
+        (|_, p| p.decision = DecisionId::random(), "`decision`"),
+        (|_, p| p.run = RunId::random(), "`run`"),
+        (|_, p| p.cgroup.0 += 1, "`cgroup`"),
+        (|_, p| p.token = Digest::of(b"other"), "`token`"),
+        (|c, _| c.token = None, "`token`"),
+        (|_, p| p.tool = "ledger.adjust".parse().unwrap(), "`tool`"),
+        (|c, _| c.tool = Some("ledger.query ".into()), "`tool`"),
+        (|c, _| c.tool = None, "`tool`"),
+        (|_, p| p.pin = Digest::of(b"other"), "`pin`"),
+        (|c, _| c.pin = None, "`pin`"),
+        (|_, p| p.arguments = Digest::of(b"other"), "`arguments`"),
+        (|c, _| c.arguments = None, "`arguments`"),
+        (|_, p| p.policy = Digest::of(b"other"), "`policy`"),
+        (|c, _| c.policy = None, "`policy`"),
+    ];
+    for (number, (twist, expected)) in rows.iter().enumerate() {
+        let (mut call, mut permit) = allowed();
+        twist(&mut call, &mut permit);
+        // The attacker has the digest right, as the executor asks for it.
+        let text = text(&permit);
+        call.permit = Some(Digest::of(text.as_bytes()));
+        check_permit(&format!("row {number}"), call, text, expected);
+    }
+    let (mut call, permit) = allowed();
+    call.permit = Some(Digest::of(b"other"));
+    check_permit("another digest", call, text(&permit), "`permit`");
+    let (call, permit) = allowed();
+    check_permit("other bytes", call, text(&permit) + " ", "`permit`");
+}
+
+/// The recorder's answer says `expected`; with nothing expected the receipt names the permit.
+fn check_permit(name: &str, call: Call, text: String, expected: &str) {
+    let digest = call.permit;
+    match answer(decided(call, Verdict::Allowed), Process::Gateway, Some(text)) {
+        (Ok(receipt), 1) => assert_eq!(("", receipt.permit), (expected, digest), "{name}"),
+        (Err(why), 0) => assert!(!expected.is_empty() && why.contains(expected), "{name}: {why}"),
+        found => panic!("{name}: {found:?}"),
     }
 }
 
@@ -249,6 +372,27 @@ fn a_full_disk_refuses_and_leaves_nothing_half_written() {
     assert_whole(&places);
     again.kill().unwrap();
     again.wait().unwrap();
+}
+
+/// The attack: a process of ATF opens connections until the recorder has no descriptor left.
+#[test]
+fn a_flood_of_connections_does_not_end_the_recorder() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = places(dir.path());
+    let mut child = spawn(dir.path(), "ulimit -n 24;");
+    ask(&mut connect(&places), finding("before"), true).unwrap();
+    let flood: Vec<Recorder> = (0..60).map(|_| connect(&places)).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count();
+    assert!(open >= 23, "the control: {open} descriptors, none is left");
+    assert!(child.try_wait().unwrap().is_none(), "it ended");
+    drop(flood);
+    let until = Instant::now() + Duration::from_secs(10);
+    while let Err(why) = ask(&mut connect(&places), finding("after"), true) {
+        assert!(Instant::now() < until, "{why}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 fn fails(_: &File) -> io::Result<()> {

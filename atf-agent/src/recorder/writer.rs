@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::disk::Disk;
 use super::heads::Heads;
+use super::receipted::receipted;
+use super::reporters;
 use super::start::now_unix_ms;
-use crate::audit::{Chain, Event, Head, Last, Process, Verdict};
+use crate::audit::{Chain, Event, Head, Last, Process};
 use crate::call::Digest;
 use crate::identity::SigningKey;
 use crate::wire::{Receipt, RecorderReply};
@@ -36,6 +38,8 @@ pub(super) struct Log {
 pub(super) struct Job {
     event: Event,
     reporter: Process,
+    /// The text of the permit that its receipt is to stand for.
+    permit: Option<String>,
     durable: bool,
     answer: Answer,
 }
@@ -110,11 +114,25 @@ impl Log {
         let mut lines = Vec::new();
         let mut written = Vec::with_capacity(group.len());
         for job in group {
+            if !reporters::may_tell(job.reporter, &job.event) {
+                let why = format!("{:?} tells no such event", job.reporter);
+                tracing::error!(%why, event = ?job.event, "a record refused");
+                job.answer.refuse(&why);
+                continue;
+            }
+            let permit = match receipted(&job.event, job.reporter, job.permit.as_deref()) {
+                Ok(permit) => permit,
+                Err(unfit) => {
+                    tracing::error!(reporter = ?job.reporter, %unfit, "a record refused");
+                    job.answer.refuse(&unfit.to_string());
+                    continue;
+                }
+            };
             match self.chain.append(&job.event, job.reporter, now) {
                 Ok(link) => {
                     lines.extend_from_slice(&link.line);
                     written.push(Written {
-                        permit: job.permit(),
+                        permit,
                         last: link.last,
                         durable: job.durable,
                         answer: job.answer,
@@ -171,16 +189,12 @@ fn refuse(written: Vec<Written>, why: &str) {
 impl Job {
     /// A record of `event`; with `durable` it is answered once it is on the disk.
     pub(super) fn new(event: Event, reporter: Process, durable: bool, answer: Answer) -> Self {
-        Self { event, reporter, durable, answer }
+        Self { event, reporter, permit: None, durable, answer }
     }
 
-    /// The permit for which the receipt stands: only of a decision that allows, and only when the
-    /// gateway tells it. Else a record that says no could be the proof for an act.
-    fn permit(&self) -> Option<Digest> {
-        match (&self.event, self.reporter) {
-            (Event::Decided { call, verdict: Verdict::Allowed }, Process::Gateway) => call.permit,
-            _ => None,
-        }
+    /// The same, with the text of the permit for which its receipt is to stand.
+    pub(super) fn with_permit(self, permit: Option<String>) -> Self {
+        Self { permit, ..self }
     }
 }
 

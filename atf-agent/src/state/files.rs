@@ -36,6 +36,12 @@ pub enum FileError {
         /// Its mode.
         found_mode: u32,
     },
+    /// A FIFO, a directory, a device.
+    #[error("{path} is no regular file; remove it, and whoever publishes it makes a new one")]
+    Kind {
+        /// What is there.
+        path: PathBuf,
+    },
     /// Longer than any such file.
     #[error("{path} is longer than the {FILE_BYTES_MAX} bytes allowed")]
     Long {
@@ -54,7 +60,7 @@ pub fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     };
     let meta = file.metadata().map_err(io_error("look at", path))?;
     let uid = rustix::process::geteuid().as_raw();
-    if !meta.is_file() || meta.uid() != uid || meta.mode() & 0o077 != 0 {
+    if meta.uid() != uid || meta.mode() & 0o077 != 0 {
         return Err(FileError::Open {
             path: path.to_owned(),
             uid,
@@ -92,14 +98,20 @@ pub fn publish(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, 0o644)
 }
 
+/// Opens without waiting: a FIFO in the file's place would keep the reader until somebody writes.
 fn open(path: &Path) -> Result<Option<File>, FileError> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::CLOEXEC);
+    use rustix::fs::OFlags;
+    let flags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    match opened {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io_error("open", path)(error)),
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("open", path)(error)),
+    };
+    match file.metadata().map_err(io_error("look at", path))?.is_file() {
+        true => Ok(Some(file)),
+        false => Err(FileError::Kind { path: path.to_owned() }),
     }
 }
 
@@ -169,5 +181,24 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read_secret(&path), Err(FileError::Open { .. })));
         assert_eq!(read_public(&path).unwrap().unwrap(), b"two");
+    }
+
+    /// The attack: the owner of a published key puts a FIFO in its place, and its reader waits.
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("key");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for path in [fifo.as_path(), dir.path(), Path::new("/dev/zero")] {
+            for read in [read_public, read_secret] {
+                assert!(matches!(read(path), Err(FileError::Kind { .. })), "{}", path.display());
+            }
+        }
+        fs::remove_file(&fifo).unwrap();
+        keep_secret(&fifo, b"key").unwrap();
+        assert_eq!(read_public(&fifo).unwrap().unwrap(), b"key", "the control");
+        fs::write(&fifo, vec![0; 2 << 20]).unwrap();
+        assert!(matches!(read_public(&fifo), Err(FileError::Long { .. })));
     }
 }

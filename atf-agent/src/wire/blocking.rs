@@ -1,13 +1,13 @@
 //! The plain side: one request at a time, one thread a connection. For everything that is not on
 //! the path of a call.
 
-use std::io;
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,13 @@ use super::peer::Peer;
 /// Most connections that one process serves at once; ATF's own processes need a handful each, and
 /// `atf run` one for each live run.
 const CONNECTIONS_MAX: usize = 20_000;
+
+/// Most connections of one uid that is not root's: each of ATF's processes keeps one or two open, so
+/// that one of them that fell to an attacker cannot take the places of the others.
+const UID_CONNECTIONS_MAX: usize = 64;
+
+/// Pause after a connection that could not be taken: without it a lack of descriptors is a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A client's connection that carries one request at a time.
 pub struct Connection<Ask, Answer> {
@@ -79,13 +86,21 @@ impl Server {
         frame::write(&mut self.stream, number, message)
     }
 
-    /// Gives every later read and write `timeout`, for a peer that must not make this process wait.
+    /// Sends `message` and hears what comes back, all of it before `deadline`, however slowly the
+    /// peer takes the one and gives the other.
     ///
     /// # Errors
-    /// When the kernel does not take it.
-    pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.stream.set_read_timeout(Some(timeout))?;
-        self.stream.set_write_timeout(Some(timeout))
+    /// As [`Server::answer`] and [`Server::hear`], and when the time is over. The connection is of
+    /// no use then.
+    pub fn exchange_by<Ask: DeserializeOwned>(
+        &mut self,
+        deadline: Instant,
+        number: u64,
+        message: &impl Serialize,
+    ) -> Result<Option<(u64, Ask)>, FrameError> {
+        let mut timed = Timed { stream: &self.stream, deadline };
+        frame::write(&mut timed, number, message)?;
+        frame::read(&mut timed)
     }
 
     /// A second handle to the same connection, so that one thread can read while another writes.
@@ -111,30 +126,228 @@ impl Server {
     }
 }
 
+/// A stream whose reads and writes have one deadline together. The kernel's own timeouts begin anew
+/// with each byte.
+struct Timed<'a> {
+    stream: &'a UnixStream,
+    deadline: Instant,
+}
+
+impl Timed<'_> {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // Zero would mean for ever.
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(bytes)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Serves `listener` for ever: each connection gets a thread that runs `each`. Peers for which
-/// `admits` says no are closed at once.
+/// `admits` says no are closed at once, and so are those that have too many. Nothing that a peer or
+/// a busy host does ends it: it returns only when `listener` is no listening socket at all.
 ///
 /// # Errors
-/// When the listener itself fails; a failing connection ends alone.
+/// When the listener is of no use; a failing connection ends alone.
 pub fn serve(
     listener: &UnixListener,
     admits: impl Fn(Peer) -> bool,
     each: impl Fn(Server) + Send + Sync + 'static,
 ) -> io::Result<()> {
     let each = Arc::new(each);
-    let live = Arc::new(AtomicUsize::new(0));
+    let seats = Arc::new(Seats::default());
     loop {
-        let (stream, _) = listener.accept()?;
-        let peer = Peer::of(&stream)?;
-        if !admits(peer) || live.load(Ordering::Relaxed) >= CONNECTIONS_MAX {
+        let accepted = listener.accept().and_then(|(s, _)| Ok((Peer::of(&s)?, s)));
+        let (peer, stream) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_final(&error) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "a connection is not taken");
+                std::thread::sleep(ACCEPT_PAUSE);
+                continue;
+            }
+        };
+        if !admits(peer) {
             tracing::warn!(peer.uid, peer.pid, "connection refused");
             continue;
         }
-        live.fetch_add(1, Ordering::Relaxed);
-        let (each, live) = (Arc::clone(&each), Arc::clone(&live));
-        std::thread::spawn(move || {
+        let Some(seat) = Seat::take(&seats, peer.uid) else {
+            tracing::warn!(peer.uid, peer.pid, "connection refused: too many are open");
+            continue;
+        };
+        let each = Arc::clone(&each);
+        let thread = std::thread::Builder::new().spawn(move || {
+            let _seat = seat;
             each(Server { stream, peer });
-            live.fetch_sub(1, Ordering::Relaxed);
         });
+        if let Err(error) = thread {
+            tracing::warn!(%error, peer.uid, peer.pid, "no thread for a connection");
+            std::thread::sleep(ACCEPT_PAUSE);
+        }
+    }
+}
+
+/// Whether accepting fails for ever: the descriptor is not a listening socket. All else passes, as
+/// `EMFILE` does when a descriptor is closed (accept(2)).
+fn is_final(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// The open connections of each uid.
+type Seats = Mutex<HashMap<u32, usize>>;
+
+/// The place of one connection, free again when it is dropped, even by a panic.
+struct Seat {
+    seats: Arc<Seats>,
+    uid: u32,
+}
+
+impl Seat {
+    /// A place for a connection of `uid`; `None` when it, or all together, have enough.
+    fn take(seats: &Arc<Seats>, uid: u32) -> Option<Self> {
+        let mut open = seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(&uid).copied().unwrap_or_default();
+        if open.values().sum::<usize>() >= CONNECTIONS_MAX
+            || (uid != 0 && own >= UID_CONNECTIONS_MAX)
+        {
+            return None;
+        }
+        open.insert(uid, own + 1);
+        Some(Self { seats: Arc::clone(seats), uid })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = open.get_mut(&self.uid) {
+            *own -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_uid_cannot_take_the_places_of_the_others() {
+        let seats = Arc::new(Seats::default());
+        let take = |uid| Seat::take(&seats, uid);
+        let mut taken: Vec<_> = (0..UID_CONNECTIONS_MAX).map(|_| take(7).unwrap()).collect();
+        assert!(take(7).is_none());
+        let others: Vec<_> = (0..=UID_CONNECTIONS_MAX).filter_map(|_| take(0)).collect();
+        assert_eq!(others.len(), UID_CONNECTIONS_MAX + 1, "root starts a run for each");
+        assert!(take(8).is_some(), "the control");
+        taken.pop();
+        assert!(take(7).is_some(), "a place is free again");
+    }
+
+    #[test]
+    fn what_passes_ends_no_server() {
+        use rustix::io::Errno;
+        for (errno, expected) in [
+            (Errno::MFILE, false),
+            (Errno::NFILE, false),
+            (Errno::CONNABORTED, false),
+            (Errno::INTR, false),
+            (Errno::NOMEM, false),
+            (Errno::NOBUFS, false),
+            (Errno::PERM, false),
+            (Errno::NOTSOCK, true),
+            (Errno::BADF, true),
+            (Errno::INVAL, true),
+        ] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(is_final(&error), expected, "{error}");
+        }
+    }
+
+    /// The attack: one peer opens more connections than it has business with, and one of them
+    /// panics the thread that serves it.
+    #[test]
+    fn a_flood_is_refused_and_the_next_honest_peer_is_served() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            serve(
+                &listener,
+                |_| true,
+                |mut server| {
+                    while let Ok(Some((number, asked))) = server.hear::<u32>() {
+                        assert_ne!(asked, 0, "a test's panic");
+                        server.answer(number, &asked).unwrap();
+                    }
+                },
+            )
+        });
+        let open = || Connection::<u32, u32>::open(&path, Duration::from_secs(5)).unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        let mut flood: Vec<_> = (0..UID_CONNECTIONS_MAX).map(|_| open()).collect();
+        assert!(flood.iter_mut().all(|one| one.ask(&1).is_ok()), "the control");
+        assert_eq!(open().ask(&1).is_ok(), is_root, "one too many");
+        assert!(flood.pop().unwrap().ask(&0).is_err());
+        let until = Instant::now() + Duration::from_secs(5);
+        while open().ask(&1).is_err() {
+            assert!(Instant::now() < until, "its place is not free");
+        }
+    }
+
+    /// The attack: the peer gives one byte, or takes a little, each time before a timeout would
+    /// strike.
+    #[test]
+    fn an_exchange_ends_by_its_deadline_however_slow_the_peer_is() {
+        let slow = |dribble: fn(UnixStream), message: String, limit: u64| {
+            let (stream, far) = UnixStream::pair().unwrap();
+            let peer = Peer::of(&stream).unwrap();
+            std::thread::spawn(move || dribble(far));
+            let started = Instant::now();
+            let deadline = started + Duration::from_millis(limit);
+            let heard = Server { stream, peer }.exchange_by::<String>(deadline, 1, &message);
+            (heard.map(|heard| heard.map(|(_, text)| text)), started.elapsed())
+        };
+        let long = "x".repeat(4 << 20);
+        let gives: fn(UnixStream) = |mut far| {
+            let asked: Option<(u64, String)> = frame::read(&mut far).unwrap();
+            let frame = frame::encode(asked.unwrap().0, &"done").unwrap();
+            for byte in frame {
+                std::thread::sleep(Duration::from_millis(50));
+                if far.write_all(&[byte]).is_err() {
+                    return;
+                }
+            }
+        };
+        let takes: fn(UnixStream) = |mut far| {
+            while far.read(&mut [0; 1_024]).is_ok_and(|n| n > 0) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        };
+        for (name, dribble, message) in [("gives", gives, String::new()), ("takes", takes, long)] {
+            let (heard, took) = slow(dribble, message, 300);
+            assert!(matches!(heard, Err(FrameError::Io(_))), "{name}: {heard:?}");
+            assert!(took < Duration::from_millis(600), "{name}: {took:?}");
+        }
+        let (heard, _) = slow(gives, String::new(), 10_000);
+        assert_eq!(heard.unwrap().as_deref(), Some("done"), "the control");
     }
 }

@@ -168,6 +168,9 @@ pub enum RecorderRequest {
         event: Box<Event>,
         /// Wait for the disk.
         durable: bool,
+        /// The JSON of the [`PermitBody`] that the event allows, byte for byte as it will be signed,
+        /// for a receipt that stands for it. The recorder holds it against the event.
+        permit: Option<String>,
     },
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use serde_json::value::RawValue;
 
-use crate::audit::Event;
+use crate::audit::{Event, Process};
 use crate::call::Digest;
 use crate::wire::{
     AuthorityRequest, ExecutorReply, ExecutorRequest, PermitBody, Receipt, RecorderReply,
@@ -119,9 +119,9 @@ impl RecorderDouble {
         let shared = Arc::clone(&double);
         listen(path, move |mut server| {
             while let Ok(Some((number, asked))) = server.hear() {
-                let RecorderRequest::Append { event, durable } = asked;
+                let RecorderRequest::Append { event, durable, permit } = asked;
                 let reply = match shared.mood.settled() {
-                    Mood::Works => shared.append(*event, durable),
+                    Mood::Works => shared.append(*event, durable, permit.as_deref()),
                     Mood::Refuses => RecorderReply::Refused { why: "the disk is full".into() },
                     Mood::HangsUp | Mood::Waits => break,
                 };
@@ -132,11 +132,12 @@ impl RecorderDouble {
         double
     }
 
-    fn append(&self, event: Event, durable: bool) -> RecorderReply {
+    fn append(&self, event: Event, durable: bool, permit: Option<&str>) -> RecorderReply {
         let mut events = self.events.lock().unwrap();
-        let permit = match &event {
-            Event::Decided { call, .. } => call.permit,
-            _ => None,
+        // The real judgement: what the gateway sends must pass it.
+        let permit = match crate::recorder::receipted(&event, Process::Gateway, permit) {
+            Ok(permit) => permit,
+            Err(why) => return RecorderReply::Refused { why: why.to_string().into() },
         };
         events.push(event);
         RecorderReply::Recorded {

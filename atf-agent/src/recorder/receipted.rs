@@ -1,0 +1,81 @@
+//! What a receipt stands for. The gateway may be lost to an attacker, so a receipt names a permit only
+//! when the record says of the call what the permit says.
+
+use crate::audit::{Call, Event, Process, Verdict};
+use crate::call::Digest;
+use crate::wire::PermitBody;
+
+/// Why a record is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    /// A permit with a record that allows nothing, or from somebody who decides nothing.
+    #[error(
+        "a permit goes with the gateway's record of an allowed call, found one of {reporter:?}"
+    )]
+    Apart {
+        /// Who sent it.
+        reporter: Process,
+    },
+    /// The text of the permit is none.
+    #[error("expected the JSON of a permit: {0}")]
+    Text(#[from] serde_json::Error),
+    /// The record and the permit are about two things.
+    #[error("the record and its permit differ in `{what}`")]
+    Differs {
+        /// The first field that does.
+        what: &'static str,
+    },
+}
+
+/// The permit that a receipt for `event` stands for: none without `permit`, the text of its body.
+///
+/// # Errors
+/// When `permit` is not what `event` allows; such a record is not taken.
+pub(crate) fn receipted(
+    event: &Event,
+    reporter: Process,
+    permit: Option<&str>,
+) -> Result<Option<Digest>, Unfit> {
+    let Some(text) = permit else {
+        return Ok(None);
+    };
+    let (Event::Decided { call, verdict: Verdict::Allowed }, Process::Gateway) = (event, reporter)
+    else {
+        return Err(Unfit::Apart { reporter });
+    };
+    let body: PermitBody = serde_json::from_str(text)?;
+    let digest = Digest::of(text.as_bytes());
+    match difference(call, &body, digest) {
+        Some(what) => Err(Unfit::Differs { what }),
+        None => Ok(Some(digest)),
+    }
+}
+
+/// The first field in which the record and the permit are not one.
+fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'static str> {
+    // The two that the record does not have: the executor alone judges them.
+    let PermitBody {
+        decision,
+        run,
+        cgroup,
+        token,
+        tool,
+        pin,
+        arguments,
+        policy,
+        nonce: _,
+        expires_unix_s: _,
+    } = permit;
+    let same = [
+        ("permit", call.permit == Some(digest)),
+        ("decision", call.decision == *decision),
+        ("run", call.run == *run),
+        ("cgroup", call.cgroup == *cgroup),
+        ("token", call.token == Some(*token)),
+        ("tool", call.tool.as_ref().is_some_and(|found| found.raw() == tool.as_str())),
+        ("pin", call.pin == Some(*pin)),
+        ("arguments", call.arguments == Some(*arguments)),
+        ("policy", call.policy == Some(*policy)),
+    ];
+    same.iter().find(|(_, same)| !same).map(|(what, _)| *what)
+}
