@@ -4,6 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
+
 use super::Gateway;
 use super::account::Asked;
 use super::kernel_side::KernelFault;
@@ -26,7 +28,7 @@ const SEALED_PAUSE: Duration = Duration::from_millis(250);
 /// Counts a refusal. At the policy's threshold the run is sealed before anything else happens: the
 /// record, which waits for a disk, comes after.
 #[must_use = "a seal has to be recorded"]
-pub(super) fn refused(
+pub(super) async fn refused(
     gateway: &Gateway,
     run: &LiveRun,
     asked: &Asked,
@@ -36,6 +38,23 @@ pub(super) fn refused(
         return None;
     }
     let count = run.refusals.fetch_add(1, Ordering::SeqCst) + 1;
+    let seal = seal_at_threshold(gateway, run, refusal, count);
+    // After the seal, which must not wait for a disk. What is not kept is lost with this process alone.
+    let (caps, id) = (gateway.caps.clone(), run.entry.run);
+    match spawn_blocking(move || caps.refused(id)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, run = %id, "the count of refusals is not kept"),
+        Err(error) => tracing::error!(%error, run = %id, "the count of refusals is not kept"),
+    }
+    seal
+}
+
+fn seal_at_threshold(
+    gateway: &Gateway,
+    run: &LiveRun,
+    refusal: &Refusal,
+    count: u64,
+) -> Option<Seal> {
     if count < gateway.rules.now().policy.seal_refusals() || !run.seal() {
         return None;
     }
@@ -102,6 +121,10 @@ pub(super) async fn unsealed(gateway: &Gateway, run: &LiveRun) -> Result<(), Ref
 pub(super) fn release(gateway: &Gateway, run: &LiveRun) -> Result<(), Untrusted> {
     (gateway.kernel.unseal)(run.entry.cgroup).map_err(|e| Untrusted::new(e.to_string()))?;
     run.release();
+    // The kernel's entry is gone; a gateway that starts with the old count seals at the next refusal.
+    if let Err(error) = gateway.caps.released(run.entry.run) {
+        tracing::warn!(%error, run = %run.entry.run, "a release is not kept");
+    }
     Ok(())
 }
 

@@ -71,14 +71,14 @@ async fn live(
         nonce: executor.nonce,
         now_unix_s: now_unix_ns() / NS_PER_S,
     };
-    let reservation = gate::reserve(&judged, &gateway.caps)?;
+    let (judged, reservation) = after::reserve(gateway, judged).await?;
     let permit = Permit::issue(judged, reservation, terms)?;
     // 7. record, before the act
     account.permitted(&permit);
     let receipt = match after::record(gateway, account.event(Verdict::Allowed)).await {
         Ok(receipt) => receipt,
         Err(refusal) => {
-            permit.into_reservation().refund();
+            after::refund(permit.into_reservation()).await;
             return Err(refusal);
         }
     };
@@ -90,7 +90,7 @@ async fn live(
     let (outcome, result) = after::filter(acted, gateway.settings.result_bytes_max);
     // 10. record the outcome, settle, feed back
     let recorded = after::record_outcome(gateway, &permit, &outcome).await;
-    after::settle(permit, &outcome);
+    after::settle(permit, &outcome).await;
     recorded?;
     result.map(|result| Answer::result(&id, &result))
 }
@@ -104,7 +104,7 @@ async fn refused(
     refusal: Refusal,
 ) -> Answer {
     account.decided();
-    let seal = feedback::refused(gateway, run, account.asked(), &refusal);
+    let seal = feedback::refused(gateway, run, account.asked(), &refusal).await;
     let recorded = after::record(gateway, account.refused(&refusal)).await;
     feedback::tell(gateway, run, account.decision(), &refusal, seal).await;
     let told = recorded.err().unwrap_or(refusal);

@@ -31,12 +31,12 @@ pub(super) struct LiveRun {
 }
 
 impl LiveRun {
-    /// A run that nothing has called yet.
-    pub(super) fn new(entry: RunEntry, sealed: bool, settings: &Settings) -> Self {
+    /// A run that nothing has called yet but what an earlier gateway refused.
+    pub(super) fn new(entry: RunEntry, sealed: bool, refusals: u64, settings: &Settings) -> Self {
         Self {
             connections: Connections::new(settings.connections_per_run_max),
             calls: Arc::new(Semaphore::new(settings.calls_per_run_max)),
-            refusals: AtomicU64::new(0),
+            refusals: AtomicU64::new(refusals),
             judged: AtomicU64::new(0),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),

@@ -115,6 +115,28 @@ async fn a_seal_outlives_the_gateway_and_the_authority_may_seal_too() {
     }
 }
 
+/// As after `kill -9`: the file is all that a new gateway has.
+#[tokio::test(flavor = "multi_thread")]
+async fn caps_and_counted_refusals_outlive_the_gateway() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    refused(&run).await;
+    refused(&run).await;
+    for _ in 0..4 {
+        assert_eq!(post(&run, &adjust(50_000)).await.reason(), "", "the control");
+    }
+    let id = run.entry.run;
+    lab.gateway.runs.remove(id).unwrap().close();
+    let path = lab.places.state("gateway").join("caps.db");
+    let caps = crate::state::Caps::open(&path).unwrap();
+    assert_eq!((caps.spent(id), caps.refusals(id)), (200_000, 2));
+    assert!(caps.reserve(id, 1, 200_000).is_err());
+    assert!(matches!(lab.authority.restart(), RegistryAck::Done));
+    assert!(!lab.kernel.has_deny(run.entry.cgroup), "two are not three");
+    refused(&run).await;
+    assert!(lab.kernel.has_deny(run.entry.cgroup), "the third refusal");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_run_waits_for_each_no() {
     let lab = Lab::start(Wanted::default()).await;
