@@ -2,12 +2,13 @@
 //! sealed, first in the kernel, then at the gateway's own ends, then in the log.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::Gateway;
 use super::account::Asked;
+use super::budget::PAUSE;
 use super::kernel_side::KernelFault;
 use super::runs::LiveRun;
 use crate::audit::Event;
@@ -22,11 +23,8 @@ pub(super) struct Seal {
     count: u64,
 }
 
-/// How long a sealed run waits for each no.
-const SEALED_PAUSE: Duration = Duration::from_millis(250);
-
 /// Counts a refusal. At the policy's threshold the run is sealed before anything else happens: the
-/// record, which waits for a disk, comes after.
+/// record, which waits for a disk, comes after. One that does not count, or no more, may have to wait.
 #[must_use = "a seal has to be recorded"]
 pub(super) async fn refused(
     gateway: &Gateway,
@@ -34,7 +32,17 @@ pub(super) async fn refused(
     asked: &Asked,
     refusal: &Refusal,
 ) -> Option<Seal> {
-    if !counts(refusal.reason) || asked.is_of_unknown_method() {
+    let was_sealed = run.is_sealed();
+    let speaks = match asked.is_of_unknown_method() {
+        true => run.budget.unknown_method(),
+        false => counts(refusal.reason),
+    };
+    if !speaks || was_sealed {
+        // A call that was refused for the seal has waited already.
+        let waited = refusal.reason == Reason::RunSealed;
+        if !waited && (was_sealed || run.budget.refusal()) {
+            sleep(PAUSE).await;
+        }
         return None;
     }
     let count = run.refusals.fetch_add(1, Ordering::SeqCst) + 1;
@@ -109,9 +117,16 @@ pub(super) async fn unsealed(gateway: &Gateway, run: &LiveRun) -> Result<(), Ref
         return Ok(());
     }
     seal_in_kernel(gateway, run);
-    tokio::time::sleep(SEALED_PAUSE).await;
+    sleep(PAUSE).await;
     let detail = "the run is sealed";
     Err(Refusal::new(Step::Authenticate, Reason::RunSealed, detail))
+}
+
+/// Makes a run wait that asks for what it was told often enough, before it is recorded once more.
+pub(super) async fn told(run: &LiveRun) {
+    if run.budget.told() {
+        sleep(PAUSE).await;
+    }
 }
 
 /// Lifts a run's seal, in the kernel and here.

@@ -50,6 +50,7 @@ async fn live(
     if let Some(result) = mcp::result(&authenticated, &rules.pins) {
         account.decided();
         if mcp::tells(authenticated.method()) {
+            feedback::told(run).await;
             after::record(gateway, account.event(Verdict::Allowed)).await?;
         }
         return Ok(Answer::made(&id, &result));
@@ -96,7 +97,8 @@ async fn live(
 }
 
 /// A step said no: the run is sealed when it was one no too many, then the log learns all, then the
-/// caller a little. A refusal that is not in the log is not told at all.
+/// caller a little. A refusal that is not in the log is not told at all. Before the log a run waits
+/// that would fill it.
 async fn refused(
     gateway: &Gateway,
     run: &LiveRun,

@@ -5,6 +5,7 @@
 mod account;
 mod after;
 mod answer;
+mod budget;
 mod caller;
 mod clients;
 mod connections;
