@@ -24,7 +24,7 @@ impl Default for Settings {
             ledger: "ledger.db".into(),
             require_durable: true,
             rows_max: 1_000,
-            query_timeout_ms: 5_000,
+            query_timeout_ms: 2_000,
         }
     }
 }

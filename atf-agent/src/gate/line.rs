@@ -199,6 +199,24 @@ fn an_honest_select_is_allowed() {
     assert!(found.is_ok(), "{found:?}");
 }
 
+/// The attack: each self-join multiplies the work of the executor, whose every other call waits.
+#[test]
+fn more_joins_than_a_report_needs_are_refused() {
+    let gate = Gate::shipped();
+    let join = |n: usize| {
+        let joins: String = (0..n)
+            .map(|i| format!(" JOIN ledger_entries e{i} ON e{i}.merchant_id = e.merchant_id"))
+            .collect();
+        Attempt::query(&format!("SELECT count(e.id) FROM ledger_entries e{joins} LIMIT 1"))
+    };
+    for (joins, allowed) in [(1, true), (3, true), (4, false), (6, false), (8, false)] {
+        let found = join(joins).decide(&gate);
+        let refusal = found.as_ref().err().map(|no| (no.step, no.reason));
+        let expected = (!allowed).then_some((Step::Sql, Reason::SqlRefused));
+        assert_eq!(refusal, expected, "{joins} joins: {found:?}");
+    }
+}
+
 /// A double that is whole satisfies `integer` (JSON Schema 2020-12 section 6.1.1).
 #[test]
 fn an_amount_in_another_spelling_of_the_number_gets_no_more_than_the_number() {

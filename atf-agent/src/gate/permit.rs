@@ -4,7 +4,7 @@
 use super::policy::Judged;
 use crate::call::{DecisionId, Digest, Reason, Refusal, Step};
 use crate::identity::{SigningKey, TOKEN_LEEWAY_S};
-use crate::state::{Caps, Reservation};
+use crate::state::{CapError, Caps, Reservation};
 use crate::wire::{PermitBody, SignedPermit};
 
 /// Seconds for which a permit is valid: time to record it and to carry it over, not more.
@@ -34,12 +34,17 @@ pub struct Permit {
 /// Reserves what the policy wants reserved.
 ///
 /// # Errors
-/// When the run's cap would be passed.
+/// When the run's cap would be passed, or the new total cannot be kept.
 pub fn reserve(judged: &Judged, caps: &Caps) -> Result<Reservation, Refusal> {
     let run = judged.call().caller().run;
     let cents = judged.obligations().reserve_cents;
-    caps.reserve(run, cents, judged.per_run_cents())
-        .map_err(|error| Refusal::new(Step::Reserve, Reason::CapExceeded, error.to_string()))
+    caps.reserve(run, cents, judged.per_run_cents()).map_err(|error| {
+        let reason = match error {
+            CapError::Passed { .. } => Reason::CapExceeded,
+            CapError::Counts(_) => Reason::Unavailable,
+        };
+        Refusal::new(Step::Reserve, reason, error.to_string())
+    })
 }
 
 impl Permit {

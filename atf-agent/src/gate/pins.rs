@@ -143,7 +143,8 @@ impl Pin {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, String> {
-        let text = super::json::scan(bytes, PIN_DEPTH_MAX).map_err(|fault| fault.to_string())?;
+        let text = super::json::scan(bytes, PIN_DEPTH_MAX, usize::MAX)
+            .map_err(|fault| fault.to_string())?;
         let file: File = super::envelope::object(text)?;
         let whole: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let name = file.name.parse().map_err(|e: NameError| e.to_string())?;

@@ -124,7 +124,7 @@ impl Policy {
         for (name, source) in &modules {
             profile::check(source).map_err(refused(policy_dir.join(name)))?;
         }
-        super::json::scan(data.as_bytes(), 32)
+        super::json::scan(data.as_bytes(), 32, usize::MAX)
             .map_err(|fault| refused(path.clone())(fault.to_string()))?;
         let settings: Data = super::envelope::object(&data).map_err(refused(path))?;
         let rules = Rules::compile(&modules, &data).map_err(refused(policy_dir.to_owned()))?;

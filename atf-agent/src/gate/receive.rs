@@ -12,6 +12,15 @@ use crate::call::{Digest, Reason, Refusal, Step, ToolName};
 /// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
 const DEPTH_MAX: usize = 64;
 
+/// Most JSON values in one message. Each costs about a microsecond in several passes, before the run is
+/// charged with anything: this holds a message under the lease's patience by far, and the largest
+/// arguments that a pinned schema takes have some hundred.
+const VALUES_MAX: usize = 20_000;
+
+/// Longest message in bytes that is no `tools/call`. Of those ATF acts on a name or two; an
+/// `initialize` with all capabilities has 1 KiB.
+const PLAIN_BYTES_MAX: usize = 16 << 10;
+
 /// Longest method name that is told apart from any other unknown one, in bytes.
 const METHOD_BYTES_MAX: usize = 128;
 
@@ -24,7 +33,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes_max: 1 << 20 }
+        Self { body_bytes_max: 256 << 10 }
     }
 }
 
@@ -242,12 +251,19 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Unread> {
         let detail = format!("{} bytes, at most {} are read", bytes.len(), limits.body_bytes_max);
         return Err(unread(INVALID_REQUEST, None, detail));
     }
-    let text = json::scan(bytes, DEPTH_MAX)
+    let text = json::scan(bytes, DEPTH_MAX, VALUES_MAX)
         .map_err(|fault| unread(PARSE_ERROR, None, fault.to_string()))?;
     let message: Envelope<'_> =
         envelope::object(text).map_err(|error| unread(INVALID_REQUEST, None, error))?;
     let id = message.id.and_then(Id::read);
     let invalid = |detail: &str| unread(INVALID_REQUEST, id.clone(), detail.to_owned());
+    let is_tools_call = message.method.as_deref() == Some(Method::ToolsCall.as_str());
+    if !is_tools_call && bytes.len() > PLAIN_BYTES_MAX {
+        let found = bytes.len();
+        return Err(invalid(&format!(
+            "{found} bytes, at most {PLAIN_BYTES_MAX} are read of what is no tools/call"
+        )));
+    }
     if message.jsonrpc != "2.0" {
         return Err(invalid("jsonrpc is not \"2.0\""));
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Id, Limits, Message, Method, Received, Reply};
 use crate::call::{Reason, Step};
 
-const LIMITS: Limits = Limits { body_bytes_max: 1 << 20 };
+const LIMITS: Limits = Limits { body_bytes_max: 256 << 10 };
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ledger.query","arguments":{"sql":"SELECT 1"}}}"#;
 
 fn read(json: &[u8]) -> Result<Message, crate::call::Refusal> {
@@ -53,6 +53,45 @@ fn honest_messages_are_read() {
     ] {
         check(json.as_bytes(), None);
     }
+}
+
+/// The attack: a megabyte of numbers where nobody looks, in a `ping` that nobody counts.
+#[test]
+fn a_message_costs_no_more_than_its_limits() {
+    let with_meta = |method: &str, more: &str, meta: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{more}"_meta":{{"x":{meta}}}}}}}"#
+        )
+    };
+    let call = |meta: &str| with_meta("tools/call", r#""name":"x","#, meta);
+    let numbers = |n: usize| format!("[{}]", vec!["1"; n].join(","));
+    let text = |n: usize| format!("\"{}\"", "x".repeat(n));
+    let large = Limits { body_bytes_max: 1 << 20 };
+    for (what, json, code) in [
+        ("the control", with_meta("ping", "", &numbers(100)), None),
+        (
+            "the attack, under the former limit",
+            with_meta("ping", "", &numbers(250_000)),
+            Some(-32700),
+        ),
+        ("a long ping", with_meta("ping", "", &text(17 << 10)), Some(-32600)),
+        ("a long list", with_meta("tools/list", "", &text(17 << 10)), Some(-32600)),
+        ("a long method that nobody knows", with_meta("x", "", &text(17 << 10)), Some(-32600)),
+        ("a ping of 15 KiB", with_meta("ping", "", &text(15 << 10)), None),
+        ("a call of 200 KiB", call(&text(200 << 10)), None),
+        ("a call of many values", call(&numbers(19_000)), None),
+        ("a call of too many", call(&numbers(20_000)), Some(-32700)),
+    ] {
+        let found = Received::reply(json.as_bytes(), &large).map(|reply| reply.code);
+        assert_eq!(found, code, "{what}");
+    }
+    let attack = with_meta("ping", "", &numbers(250_000));
+    assert!(read(attack.as_bytes()).is_err(), "by its length alone");
+    let notification = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"x":{}}}}}"#,
+        text(17 << 10)
+    );
+    assert_eq!(Received::reply(notification.as_bytes(), &LIMITS).map(|r| r.code), Some(-32600));
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! What surrounds the act: the record before it, the limits of its result, the record of its
+//! What surrounds the act: the reservation and the record before it, the limits of its result, the record of its
 //! outcome, and the settlement.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::Gateway;
@@ -12,13 +13,41 @@ use super::clients::{Acted, Unavailable};
 use super::line::unavailable;
 use crate::audit::{Event, Outcome};
 use crate::call::{Digest, Reason, Refusal, Step};
-use crate::gate::Permit;
+use crate::gate::{self, Judged, Permit};
+use crate::state::Reservation;
 use crate::wire::Receipt;
 
 /// How long the record of an outcome is tried for: a recorder that was killed is back by then.
 const OUTCOME_TRIED_FOR: Duration = Duration::from_secs(10);
 /// Pause between two tries.
 const OUTCOME_PAUSE: Duration = Duration::from_millis(200);
+
+/// Reserves what the policy wants reserved, on a thread that may wait for the disk: those that accept
+/// connections and renew the lease never do.
+///
+/// # Errors
+/// When the run's cap would be passed, or the new total cannot be kept.
+pub(super) async fn reserve(
+    gateway: &Gateway,
+    judged: Judged,
+) -> Result<(Judged, Reservation), Refusal> {
+    if judged.obligations().reserve_cents == 0 {
+        let reservation = gate::reserve(&judged, &gateway.caps)?;
+        return Ok((judged, reservation));
+    }
+    let caps = gateway.caps.clone();
+    let reserved =
+        spawn_blocking(move || gate::reserve(&judged, &caps).map(|reserved| (judged, reserved)));
+    reserved.await.map_err(|error| unavailable(Step::Reserve, error))?
+}
+
+/// Gives a reservation back, on such a thread too.
+pub(super) async fn refund(reservation: Reservation) {
+    let (run, cents) = (reservation.run(), reservation.cents());
+    if let Err(error) = spawn_blocking(move || reservation.refund()).await {
+        tracing::error!(%error, %run, cents, "a refund failed");
+    }
+}
 
 /// Appends a decision to the log and waits until it is there.
 ///
@@ -118,11 +147,11 @@ pub(super) async fn record_outcome(
 
 /// Settles the reservation: spent when the tool answered, free when nothing was done, and taken for
 /// good when nobody knows.
-pub(super) fn settle(permit: Permit, outcome: &Outcome) {
+pub(super) async fn settle(permit: Permit, outcome: &Outcome) {
     let reservation = permit.into_reservation();
     match outcome {
         Outcome::Answered { .. } => reservation.commit(),
-        Outcome::NotDone { .. } => reservation.refund(),
+        Outcome::NotDone { .. } => refund(reservation).await,
         Outcome::Unknown { .. } => drop(reservation),
     }
 }

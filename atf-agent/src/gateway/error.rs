@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::kernel_side::KernelFault;
 use crate::gate::{PinError, PolicyError};
 use crate::identity::IdentityError;
+use crate::state::CountsError;
 
 /// Why the gateway does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,17 @@ pub enum GatewayError {
         /// Why.
         error: io::Error,
     },
+    /// The gateway's state directory cannot be made.
+    #[error("cannot make the state directory {path}: {error}")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// What the runs spent cannot be read. Without it their caps would begin anew.
+    #[error(transparent)]
+    Counts(#[from] CountsError),
     /// The policy is refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),

@@ -2,10 +2,13 @@
 //! sealed, first in the kernel, then at the gateway's own ends, then in the log.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::Gateway;
 use super::account::Asked;
+use super::budget::PAUSE;
 use super::kernel_side::KernelFault;
 use super::runs::LiveRun;
 use crate::audit::Event;
@@ -20,22 +23,46 @@ pub(super) struct Seal {
     count: u64,
 }
 
-/// How long a sealed run waits for each no.
-const SEALED_PAUSE: Duration = Duration::from_millis(250);
-
 /// Counts a refusal. At the policy's threshold the run is sealed before anything else happens: the
-/// record, which waits for a disk, comes after.
+/// record, which waits for a disk, comes after. One that does not count, or no more, may have to wait.
 #[must_use = "a seal has to be recorded"]
-pub(super) fn refused(
+pub(super) async fn refused(
     gateway: &Gateway,
     run: &LiveRun,
     asked: &Asked,
     refusal: &Refusal,
 ) -> Option<Seal> {
-    if !counts(refusal.reason) || asked.is_of_unknown_method() {
+    let was_sealed = run.is_sealed();
+    let speaks = match asked.is_of_unknown_method() {
+        true => run.budget.unknown_method(),
+        false => counts(refusal.reason),
+    };
+    if !speaks || was_sealed {
+        // A call that was refused for the seal has waited already.
+        let waited = refusal.reason == Reason::RunSealed;
+        if !waited && (was_sealed || run.budget.refusal()) {
+            sleep(PAUSE).await;
+        }
         return None;
     }
     let count = run.refusals.fetch_add(1, Ordering::SeqCst) + 1;
+    let seal = seal_at_threshold(gateway, run, refusal, count);
+    // After the seal, which must not wait for a disk. What is not kept is lost with this process alone.
+    let (caps, id) = (gateway.caps.clone(), run.entry.run);
+    match spawn_blocking(move || caps.refused(id)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, run = %id, "the count of refusals is not kept"),
+        Err(error) => tracing::error!(%error, run = %id, "the count of refusals is not kept"),
+    }
+    seal
+}
+
+fn seal_at_threshold(
+    gateway: &Gateway,
+    run: &LiveRun,
+    refusal: &Refusal,
+    count: u64,
+) -> Option<Seal> {
     if count < gateway.rules.now().policy.seal_refusals() || !run.seal() {
         return None;
     }
@@ -90,9 +117,16 @@ pub(super) async fn unsealed(gateway: &Gateway, run: &LiveRun) -> Result<(), Ref
         return Ok(());
     }
     seal_in_kernel(gateway, run);
-    tokio::time::sleep(SEALED_PAUSE).await;
+    sleep(PAUSE).await;
     let detail = "the run is sealed";
     Err(Refusal::new(Step::Authenticate, Reason::RunSealed, detail))
+}
+
+/// Makes a run wait that asks for what it was told often enough, before it is recorded once more.
+pub(super) async fn told(run: &LiveRun) {
+    if run.budget.told() {
+        sleep(PAUSE).await;
+    }
 }
 
 /// Lifts a run's seal, in the kernel and here.
@@ -102,6 +136,10 @@ pub(super) async fn unsealed(gateway: &Gateway, run: &LiveRun) -> Result<(), Ref
 pub(super) fn release(gateway: &Gateway, run: &LiveRun) -> Result<(), Untrusted> {
     (gateway.kernel.unseal)(run.entry.cgroup).map_err(|e| Untrusted::new(e.to_string()))?;
     run.release();
+    // The kernel's entry is gone; a gateway that starts with the old count seals at the next refusal.
+    if let Err(error) = gateway.caps.released(run.entry.run) {
+        tracing::warn!(%error, run = %run.entry.run, "a release is not kept");
+    }
     Ok(())
 }
 

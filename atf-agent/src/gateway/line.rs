@@ -50,6 +50,7 @@ async fn live(
     if let Some(result) = mcp::result(&authenticated, &rules.pins) {
         account.decided();
         if mcp::tells(authenticated.method()) {
+            feedback::told(run).await;
             after::record(gateway, account.event(Verdict::Allowed)).await?;
         }
         return Ok(Answer::made(&id, &result));
@@ -71,7 +72,7 @@ async fn live(
         nonce: executor.nonce,
         now_unix_s: now_unix_ns() / NS_PER_S,
     };
-    let reservation = gate::reserve(&judged, &gateway.caps)?;
+    let (judged, reservation) = after::reserve(gateway, judged).await?;
     let permit = Permit::issue(judged, reservation, terms)?;
     // 7. record, before the act
     account.permitted(&permit);
@@ -79,7 +80,7 @@ async fn live(
     let receipt = match after::record_permitted(gateway, allowed, &permit).await {
         Ok(receipt) => receipt,
         Err(refusal) => {
-            permit.into_reservation().refund();
+            after::refund(permit.into_reservation()).await;
             return Err(refusal);
         }
     };
@@ -91,13 +92,14 @@ async fn live(
     let (outcome, result) = after::filter(acted, gateway.settings.result_bytes_max);
     // 10. record the outcome, settle, feed back
     let recorded = after::record_outcome(gateway, &permit, &outcome).await;
-    after::settle(permit, &outcome);
+    after::settle(permit, &outcome).await;
     recorded?;
     result.map(|result| Answer::result(&id, &result))
 }
 
 /// A step said no: the run is sealed when it was one no too many, then the log learns all, then the
-/// caller a little. A refusal that is not in the log is not told at all.
+/// caller a little. A refusal that is not in the log is not told at all. Before the log a run waits
+/// that would fill it.
 async fn refused(
     gateway: &Gateway,
     run: &LiveRun,
@@ -105,7 +107,7 @@ async fn refused(
     refusal: Refusal,
 ) -> Answer {
     account.decided();
-    let seal = feedback::refused(gateway, run, account.asked(), &refusal);
+    let seal = feedback::refused(gateway, run, account.asked(), &refusal).await;
     let recorded = after::record(gateway, account.refused(&refusal)).await;
     feedback::tell(gateway, run, account.decision(), &refusal, seal).await;
     let told = recorded.err().unwrap_or(refusal);

@@ -5,6 +5,7 @@
 mod account;
 mod after;
 mod answer;
+mod budget;
 mod caller;
 mod clients;
 mod connections;
@@ -127,7 +128,7 @@ impl Gateway {
             executor: clients::Executor::new(places.executor_socket(), execute_timeout),
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone())?,
-            caps: Caps::default(),
+            caps: open_caps(&places)?,
             permit_key: SigningKey::generate()?,
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
             places,
@@ -164,7 +165,10 @@ impl Gateway {
 
     /// Drops what is remembered of a run that has ended.
     fn forget(&self, run: RunId) {
-        self.caps.forget(run);
+        // A gateway that starts again removes its row.
+        if let Err(error) = self.caps.forget(run) {
+            tracing::warn!(%error, %run, "the counts of an ended run stay");
+        }
     }
 
     /// What is read of a message at all.
@@ -190,6 +194,13 @@ impl Gateway {
             now_unix_ns,
         }
     }
+}
+
+/// What the live runs spent before this process started.
+fn open_caps(places: &Places) -> Result<Caps, GatewayError> {
+    let path = places.state("gateway");
+    fs::create_dir_all(&path).map_err(|error| GatewayError::State { path: path.clone(), error })?;
+    Ok(Caps::open(&path.join("caps.db"))?)
 }
 
 /// Each connection of each run is a descriptor: as many as the hard limit allows.

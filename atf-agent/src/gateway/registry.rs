@@ -83,6 +83,10 @@ fn snapshot(gateway: &Arc<Gateway>, entries: Vec<RunEntry>) -> Result<(), Untrus
             close(gateway, &run)?;
         }
     }
+    // Runs that ended while the gateway was away left their counts.
+    if let Err(error) = gateway.caps.forget_all_but(|run| live.contains(&run)) {
+        tracing::warn!(%error, "the counts of ended runs stay");
+    }
     for entry in entries {
         let run = entry.run;
         if let Err(why) = open(gateway, entry) {
@@ -112,7 +116,8 @@ fn open(gateway: &Arc<Gateway>, entry: RunEntry) -> Result<(), Untrusted> {
         close(gateway, &known)?;
     }
     let sealed = entry.sealed || (gateway.kernel.sealed)(entry.cgroup).map_err(shown)?;
-    let run = Arc::new(LiveRun::new(entry, sealed, &gateway.settings));
+    let refusals = gateway.caps.refusals(entry.run);
+    let run = Arc::new(LiveRun::new(entry, sealed, refusals, &gateway.settings));
     if sealed {
         feedback::seal_in_kernel(gateway, &run);
     }

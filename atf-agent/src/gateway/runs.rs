@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+use super::budget::Budget;
 use super::connections::Connections;
 use super::settings::Settings;
 use crate::call::RunId;
@@ -22,6 +23,8 @@ pub(super) struct LiveRun {
     pub(super) calls: Arc<Semaphore>,
     /// Refusals that count towards the seal.
     pub(super) refusals: AtomicU64,
+    /// What may be recorded of it at full speed.
+    pub(super) budget: Budget,
     /// Tool calls that came as far as the policy.
     pub(super) judged: AtomicU64,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
@@ -31,12 +34,13 @@ pub(super) struct LiveRun {
 }
 
 impl LiveRun {
-    /// A run that nothing has called yet.
-    pub(super) fn new(entry: RunEntry, sealed: bool, settings: &Settings) -> Self {
+    /// A run that nothing has called yet but what an earlier gateway refused.
+    pub(super) fn new(entry: RunEntry, sealed: bool, refusals: u64, settings: &Settings) -> Self {
         Self {
             connections: Connections::new(settings.connections_per_run_max),
             calls: Arc::new(Semaphore::new(settings.calls_per_run_max)),
-            refusals: AtomicU64::new(0),
+            refusals: AtomicU64::new(refusals),
+            budget: Budget::default(),
             judged: AtomicU64::new(0),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
@@ -58,6 +62,7 @@ impl LiveRun {
     /// Lifts the seal in the gateway; the refusals are counted anew.
     pub(super) fn release(&self) {
         self.refusals.store(0, Ordering::SeqCst);
+        self.budget.renew();
         self.sealed.store(false, Ordering::SeqCst);
     }
 

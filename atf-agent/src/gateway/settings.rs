@@ -24,7 +24,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            body_bytes_max: 1 << 20,
+            body_bytes_max: 256 << 10,
             result_bytes_max: 1 << 20,
             connections_per_run_max: 64,
             calls_per_run_max: 16,

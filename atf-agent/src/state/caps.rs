@@ -1,20 +1,33 @@
-//! What each run may still spend. A reservation is taken before the act and settled after it: committed
-//! when it was done, refunded when it certainly was not, and kept when nobody knows.
+//! What each run may still spend, and how often it was refused. A reservation is taken before the act
+//! and settled after it: committed when it was done, refunded when it certainly was not, and kept when
+//! nobody knows. What is counted is on the disk before it counts, so that no kill of the process gives
+//! a run its cap anew.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::counts::{Counts, CountsError};
 use crate::call::RunId;
 
-/// The spending of all live runs. Clones share it.
+/// The spending of all live runs. Clones share it. Without a file ([`Caps::default`]) it is forgotten
+/// with the process, which is for tests and benches.
 #[derive(Debug, Clone, Default)]
-pub struct Caps(Arc<Mutex<HashMap<RunId, Spending>>>);
+pub struct Caps(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    runs: Mutex<HashMap<RunId, Spending>>,
+    /// Taken before `runs` where both are, so that the last write is of the newest total.
+    disk: Option<Mutex<Counts>>,
+}
 
 /// What a run has spent, in cents.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spending {
     committed: u64,
     reserved: u64,
+    refusals: u64,
 }
 
 /// An amount that is taken from a run's cap. Dropped without being settled it stays taken: what became
@@ -27,30 +40,64 @@ pub struct Reservation {
     cents: u64,
 }
 
-/// A cap would be passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{wanted} cents are wanted, {left} of the run's {cap} are left")]
-pub struct CapError {
-    wanted: u64,
-    left: u64,
-    cap: u64,
+/// Why nothing is reserved.
+#[derive(Debug, thiserror::Error)]
+pub enum CapError {
+    /// A cap would be passed.
+    #[error("{wanted} cents are wanted, {left} of the run's {cap} are left")]
+    Passed {
+        /// What the call needs.
+        wanted: u64,
+        /// What is left.
+        left: u64,
+        /// The cap.
+        cap: u64,
+    },
+    /// What would be spent cannot be kept.
+    #[error(transparent)]
+    Counts(#[from] CountsError),
 }
 
 impl Caps {
-    /// Takes `cents` from what `run` may spend, `cap` in all. Asking and taking are one.
+    /// The spending as the file at `path` has it; the file is made when there is none. All that it
+    /// has is spent: what was reserved when the process died may have been done.
     ///
     /// # Errors
-    /// When less than that is left; nothing is taken then.
+    /// When the file cannot be opened or read, or is of another release.
+    pub fn open(path: &Path) -> Result<Self, CountsError> {
+        let counts = Counts::open(path)?;
+        let kept = counts.all()?.into_iter();
+        let spending = |spent, refusals| Spending { committed: spent, reserved: 0, refusals };
+        let runs = kept.map(|(run, spent, refusals)| (run, spending(spent, refusals))).collect();
+        Ok(Self(Arc::new(Inner { runs: Mutex::new(runs), disk: Some(Mutex::new(counts)) })))
+    }
+
+    /// Takes `cents` from what `run` may spend, `cap` in all. Asking and taking are one. Waits for the
+    /// disk when there are cents.
+    ///
+    /// # Errors
+    /// When less than that is left, or the new total cannot be kept; nothing is taken then.
     pub fn reserve(&self, run: RunId, cents: u64, cap: u64) -> Result<Reservation, CapError> {
+        self.take(run, cents, cap)?;
+        if cents > 0
+            && let Err(error) = self.keep(run)
+        {
+            self.settle(run, |s| s.reserved = s.reserved.saturating_sub(cents));
+            return Err(error.into());
+        }
+        Ok(Reservation { caps: self.clone(), run, cents })
+    }
+
+    fn take(&self, run: RunId, cents: u64, cap: u64) -> Result<(), CapError> {
         let mut runs = self.runs();
         let spending = runs.entry(run).or_default();
         let left = cap.saturating_sub(spending.total());
         if cents > left {
-            return Err(CapError { wanted: cents, left, cap });
+            return Err(CapError::Passed { wanted: cents, left, cap });
         }
         // Cannot overflow: the sum is at most `cap`.
         spending.reserved += cents;
-        Ok(Reservation { caps: self.clone(), run, cents })
+        Ok(())
     }
 
     /// Cents that `run` has spent or reserved.
@@ -58,14 +105,63 @@ impl Caps {
         self.runs().get(&run).map_or(0, Spending::total)
     }
 
-    /// Forgets a run that has ended.
-    pub fn forget(&self, run: RunId) {
+    /// Refusals of `run` that were kept.
+    pub fn refusals(&self, run: RunId) -> u64 {
+        self.runs().get(&run).map_or(0, |spending| spending.refusals)
+    }
+
+    /// Keeps that `run` was refused once more, counting from the last release. Waits for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be kept; it counts in this process all the same.
+    pub fn refused(&self, run: RunId) -> Result<(), CountsError> {
+        self.runs().entry(run).or_default().refusals += 1;
+        self.keep(run)
+    }
+
+    /// Counts the refusals of `run` anew. Waits for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be kept; a restarted process then has the old count, which is the safe side.
+    pub fn released(&self, run: RunId) -> Result<(), CountsError> {
+        self.settle(run, |spending| spending.refusals = 0);
+        self.keep(run)
+    }
+
+    /// Forgets a run that has ended. Waits for the disk.
+    ///
+    /// # Errors
+    /// When its row stays; it says nothing about any other run.
+    pub fn forget(&self, run: RunId) -> Result<(), CountsError> {
         self.runs().remove(&run);
+        self.keep(run)
+    }
+
+    /// Forgets all runs but those that live.
+    ///
+    /// # Errors
+    /// When a row stays.
+    pub fn forget_all_but(&self, lives: impl Fn(RunId) -> bool) -> Result<(), CountsError> {
+        let known: Vec<RunId> = self.runs().keys().copied().collect();
+        known.into_iter().filter(|run| !lives(*run)).try_for_each(|run| self.forget(run))
+    }
+
+    /// Writes what `run` has now, or that there is no such run.
+    fn keep(&self, run: RunId) -> Result<(), CountsError> {
+        let Some(disk) = &self.0.disk else {
+            return Ok(());
+        };
+        let counts = lock(disk);
+        let now = self.runs().get(&run).copied();
+        match now {
+            Some(now) => counts.write(run, now.total(), now.refusals),
+            None => counts.remove(run),
+        }
     }
 
     /// Each change below is one assignment, so that the map is whole after any panic.
     fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Spending>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.runs)
     }
 
     fn settle(&self, run: RunId, change: impl FnOnce(&mut Spending)) {
@@ -74,6 +170,12 @@ impl Caps {
             change(spending);
         }
     }
+}
+
+/// What is guarded is whole even when a holder of the lock panicked: it is only set, or a statement
+/// that SQLite does whole or not at all.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Spending {
@@ -93,7 +195,7 @@ impl Reservation {
         self.cents
     }
 
-    /// The act was done: the amount is spent.
+    /// The act was done: the amount is spent. The disk has it so since it was reserved.
     pub fn commit(self) {
         self.caps.settle(self.run, |spending| {
             spending.reserved = spending.reserved.saturating_sub(self.cents);
@@ -101,11 +203,17 @@ impl Reservation {
         });
     }
 
-    /// The act was certainly not done: the amount is free again.
+    /// The act was certainly not done: the amount is free again. Waits for the disk when there are
+    /// cents; when that fails, they are free until the process ends.
     pub fn refund(self) {
         self.caps.settle(self.run, |spending| {
             spending.reserved = spending.reserved.saturating_sub(self.cents);
         });
+        if self.cents > 0
+            && let Err(error) = self.caps.keep(self.run)
+        {
+            tracing::warn!(%error, run = %self.run, "a refund is not kept");
+        }
     }
 }
 
@@ -159,7 +267,7 @@ mod tests {
     fn a_settlement_after_the_end_of_the_run_changes_nothing() {
         let (caps, run) = (Caps::default(), RunId::random());
         let reservation = caps.reserve(run, 5, 10).unwrap();
-        caps.forget(run);
+        caps.forget(run).unwrap();
         reservation.commit();
         assert_eq!(caps.spent(run), 0);
     }
@@ -170,5 +278,54 @@ mod tests {
         caps.reserve(run, u64::MAX, u64::MAX).unwrap().commit();
         assert!(caps.reserve(run, 1, u64::MAX).is_err());
         assert!(caps.reserve(run, 1, 10).is_err());
+    }
+
+    /// The attack: spend all, have the gateway killed, spend again.
+    #[test]
+    fn a_kill_gives_no_run_its_cap_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("caps.db");
+        let [run, refunded, ended, free] = [(); 4].map(|()| RunId::random());
+        {
+            let caps = Caps::open(&path).unwrap();
+            caps.reserve(run, 60, 100).unwrap().commit();
+            drop(caps.reserve(run, 40, 100).unwrap());
+            caps.reserve(refunded, 70, 100).unwrap().commit();
+            caps.reserve(refunded, 30, 100).unwrap().refund();
+            caps.reserve(ended, 100, 100).unwrap().commit();
+            caps.forget(ended).unwrap();
+            caps.refused(run).unwrap();
+            caps.refused(run).unwrap();
+        }
+        let caps = Caps::open(&path).unwrap();
+        let passed = Err("1 cents are wanted, 0 of the run's 100 are left".to_owned());
+        let reserve =
+            |run, cents| caps.reserve(run, cents, 100).map(drop).map_err(|error| error.to_string());
+        assert_eq!(reserve(run, 1), passed);
+        assert_eq!((caps.spent(run), caps.refusals(run)), (100, 2));
+        assert_eq!(reserve(refunded, 30), Ok(()), "the control: what was refunded is free");
+        assert_eq!(reserve(refunded, 1), passed);
+        assert_eq!(reserve(free, 100), Ok(()), "the control: another run");
+        assert_eq!(caps.spent(ended), 0);
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+
+        caps.forget_all_but(|live| live == refunded).unwrap();
+        caps.released(run).unwrap();
+        drop(caps);
+        let caps = Caps::open(&path).unwrap();
+        assert_eq!((caps.spent(run), caps.refusals(run), caps.spent(refunded)), (0, 0, 100));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_not_reserved() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("caps.db");
+        let (caps, run) = (Caps::open(&path).unwrap(), RunId::random());
+        caps.reserve(run, 1, 10).unwrap().commit();
+        rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TABLE counts").unwrap();
+        assert!(matches!(caps.reserve(run, 1, 10), Err(CapError::Counts(_))));
+        assert_eq!(caps.spent(run), 1, "nothing is taken");
+        assert!(caps.reserve(run, 0, 10).is_ok(), "a call without cents needs no disk");
     }
 }

@@ -1,10 +1,12 @@
 //! What a process remembers across calls and restarts. Nothing here decides.
 
 mod caps;
+mod counts;
 mod entry;
 pub mod files;
 mod registry;
 
 pub use caps::{CapError, Caps, Reservation};
+pub use counts::CountsError;
 pub use entry::{Ended, Registered, RegistryError};
 pub use registry::Registry;

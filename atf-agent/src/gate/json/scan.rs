@@ -21,11 +21,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads `bytes` as one JSON value, nested at most `depth_max` deep, and gives them back as text.
-pub(in crate::gate) fn scan(bytes: &[u8], depth_max: usize) -> Result<&str, Fault> {
+/// Reads `bytes` as one JSON value, nested at most `depth_max` deep and of at most `values_max` values,
+/// inner ones included, and gives them back as text.
+pub(in crate::gate) fn scan(
+    bytes: &[u8],
+    depth_max: usize,
+    values_max: usize,
+) -> Result<&str, Fault> {
     let json = std::str::from_utf8(bytes)
         .map_err(|error| Fault { at: error.valid_up_to(), what: "not UTF-8" })?;
-    let mut scanner = Scanner { json, at: 0, depth_left: depth_max, names: Vec::new() };
+    let mut scanner =
+        Scanner { json, at: 0, depth_left: depth_max, values_left: values_max, names: Vec::new() };
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(scanner.fault("a byte order mark"));
     }
@@ -42,6 +48,7 @@ struct Scanner<'a> {
     json: &'a str,
     at: usize,
     depth_left: usize,
+    values_left: usize,
     /// The names of all objects that are open, one after the other.
     names: Vec<Cow<'a, str>>,
 }
@@ -70,6 +77,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn value(&mut self) -> Result<(), Fault> {
+        let Some(left) = self.values_left.checked_sub(1) else {
+            return Err(self.fault("more values than are read"));
+        };
+        self.values_left = left;
         match self.peek() {
             Some(b'{') => self.deeper(Self::object),
             Some(b'[') => self.deeper(Self::array),
@@ -186,9 +197,10 @@ mod tests {
     use super::*;
 
     const DEPTH: usize = 64;
+    const VALUES: usize = 1_000;
 
     fn check(json: &[u8], good: bool) {
-        let found = scan(json, DEPTH);
+        let found = scan(json, DEPTH, VALUES);
         let shown = String::from_utf8_lossy(&json[..json.len().min(80)]).into_owned();
         assert_eq!(found.is_ok(), good, "{shown}: {found:?}");
     }
@@ -289,6 +301,22 @@ mod tests {
         ] {
             check(json.as_bytes(), good);
         }
+    }
+
+    #[test]
+    fn values_are_counted_wherever_they_are() {
+        for (open, one, close) in
+            [("[", "0", "]"), (r#"{"a":["#, "[]", "]}"), ("[[", "\"x\"", "],{}]")]
+        {
+            // Each is but a comma away from the next; what encloses them counts too.
+            let of = |n: usize| format!("{open}{}{close}", vec![one; n].join(","));
+            check(of(VALUES - 3).as_bytes(), true);
+            check(of(VALUES).as_bytes(), false);
+            check(of(250_000).as_bytes(), false);
+        }
+        let named = |n: usize| (0..n).map(|i| format!("\"{i}\":0")).collect::<Vec<_>>().join(",");
+        check(format!("{{{}}}", named(VALUES - 1)).as_bytes(), true);
+        check(format!("{{{}}}", named(VALUES)).as_bytes(), false);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::super::budget::PAUSE;
 use super::client::{ADJUST, Client, adjust, post, request};
 use super::lab::{Lab, LabRun, Wanted};
 use crate::audit::Event;
@@ -115,17 +116,84 @@ async fn a_seal_outlives_the_gateway_and_the_authority_may_seal_too() {
     }
 }
 
+/// As after `kill -9`: the file is all that a new gateway has.
+#[tokio::test(flavor = "multi_thread")]
+async fn caps_and_counted_refusals_outlive_the_gateway() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    refused(&run).await;
+    refused(&run).await;
+    for _ in 0..4 {
+        assert_eq!(post(&run, &adjust(50_000)).await.reason(), "", "the control");
+    }
+    let id = run.entry.run;
+    lab.gateway.runs.remove(id).unwrap().close();
+    let path = lab.places.state("gateway").join("caps.db");
+    let caps = crate::state::Caps::open(&path).unwrap();
+    assert_eq!((caps.spent(id), caps.refusals(id)), (200_000, 2));
+    assert!(caps.reserve(id, 1, 200_000).is_err());
+    assert!(matches!(lab.authority.restart(), RegistryAck::Done));
+    assert!(!lab.kernel.has_deny(run.entry.cgroup), "two are not three");
+    refused(&run).await;
+    assert!(lab.kernel.has_deny(run.entry.cgroup), "the third refusal");
+}
+
+/// The attack: what does not count, as fast as it goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_run_fills_the_log_with_what_does_not_count() {
+    let lab = Lab::start(Wanted::default()).await;
+    let (probe, list) = (request("server/discover", &json!({})), request("tools/list", &json!({})));
+    for (what, body, free) in [("unknown methods", &probe, 20), ("tools/list", &list, 100)] {
+        let (run, other) = (lab.run(&[ADJUST]), lab.run(&[ADJUST]));
+        let took = async |run: &LabRun| {
+            let started = std::time::Instant::now();
+            post(run, body).await;
+            started.elapsed()
+        };
+        let mut quickest = Duration::MAX;
+        for _ in 0..free {
+            quickest = quickest.min(took(&run).await);
+        }
+        assert!(quickest < PAUSE, "{what}: the control, {quickest:?}");
+        assert!(took(&run).await >= PAUSE, "{what}");
+        assert!(took(&other).await < PAUSE, "{what}: the other run");
+        let quick = std::time::Instant::now();
+        assert_eq!(post(&run, &adjust(1)).await.reason(), "", "{what}: honest calls go on");
+        assert!(quick.elapsed() < PAUSE, "{what}: and wait for nothing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_probes_without_end_is_sealed() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    let live = lab.gateway.runs.get(run.entry.run).unwrap();
+    while !live.budget.unknown_method() {}
+    let probe = request("server/discover", &json!({}));
+    let bearer = format!("Bearer {}", run.token);
+    for count in 1..=3 {
+        assert!(!lab.kernel.has_deny(run.entry.cgroup), "{count}");
+        let mut client = Client::connect(&run.socket).await;
+        let _lost = client.post(&probe, &[("authorization", &bearer)]).await;
+    }
+    assert!(lab.kernel.has_deny(run.entry.cgroup));
+    // Where the kernel does not keep it from connecting, it waits for each no that is recorded.
+    let slow = std::time::Instant::now();
+    post(&run, "no message at all").await;
+    assert!(slow.elapsed() >= PAUSE);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_run_waits_for_each_no() {
     let lab = Lab::start(Wanted::default()).await;
     let run = lab.run(&[ADJUST]);
     let quick = std::time::Instant::now();
     post(&run, &adjust(1)).await;
-    assert!(quick.elapsed() < Duration::from_millis(250), "the control");
+    assert!(quick.elapsed() < PAUSE, "the control");
     for _ in 0..3 {
         refused(&run).await;
     }
     let slow = std::time::Instant::now();
     assert_eq!(post(&run, &adjust(1)).await.reason(), "run.sealed");
-    assert!(slow.elapsed() >= Duration::from_millis(250));
+    assert!(slow.elapsed() >= PAUSE);
 }
