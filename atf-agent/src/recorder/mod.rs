@@ -22,8 +22,6 @@ use crate::identity::IdentityError;
 use crate::state::files::FileError;
 use crate::wire::{self, Ids, Places};
 
-#[cfg(test)]
-pub(crate) use receipted::receipted;
 pub use settings::Settings;
 
 /// Records that may wait for the writer; more than that and the reporter waits.

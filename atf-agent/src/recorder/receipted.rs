@@ -7,7 +7,7 @@ use crate::wire::PermitBody;
 
 /// Why a record is not taken.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unfit {
+pub(super) enum Unfit {
     /// A permit with a record that allows nothing, or from somebody who decides nothing.
     #[error(
         "a permit goes with the gateway's record of an allowed call, found one of {reporter:?}"
@@ -31,7 +31,7 @@ pub(crate) enum Unfit {
 ///
 /// # Errors
 /// When `permit` is not what `event` allows; such a record is not taken.
-pub(crate) fn receipted(
+pub(super) fn receipted(
     event: &Event,
     reporter: Process,
     permit: Option<&str>,

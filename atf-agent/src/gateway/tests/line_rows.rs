@@ -51,7 +51,11 @@ async fn an_honest_call_is_judged_recorded_executed_settled_and_answered() {
     let digest = Digest::of(act.signed.body.as_bytes());
     assert_eq!((call.permit, call.decision), (Some(digest), body.decision));
     assert_eq!(act.receipt.permit, call.permit);
-    assert_eq!(call.policy, Some(body.policy));
+    // What the recorder holds against the permit before it gives a receipt for it.
+    assert_eq!((call.run, call.cgroup), (body.run, body.cgroup));
+    assert_eq!(call.tool.as_ref().map(|tool| tool.raw()), Some(body.tool.as_str()));
+    assert_eq!((call.token, call.pin), (Some(body.token), Some(body.pin)));
+    assert_eq!((call.arguments, call.policy), (Some(body.arguments), Some(body.policy)));
     assert_eq!(call.prompt, Some(prompt()));
     assert_eq!(call.agent, Some(run.entry.agent.clone()));
     assert!(call.gate_ns > 0);
