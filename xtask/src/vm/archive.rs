@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -13,6 +14,16 @@ use crate::{cache, packages, progress};
 /// An archive that apt can search.
 pub(crate) struct Archive {
     options: Vec<String>,
+}
+
+/// After this the archive may have dropped what the lists name.
+const LISTS_FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether apt fetched the system's lists long ago. What cannot be told counts as old.
+fn lists_are_old() -> bool {
+    let fetched = fs::metadata("/var/lib/apt/lists").and_then(|lists| lists.modified());
+    let age = fetched.ok().and_then(|at| at.elapsed().ok());
+    age.is_none_or(|age| age > LISTS_FRESH)
 }
 
 impl Archive {
@@ -25,12 +36,12 @@ impl Archive {
             return Self::private(suite);
         }
         let system = Self { options: Vec::new() };
-        if system.names("^linux-image-")?.is_empty() {
-            // A fresh machine has no package lists.
-            if !packages::is_root()? {
-                bail!("the system has no package lists: run `sudo apt-get update`");
-            }
+        let has_lists = !system.names("^linux-image-")?.is_empty();
+        // A fresh machine has no package lists, and old ones name kernels that are gone.
+        if packages::is_root()? && (!has_lists || lists_are_old()) {
             progress::output(Command::new("apt-get").args(["update", "--quiet"]))?;
+        } else if !has_lists {
+            bail!("the system has no package lists: run `sudo apt-get update`");
         }
         Ok(system)
     }
