@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use crate::sys::clone::{exit_now, fork};
-use crate::sys::signals::{Signals, unblock_all};
+use crate::sys::signals::{Signals, default_all, unblock_all};
 
 use super::inside::{Orders, Pipes, Step, Stopped};
 use super::view::{GATEWAY, HOME, IDENTITY};
@@ -83,6 +83,7 @@ fn execute(orders: &Orders) -> Result<Infallible, Stopped> {
         rustix::process::setpgid(None, None).step("making a process group")?;
         which.bring_to_front(rustix::process::getpid())?;
     }
+    default_all().step("giving signals their default effect")?;
     unblock_all().step("unblocking signals")?;
     let workdir = orders.workdir.as_deref().unwrap_or(HOME.as_ref());
     rustix::process::chdir(workdir).step(format!("entering {}", workdir.display()))?;

@@ -68,6 +68,26 @@ pub fn unblock_all() -> io::Result<()> {
     change_mask(libc::SIG_SETMASK, &set_of(&[]))
 }
 
+/// Gives every signal its default effect. An ignored one stays ignored across an exec, and a shell
+/// that starts something in the background ignores `SIGINT` for it.
+///
+/// # Errors
+/// Never in practice; the kernel is asked.
+pub fn default_all() -> io::Result<()> {
+    for number in 1..=libc::SIGRTMAX() {
+        // The C library keeps those between the last plain and the first free one to itself.
+        let is_free = number < 32 || number >= libc::SIGRTMIN();
+        if !is_free || number == libc::SIGKILL || number == libc::SIGSTOP {
+            continue;
+        }
+        // SAFETY: the default effect runs no code of ours.
+        if unsafe { libc::signal(number, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 fn set_of(wanted: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set that it is given; sigaddset changes it. Neither fails

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use atf_common::limits::LEASE_TTL_MS;
 use atf_common::records::{Deny, Lease, Release, Run, State};
 use atf_common::verdict::{self, Facts};
 
@@ -56,7 +57,8 @@ impl Seals {
 /// The kernel programs' own verdict, but for the lease: it is the gateway's life, which who asks for
 /// an act has shown already.
 fn is_sealed(run: Option<Run>, deny: bool, latched_boot_ns: Option<u64>, now_boot_ms: u64) -> bool {
-    let lease = Some(Lease { until_boot_ms: u64::MAX });
+    // The lease is the gateway's to keep, not the executor's to judge: here it always holds.
+    let lease = Some(Lease { until_boot_ms: now_boot_ms + LEASE_TTL_MS });
     verdict::live(&Facts { run, deny, latched_boot_ns, lease }, now_boot_ms).is_err()
 }
 

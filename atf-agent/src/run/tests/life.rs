@@ -118,6 +118,20 @@ fn signals_are_passed_on_to_the_command() {
 }
 
 #[test]
+fn what_the_launcher_ignores_the_command_does_not() {
+    let lab = Lab::new();
+    // A shell cannot trap a signal that was ignored when it started: without the reset it would hang.
+    let script = "trap '' INT QUIT HUP; exec sh -c 'grep SigIgn /proc/self/status'";
+    let ignored = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&ignored.stdout).trim() != "SigIgn:\t0000000000000000",
+        "control"
+    );
+    let found = lab.sh("grep SigIgn /proc/self/status");
+    assert_eq!(found.output, "SigIgn:\t0000000000000000\n");
+}
+
+#[test]
 fn a_run_is_killed_at_its_absolute_end() {
     let sleeps = "echo alive; sleep 2; echo too late";
     let found = Lab::with(|conduct| conduct.ends_in_ms = 700).sh(sleeps);
