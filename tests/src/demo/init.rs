@@ -124,6 +124,8 @@ fn kernel_tests() -> Result<Option<&'static str>> {
         return Ok(None);
     }
     eprintln!("demo: the kernel tests");
+    // Their controls connect over the VM's own loopback, IPv6 too.
+    crate::lab::link::up("lo").context("cannot set the loopback up")?;
     let mut tests = Command::new(KERNEL_TESTS);
     tests.env("ATF_EXPECT_POSTURE", "FULL").env("RUST_TEST_THREADS", "2");
     let passed = finish(tests)?;

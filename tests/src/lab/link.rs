@@ -46,7 +46,7 @@ pub(super) fn make_pair(name: &str, peer: &str, other: BorrowedFd<'_>) -> io::Re
 }
 
 /// Sets a link up.
-pub(super) fn up(name: &str) -> io::Result<()> {
+pub(crate) fn up(name: &str) -> io::Result<()> {
     const UP: u32 = 1;
     change_link(name, UP)
 }
