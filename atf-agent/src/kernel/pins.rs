@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use rustix::fs::statfs;
+use rustix::fs::{FlockOperation, flock, statfs};
 
 use super::cage::Cage;
 use super::error::KernelError;
@@ -161,9 +161,19 @@ fn refuse_foreign(dir: &Path) -> Result<(), KernelError> {
     Err(KernelError::Foreign { path: dir.to_owned(), found })
 }
 
+/// One at a time: a second mount would hide the pins below the first.
 fn mount_bpffs(parent: &Path) -> Result<(), KernelError> {
-    let found = statfs(parent).map_err(KernelError::doing("look at", parent))?;
-    if found.f_type == BPF_FS {
+    let is_mounted = || {
+        let found = statfs(parent).map_err(KernelError::doing("look at", parent))?;
+        Ok(found.f_type == BPF_FS)
+    };
+    if is_mounted()? {
+        return Ok(());
+    }
+    // The directory below the mount: everyone who finds no bpf file system locks the same one.
+    let below = fs::File::open(parent).map_err(KernelError::doing("open", parent))?;
+    flock(&below, FlockOperation::LockExclusive).map_err(KernelError::doing("lock", parent))?;
+    if is_mounted()? {
         return Ok(());
     }
     if parent != Path::new(BPF_FS_DIR) {
@@ -174,4 +184,38 @@ fn mount_bpffs(parent: &Path) -> Result<(), KernelError> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("bpf", BPF_FS_DIR, "bpf", flags, Some(c"mode=0755"))
         .map_err(KernelError::doing("mount a bpf file system at", parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+
+    use super::*;
+
+    /// The attack: two loaders at one time, of which the second hides what the first has pinned.
+    #[test]
+    fn loaders_at_one_time_mount_one_file_system() {
+        let mounted = std::thread::spawn(|| {
+            crate::sys::mounts::unshare().expect("these tests need root");
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", private).unwrap();
+            while unmount(BPF_FS_DIR, UnmountFlags::DETACH).is_ok() {}
+            let start = Barrier::new(8);
+            // Threads are born in the namespaces of the one that starts them.
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        start.wait();
+                        mount_bpffs(Path::new(BPF_FS_DIR)).unwrap();
+                    });
+                }
+            });
+            fs::read_to_string("/proc/thread-self/mountinfo").unwrap()
+        });
+        let mounted = mounted.join().unwrap();
+        let count = mounted.lines().filter(|line| line.contains(" /sys/fs/bpf ")).count();
+        assert_eq!(count, 1, "{mounted}");
+    }
 }

@@ -35,3 +35,11 @@ pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64) -> io::Result<()> 
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Gives the calling thread, and those that it will start, a copy of the mount table.
+#[cfg(test)]
+pub(crate) fn unshare() -> rustix::io::Result<()> {
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+    // SAFETY: unsafe is asked for because of CLONE_FILES alone, which is not among the flags.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }
+}
