@@ -4,6 +4,7 @@
 mod bench;
 mod cache;
 mod cargo;
+mod check;
 mod ebpf;
 mod packages;
 mod progress;
@@ -25,6 +26,8 @@ enum Task {
     Test,
     /// Measure one area and compare it with its baseline.
     Bench(bench::Options),
+    /// Judge a file of labelled cases with the real gate.
+    Check(check::Options),
     /// Build the eBPF object that is committed beside its source.
     Ebpf {
         /// Build nothing anew: prove that the committed object is what the sources give.
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Run(options) => run::run(&options),
         Task::Test => test::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Check(options) => check::run(&options),
         Task::Ebpf { check } => ebpf::build(check).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

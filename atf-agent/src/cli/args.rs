@@ -78,6 +78,12 @@ pub enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Check the policy and run its tests
+    Policy {
+        /// What to do
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
     /// Load, prove, watch or remove the kernel's half of the cage
     Enforcer {
         /// What to do
@@ -189,6 +195,26 @@ pub enum ConfigAction {
     Show,
 }
 
+/// `atf policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyAction {
+    /// Say whether the gateway would take the policy and its pins, and their revision
+    Check(PolicyArguments),
+    /// Run the rules `test_…` of its `*_test.rego`; a policy without any has failed
+    Test(PolicyArguments),
+}
+
+/// Which policy, and how to answer.
+#[derive(Debug, Args)]
+pub struct PolicyArguments {
+    /// The policy's directory, if not the configured one
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 /// `atf enforcer`.
 #[derive(Debug, Subcommand)]
 pub enum EnforcerAction {
@@ -235,6 +261,8 @@ mod tests {
             "atf audit verify --log /tmp/log --output json",
             "atf audit show --denied --last 3",
             "atf --config /tmp/atf.toml runs --output json",
+            "atf policy check --output json",
+            "atf policy test --dir /tmp/policies",
             "atf enforcer check --output json",
             "atf run --agent a --task t --user u --prompt p -- /bin/true -x",
         ] {

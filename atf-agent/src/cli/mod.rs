@@ -10,6 +10,7 @@ mod enforcer;
 mod layout;
 mod output;
 mod pages;
+mod policy;
 mod run;
 mod runs;
 mod sides;
@@ -53,6 +54,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Doctor { output } => doctor::doctor(&config, output),
         Command::Audit { action } => audit::audit(&config, action),
         Command::Config { action } => config::config(&config, &action),
+        Command::Policy { action } => policy::policy(&config, &action),
         Command::Authority(start) => daemon::authority(&config, &start),
         Command::Gateway(start) => daemon::gateway(&config, &start),
         Command::Recorder(start) => daemon::recorder(&config, &start),

@@ -3,6 +3,7 @@
 //! After its rules are loaded it does no I/O and reads no clock: it can fail only by saying no.
 
 mod authenticate;
+pub mod corpus;
 mod decide;
 mod envelope;
 mod facts;
@@ -12,6 +13,7 @@ mod lint;
 mod permit;
 mod pins;
 mod policy;
+mod policy_tests;
 mod profile;
 mod receive;
 mod rego;
@@ -33,6 +35,7 @@ pub use id::Id;
 pub use permit::{PERMIT_TTL_S, Permit, Terms, reserve};
 pub use pins::{Pin, PinError, Pins};
 pub use policy::{Judged, Policy, PolicyError, judge};
+pub use policy_tests::{PolicyTest, test_policy};
 pub use receive::{Limits, Message, Method, Notification, Received, Reply, ToolCall};
 pub use schema::{WellFormed, check_schema};
 pub use statement::{SqlChecked, check_sql};

@@ -115,11 +115,8 @@ impl Policy {
     /// # Errors
     /// When a file cannot be read, a rule steps outside of ATF's profile, or `data.json` lacks a limit.
     pub fn read(policy_dir: &Path) -> Result<Self, PolicyError> {
-        let mut modules = Vec::new();
-        collect(policy_dir, policy_dir, 0, &mut modules)?;
-        modules.sort();
+        let Files { modules, data, tests: _ } = Files::read(policy_dir)?;
         let path = policy_dir.join("data.json");
-        let data = text(&path)?;
         let refused = |path: PathBuf| move |what: String| PolicyError::Refused { path, what };
         for (name, source) in &modules {
             profile::check(source).map_err(refused(policy_dir.join(name)))?;
@@ -182,6 +179,27 @@ impl Judged {
     }
 }
 
+/// The files of a policy, as they are read: modules by their path below its directory.
+pub(super) struct Files {
+    /// What is served.
+    pub(super) modules: Vec<(String, String)>,
+    /// `*_test.rego`, which is never served.
+    pub(super) tests: Vec<(String, String)>,
+    /// `data.json`.
+    pub(super) data: String,
+}
+
+impl Files {
+    /// Reads them.
+    pub(super) fn read(policy_dir: &Path) -> Result<Self, PolicyError> {
+        let mut all = Vec::new();
+        collect(policy_dir, policy_dir, 0, &mut all)?;
+        all.sort();
+        let (tests, modules) = all.into_iter().partition(|(name, _)| name.ends_with("_test.rego"));
+        Ok(Self { modules, tests, data: text(&policy_dir.join("data.json"))? })
+    }
+}
+
 /// Adds the modules in `dir`, named by their path below `root`.
 fn collect(
     root: &Path,
@@ -201,7 +219,7 @@ fn collect(
         let name = path.to_string_lossy();
         if path.is_dir() {
             collect(root, &path, deep + 1, modules)?;
-        } else if name.ends_with(".rego") && !name.ends_with("_test.rego") {
+        } else if name.ends_with(".rego") {
             let below = path.strip_prefix(root).unwrap_or(&path);
             modules.push((below.to_string_lossy().into_owned(), text(&path)?));
         }

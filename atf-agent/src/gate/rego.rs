@@ -34,21 +34,9 @@ pub(super) struct Rules {
 impl Rules {
     /// Compiles `modules`, each a name and a source, over `data`, JSON.
     pub(super) fn compile(modules: &[(String, String)], data: &str) -> Result<Self, String> {
-        let mut engine = Engine::new();
-        engine.set_strict_builtin_errors(true);
-        engine.set_execution_timer_config(ExecutionTimerConfig {
-            limit: EVALUATION_MAX,
-            check_interval: CHECK_INTERVAL,
-        });
-        let prepare = |engine: &mut Engine| {
-            for (name, source) in modules {
-                engine.add_policy(name.clone(), source.clone())?;
-            }
-            engine.add_data_json(data)?;
-            // Compiles the modules, and fails when the rule is not there.
-            engine.compile_with_entrypoint(&ENTRYPOINT.into())
-        };
-        prepare(&mut engine).map_err(|error| error.to_string())?;
+        let mut engine = engine(modules, data)?;
+        // Compiles the modules, and fails when the rule is not there.
+        engine.compile_with_entrypoint(&ENTRYPOINT.into()).map_err(|error| error.to_string())?;
         Ok(Self { template: Mutex::new(engine), idle: Mutex::default() })
     }
 
@@ -67,6 +55,40 @@ impl Rules {
         }
         Ok(value)
     }
+}
+
+/// An interpreter of `modules`, each a name and a source, over `data`, JSON: strict, and bounded in time.
+fn engine(modules: &[(String, String)], data: &str) -> Result<Engine, String> {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(true);
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit: EVALUATION_MAX,
+        check_interval: CHECK_INTERVAL,
+    });
+    for (name, source) in modules {
+        engine.add_policy(name.clone(), source.clone()).map_err(|error| error.to_string())?;
+    }
+    engine.add_data_json(data).map_err(|error| error.to_string())?;
+    Ok(engine)
+}
+
+/// Evaluates each of `rules`, a full path as `data.atf.gate_test.test_x`, as it is served: `Ok` when it
+/// is true, else what it is.
+pub(super) fn hold(
+    modules: &[(String, String)],
+    data: &str,
+    rules: &[String],
+) -> Result<Vec<Result<(), String>>, String> {
+    let mut engine = engine(modules, data)?;
+    Ok(rules
+        .iter()
+        .map(|rule| match engine.eval_rule(rule.clone()) {
+            Ok(Value::Bool(true)) => Ok(()),
+            Ok(Value::Undefined) => Err("undefined".to_owned()),
+            Ok(value) => Err(value.to_string()),
+            Err(error) => Err(error.to_string()),
+        })
+        .collect())
 }
 
 /// Engines are whole after a panic elsewhere: they are changed by nobody who holds the lock.

@@ -88,6 +88,14 @@ pub fn default_all() -> io::Result<()> {
     Ok(())
 }
 
+/// Ignores a signal, as a shell does for what it starts in the background.
+#[cfg(test)]
+pub(crate) fn ignore(signal: Signal) {
+    // SAFETY: to ignore a signal runs no code of ours.
+    let before = unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) };
+    assert_ne!(before, libc::SIG_ERR);
+}
+
 fn set_of(wanted: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set that it is given; sigaddset changes it. Neither fails

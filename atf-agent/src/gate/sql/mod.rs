@@ -9,8 +9,6 @@
 //! Not the only layer: views, synonyms and rewrite rules behind an allowed name are invisible to any
 //! reader of text, so the database role must be limited as well.
 
-pub mod corpus;
-
 mod agree;
 mod expr;
 mod facts;

@@ -8,12 +8,13 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 use crate::call::Untrusted;
 use crate::run::{Hooks, Request, Settings, launch};
 use crate::sys::clone::fork;
 use crate::sys::descriptors::become_number;
+use crate::sys::signals;
 use crate::wire::{Ids, Places};
 
 use super::authority_double::{Conduct, Memory, listen};
@@ -29,6 +30,8 @@ pub(super) struct Lab {
     pub(super) authority: Arc<Mutex<Memory>>,
     /// What the proof says.
     pub(super) proof: Result<(), String>,
+    /// What the keeper is started with.
+    pub(super) ignored: Vec<Signal>,
     directory: tempfile::TempDir,
 }
 
@@ -82,6 +85,7 @@ impl Lab {
             authority: listen(&places, conduct),
             settings: Settings::default(),
             proof: Ok(()),
+            ignored: Vec::new(),
             places,
             agents_dir,
             directory,
@@ -130,6 +134,7 @@ impl Lab {
             for (number, fd) in (0..).zip(stdio) {
                 become_number(fd, number).unwrap();
             }
+            self.ignored.iter().copied().for_each(signals::ignore);
             let ids = Ids::default();
             let ended = launch(&self.places, &ids, &self.settings, request, &hooks);
             let text = match ended {

@@ -1,6 +1,5 @@
-//! Rows for each rule, labelled corpora, a real SQLite, hostile depth and random text.
+//! Rows for each rule, a real SQLite, hostile depth and random text.
 
-mod corpora;
 mod depth;
 mod language;
 mod random;
@@ -9,8 +8,8 @@ mod rows;
 mod sqlite;
 mod structure;
 
-use super::corpus::ledger;
 use super::{Dialect, SqlFacts, SqlProfile, SqlRefusal, check};
+use crate::gate::corpus::ledger;
 
 const ALL: [Dialect; 4] = [Dialect::Postgres, Dialect::Mysql, Dialect::Sqlite, Dialect::Generic];
 

@@ -1,12 +1,12 @@
-//! The labelled corpora.
+//! The labelled corpora of statements.
 
 use std::process::Command;
 
+use super::{ledger, sql};
 use crate::corpora::folder;
-use crate::gate::sql::corpus::{ledger, run};
 
 fn is_right(text: &str) {
-    let report = run(text.lines().map(str::to_owned), &ledger()).unwrap();
+    let report = sql(text.lines().map(str::to_owned), &ledger()).unwrap();
     println!("{} cases, {} right, {} skipped", report.cases, report.right, report.skipped);
     let wrong = (&report.false_allow, &report.false_deny);
     assert_eq!(wrong, (&vec![], &vec![]), "(false allows, false denies)");
