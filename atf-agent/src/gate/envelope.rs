@@ -38,6 +38,13 @@ pub(super) struct ToolParams<'a> {
     meta: Option<&'a RawValue>,
 }
 
+/// The parameters of `initialize`, as far as ATF acts on them.
+#[derive(Deserialize)]
+pub(super) struct InitializeParams<'a> {
+    #[serde(borrow, rename = "protocolVersion")]
+    pub(super) revision: Cow<'a, str>,
+}
+
 /// What all methods' parameters may have.
 #[derive(Deserialize)]
 pub(super) struct AnyParams<'a> {

@@ -3,9 +3,10 @@
 
 use serde_json::value::RawValue;
 
-use super::envelope::{self, AnyParams, Envelope, Meta, ToolParams};
+use super::envelope::{self, AnyParams, Envelope, InitializeParams, Meta, ToolParams};
 use super::id::Id;
 use super::json;
+use super::revision::Revision;
 use crate::audit::Call;
 use crate::call::{Digest, Reason, Refusal, Step, ToolName};
 
@@ -114,6 +115,7 @@ pub struct Received {
     method: Method,
     params: Option<Box<RawValue>>,
     tool: Option<ToolCall>,
+    offered: Option<Revision>,
     prompt: Option<Digest>,
 }
 
@@ -223,6 +225,11 @@ impl Received {
         self.tool.as_ref()
     }
 
+    /// The revision that an `initialize` is answered with.
+    pub fn offered(&self) -> Option<Revision> {
+        self.offered
+    }
+
     /// The digest of the system prompt that the caller claims to follow.
     pub fn prompt(&self) -> Option<Digest> {
         self.prompt
@@ -306,7 +313,7 @@ fn request(id: Id, method: Method, params: Option<&RawValue>) -> Result<Message,
     if let Some(params) = params {
         let any: AnyParams<'_> =
             envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
-        variants(params, &["name", "arguments", "_meta", "cursor"])?;
+        variants(params, &["name", "arguments", "_meta", "cursor", "protocolVersion"])?;
         if let Some(meta) = any.meta {
             let read: Meta<'_> =
                 envelope::object(meta.get()).map_err(|e| invalid(format!("_meta: {e}")))?;
@@ -314,9 +321,10 @@ fn request(id: Id, method: Method, params: Option<&RawValue>) -> Result<Message,
             prompt = read.prompt.as_deref().map(prompt_digest).transpose()?;
         }
     }
-    let tool = match method {
-        Method::ToolsCall => Some(tool_call(params)?),
-        Method::Initialize | Method::Ping | Method::ToolsList => None,
+    let (tool, offered) = match method {
+        Method::ToolsCall => (Some(tool_call(params)?), None),
+        Method::Initialize => (None, Some(offered(params)?)),
+        Method::Ping | Method::ToolsList => (None, None),
     };
     Ok(Message::Request(Received {
         id,
@@ -324,8 +332,18 @@ fn request(id: Id, method: Method, params: Option<&RawValue>) -> Result<Message,
         // A tool call's parameters live in `tool`; a second copy could come to differ.
         params: params.filter(|_| tool.is_none()).map(RawValue::to_owned),
         tool,
+        offered,
         prompt,
     }))
+}
+
+fn offered(params: Option<&RawValue>) -> Result<Revision, Refusal> {
+    let text = params.map_or("null", RawValue::get);
+    let asked: InitializeParams<'_> = envelope::object(text).map_err(|error| {
+        let detail = format!("initialize: params: {error}");
+        Refusal::new(Step::Receive, Reason::MessageInvalid, detail)
+    })?;
+    Ok(Revision::offered(&asked.revision))
 }
 
 fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, Refusal> {

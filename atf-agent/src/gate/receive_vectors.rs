@@ -188,6 +188,18 @@ fn a_message_that_peers_may_read_differently_is_refused() {
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"Cursor":"x"}}"#.to_owned(),
             -32602,
         ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#.to_owned(), -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#.to_owned(), -32602),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}"#
+                .to_owned(),
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","ProtocolVersion":"2024-11-05"}}"#
+                .to_owned(),
+            -32602,
+        ),
         (call("\"name\":", "\"_meta\":[],\"name\":"), -32602),
         (call("\"name\":", "\"_meta\":{\"io.atf/promptSha256\":7},\"name\":"), -32602),
         (call("\"name\":", "\"_meta\":{\"io.atf/promptsha256\":\"a\"},\"name\":"), -32602),

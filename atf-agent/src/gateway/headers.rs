@@ -1,18 +1,18 @@
 //! What an HTTP request must look like before its body is read. Pure; the rules are those of MCP's
-//! Streamable HTTP transport, revision 2025-11-25.
+//! Streamable HTTP transport, whose revisions differ here in nothing that ATF offers.
 
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
 };
 use hyper::{Method, StatusCode, Uri};
 
+use crate::gate::Revision;
+
 /// The one path.
 const PATH: &str = "/mcp";
 /// Hosts that a run may name, with or without a port. A name from the public DNS here would mean
 /// that a browser was tricked into asking (DNS rebinding).
 const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", "atf"];
-/// Revisions that a client may state. A request without one is of 2025-03-26, says the standard.
-const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const PROMPT: HeaderName = HeaderName::from_static("atf-prompt-sha256");
@@ -48,7 +48,9 @@ pub(super) enum Turned {
     #[error("the client must accept application/json")]
     Accept,
     /// A revision that is not known.
-    #[error("the protocol version is not supported; supported: 2025-03-26, 2025-06-18, 2025-11-25")]
+    #[error(
+        "the protocol version is not supported; supported: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25"
+    )]
     Revision,
 }
 
@@ -95,8 +97,9 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<En
     if headers.contains_key(ACCEPT) && !headers.get_all(ACCEPT).iter().any(takes_json) {
         return Err(Turned::Accept);
     }
+    // From 2025-06-18 on clients state it; one that does not is of 2025-03-26, says the standard.
     if headers.contains_key(PROTOCOL_VERSION)
-        && !one(headers, &PROTOCOL_VERSION).is_some_and(|found| REVISIONS.contains(&found))
+        && one(headers, &PROTOCOL_VERSION).and_then(Revision::read).is_none()
     {
         return Err(Turned::Revision);
     }
@@ -206,7 +209,10 @@ mod tests {
             &[("accept", "text/html, application/json;q=0.1")],
             &[("content-type", "Application/JSON; charset=UTF-8")],
             &[("mcp-protocol-version", "2025-11-25")],
+            &[("mcp-protocol-version", "2025-06-18")],
             &[("mcp-protocol-version", "2025-03-26")],
+            // What a client of that revision that speaks Streamable HTTP was offered and repeats.
+            &[("mcp-protocol-version", "2024-11-05")],
         ] {
             check(changes, Ok(()));
         }
@@ -232,10 +238,13 @@ mod tests {
             ("accept", "application/json;q=0.00", Turned::Accept),
             ("mcp-protocol-version", "2026-07-28", Turned::Revision),
             ("mcp-protocol-version", "1", Turned::Revision),
+            ("mcp-protocol-version", "2025-06-18, 2025-11-25", Turned::Revision),
         ] {
             check(&[(name, value)], Err(rule));
         }
         check(&[("host", "atf"), ("host", "atf")], Err(Turned::Host));
+        let (header, revision) = ("mcp-protocol-version", "2025-11-25");
+        check(&[(header, revision), (header, revision)], Err(Turned::Revision));
         let origin = "http://localhost";
         check(&[("origin", origin), ("origin", origin)], Err(Turned::Origin));
     }

@@ -1,17 +1,14 @@
-//! The methods that the gateway answers by itself, of MCP's revision 2025-11-25.
+//! The methods that the gateway answers by itself.
 
 use serde_json::{Value, json};
 
-use crate::gate::{Authenticated, Method, Pins};
-
-/// The one revision that is spoken. A client that asked for another is told so and may leave.
-const REVISION: &str = "2025-11-25";
+use crate::gate::{Authenticated, Method, Pins, Revision};
 
 /// The result of a method that reaches no tool; `None` for the one that does.
 pub(super) fn result(call: &Authenticated, pins: &Pins) -> Option<Value> {
     match call.method() {
         Method::Initialize => Some(json!({
-            "protocolVersion": REVISION,
+            "protocolVersion": call.received().offered().map(Revision::as_str),
             "capabilities": {"tools": {"listChanged": false}},
             "serverInfo": {"name": "atf", "version": env!("CARGO_PKG_VERSION")},
         })),

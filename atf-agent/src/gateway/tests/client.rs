@@ -63,18 +63,21 @@ impl Client {
         Self(sender)
     }
 
-    /// Posts `body` with the headers of an honest call, and `more`.
+    /// Posts `body` with the headers of an honest call, and `more`; an empty value takes one away.
     pub(crate) async fn post(
         &mut self,
         body: &str,
         more: &[(&str, &str)],
     ) -> Result<Got, hyper::Error> {
-        let mut request = Request::post("/mcp")
-            .header("host", "atf")
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2025-11-25");
-        for (name, value) in more {
+        let honest = [
+            ("host", "atf"),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        let mut request = Request::post("/mcp");
+        let kept = honest.iter().filter(|(name, _)| more.iter().all(|(other, _)| name != other));
+        for (name, value) in kept.chain(more).filter(|(_, value)| !value.is_empty()) {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();

@@ -5,6 +5,7 @@ mod apart;
 mod callers;
 mod client;
 mod doubles;
+mod handshake;
 mod http_rows;
 mod kernel;
 mod lab;
