@@ -53,6 +53,19 @@ fn the_probe_foretells_what_goes_up() {
 }
 
 #[test]
+fn probes_that_run_together_all_find_the_same() {
+    let cell = Cell::up();
+    let probes = || (0..4).map(|_| kernel::probe(&cell.cage)).collect::<Vec<_>>();
+    let found = std::thread::scope(|scope| {
+        let together = [(); 4].map(|()| scope.spawn(probes));
+        together.map(|probing| probing.join().expect("a probe does not panic"))
+    });
+    for report in found.iter().flatten() {
+        assert_eq!(report.posture, cell.proof.posture, "{:?}", report.features);
+    }
+}
+
+#[test]
 fn a_detached_link_is_found_and_repaired_without_forgetting_a_run() {
     let cell = Cell::up();
     let run = cell.run("run");

@@ -2,12 +2,16 @@
 //! process may do. Attached programs that do not hold it are no cage.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use atf_common::records::State;
 use atf_common::vector::Vector;
 use aya::maps::{HashMap, Map, MapData};
 
+use super::attach::Loaded;
 use super::cage::{CANARY, Cage, cgroup_id};
 use super::error::KernelError;
 use super::object::Object;
@@ -48,22 +52,23 @@ pub(super) fn fly(cage: &Cage, object: &Object, programs: &[&Program]) -> Result
     Err(KernelError::Canary { cgroup: scratch.dir.clone(), found: wrong.join(", ") })
 }
 
-/// Whether the LSM program in a scratch cgroup that holds nothing else stops a socket: a kernel
-/// without `bpf` in its list of LSMs loads and attaches such a program, and never calls it.
+/// Why LSM programs hold nothing here, if they do not: this one is attached to a scratch cgroup that
+/// nothing else holds, and should stop a socket there. A kernel without `bpf` in its list of LSMs
+/// loads and attaches such a program, and never calls it.
 ///
 /// # Errors
-/// When it cannot be tried.
-pub(super) fn lsm_enforces(
-    cage: &Cage,
-    program: &super::attach::Loaded,
-) -> Result<bool, KernelError> {
-    use std::os::fd::AsFd;
+/// When it cannot be tried: that says nothing of the kernel.
+pub(super) fn why_no_lsm(cage: &Cage, program: &Loaded) -> Result<Option<String>, KernelError> {
     let scratch = Scratch::make(&cage.mount)?;
     let dir = File::open(&scratch.dir).map_err(KernelError::doing("open", &scratch.dir))?;
     let attach_type = program.program.attach_type;
-    let _link = crate::sys::bpf::attach(program.fd.as_fd(), dir.as_fd(), attach_type)
-        .map_err(KernelError::doing("attach to", &scratch.dir))?;
-    Ok(scratch.try_all(&[vsock()])? == [libc::EPERM])
+    let link = crate::sys::bpf::attach(program.fd.as_fd(), dir.as_fd(), attach_type);
+    let _link = match link {
+        Ok(link) => link,
+        Err(error) => return Ok(Some(format!("LSM programs cannot be attached: {error}"))),
+    };
+    let held = scratch.try_all(&[vsock()])? == [libc::EPERM];
+    Ok((!held).then(|| "LSM programs are never called; boot with bpf in lsm=".to_owned()))
 }
 
 const TCP4: &str = "a TCP socket";
@@ -108,13 +113,18 @@ struct Scratch {
 }
 
 impl Scratch {
+    /// Makes one that nobody else has: a shared one is gone as soon as the first is done with it.
     fn make(parent: &Path) -> Result<Self, KernelError> {
-        let dir = parent.join(format!("{CANARY}{}", std::process::id()));
-        match fs::create_dir(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(KernelError::doing("make", &dir)(error))
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let dir = parent.join(format!("{CANARY}{}-{number}", std::process::id()));
+            match fs::create_dir(&dir) {
+                Ok(()) => return Ok(Self { dir }),
+                // Left by a process of the same number that was killed.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(KernelError::doing("make", &dir)(error)),
             }
-            _ => Ok(Self { dir }),
         }
     }
 

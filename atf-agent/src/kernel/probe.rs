@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attach::Loaded;
 use super::cage::Cage;
+use super::error::KernelError;
 use super::matrix::{self, Row};
 use super::object::Object;
 use super::programs::{self, Kind, PROGRAMS};
@@ -41,10 +42,8 @@ pub struct Report {
 
 /// Loads every program once, and says what that means.
 pub fn probe(cage: &Cage) -> Report {
-    let found = match Object::open(None) {
-        Ok(mut object) => Found::load(cage, &mut object),
-        Err(error) => Found::nothing(&error.to_string()),
-    };
+    let found = Object::open(None).and_then(|mut object| Found::load(cage, &mut object));
+    let found = found.unwrap_or_else(|error| Found::nothing(&error.to_string()));
     let posture = found.posture();
     Report {
         posture,
@@ -67,7 +66,11 @@ pub(super) struct Found {
 
 impl Found {
     /// Loads every program of the object.
-    pub(super) fn load(cage: &Cage, object: &mut Object) -> Self {
+    ///
+    /// # Errors
+    /// When it cannot be found out whether LSM programs hold. That is no CORE: a fault of the moment
+    /// must not take a layer away.
+    pub(super) fn load(cage: &Cage, object: &mut Object) -> Result<Self, KernelError> {
         let mut found = Self { loaded: Vec::new(), features: Vec::new() };
         for program in &PROGRAMS {
             let why = match object.load(program) {
@@ -79,9 +82,9 @@ impl Found {
             };
             found.tell(program.name, why);
         }
-        let why = found.why_no_lsm(cage);
+        let why = found.why_no_lsm(cage)?;
         found.tell(BPF_LSM, why);
-        found
+        Ok(found)
     }
 
     fn nothing(why: &str) -> Self {
@@ -115,15 +118,11 @@ impl Found {
     }
 
     /// Why LSM programs are of no use here; empty when they are.
-    fn why_no_lsm(&self, cage: &Cage) -> String {
+    fn why_no_lsm(&self, cage: &Cage) -> Result<String, KernelError> {
         let hook = self.loaded.iter().find(|loaded| loaded.program.name == "socket_create");
-        let Some(hook) = hook else {
-            return "LSM programs do not load".to_owned();
-        };
-        match canary::lsm_enforces(cage, hook) {
-            Ok(true) => String::new(),
-            Ok(false) => "LSM programs are never called; boot with bpf in lsm=".to_owned(),
-            Err(error) => error.to_string(),
+        match hook {
+            Some(hook) => Ok(canary::why_no_lsm(cage, hook)?.unwrap_or_default()),
+            None => Ok("LSM programs do not load".to_owned()),
         }
     }
 }

@@ -53,7 +53,7 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
     fs::create_dir_all(&keep).map_err(KernelError::doing("make", &keep))?;
     refuse_other_version(cage)?;
     let mut object = Object::open(Some(&cage.pin_dir))?;
-    let found = Found::load(cage, &mut object);
+    let found = Found::load(cage, &mut object)?;
     let posture = found.posture();
     if posture == Posture::Refuse || posture < cage.posture {
         let (wanted, lacking) = (cage.posture.max(Posture::Core), found.lacking());
