@@ -30,6 +30,6 @@ pub struct Options {
 pub fn line(options: &Options) -> Result<Report> {
     let mut rows = gate::rows(&options.policies)?;
     rows.extend(call::rows(options)?);
-    rows.push(seal::row(options)?);
+    rows.extend(seal::rows(options)?);
     Ok(Report { area: "line".to_owned(), rows })
 }

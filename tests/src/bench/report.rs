@@ -24,6 +24,8 @@ pub struct Row {
     pub p50: f64,
     /// The 99th percentile.
     pub p99: f64,
+    /// The longest.
+    pub max: f64,
     /// What it is compared with, in the same run.
     pub baseline: Option<Baseline>,
     /// `p50` over the baseline's.
@@ -52,7 +54,7 @@ impl Row {
         (baseline, mut baseline_ns): (&str, Vec<u64>),
         targets: (Option<f64>, Option<f64>),
     ) -> Self {
-        let (p50, p99) = (quantile_us(&mut times_ns, 50), quantile_us(&mut times_ns, 99));
+        let [p50, p99, max] = [50, 99, 100].map(|percent| quantile_us(&mut times_ns, percent));
         let base = quantile_us(&mut baseline_ns, 50);
         let words: Vec<String> = [("p50", targets.0), ("p99", targets.1)]
             .into_iter()
@@ -67,6 +69,7 @@ impl Row {
             n: times_ns.len(),
             p50,
             p99,
+            max,
             baseline: Some(Baseline { name: baseline.to_owned(), p50: base }),
             ratio: (base > 0.0).then(|| p50 / base),
             target: has_target.then(|| words.join(", ")),
@@ -78,15 +81,18 @@ impl Row {
 impl Report {
     /// The table for people.
     pub fn table(&self) -> String {
-        let head = ["", "n", "p50 us", "p99 us", "baseline", "p50 us", "ratio", "target", "met"];
-        let mut lines = vec![head.map(str::to_owned)];
+        let figures = ["", "n", "p50 us", "p99 us", "max us"];
+        let beside = ["baseline", "p50 us", "ratio", "target", "met"];
+        let head: Vec<&str> = figures.into_iter().chain(beside).collect();
+        let mut lines = vec![head.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()];
         for row in &self.rows {
             let baseline = row.baseline.as_ref();
-            lines.push([
+            lines.push(vec![
                 row.name.clone(),
                 row.n.to_string(),
                 format!("{:.1}", row.p50),
                 format!("{:.1}", row.p99),
+                format!("{:.1}", row.max),
                 baseline.map_or_else(|| "-".to_owned(), |b| b.name.clone()),
                 baseline.map_or_else(|| "-".to_owned(), |b| format!("{:.1}", b.p50)),
                 row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
