@@ -215,9 +215,13 @@ pub fn print(value: &impl Serialize) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Connects until the kernel says no (`EPERM`, `EACCES`). It never waits: a connect that waits in a
-/// full backlog was judged before the seal, and would be timed with the gateway's work.
+/// Connects until the kernel says no (`EPERM`, `EACCES`). It never waits in a connect: one that waits
+/// in a full backlog was judged before the seal, and would be timed with the gateway's work. Between
+/// two it rests: a thread that never does loses its processor for a whole slice of the scheduler, above
+/// a millisecond, which would be timed too.
 fn first_failure(socket: &Path, over: &AtomicBool, connected: &mut u64) -> Option<(u64, String)> {
+    /// Short beside what is measured; the kernel adds its timer slack, 50 us.
+    const REST: Duration = Duration::from_micros(20);
     let address = SocketAddrUnix::new(socket).ok()?;
     while !over.load(Ordering::SeqCst) {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -228,8 +232,9 @@ fn first_failure(socket: &Path, over: &AtomicBool, connected: &mut u64) -> Optio
             Err(errno @ (Errno::PERM | Errno::ACCESS)) => {
                 return Some((boot_ns(), super::trial::errno_name(errno)));
             }
-            Err(_) => thread::yield_now(),
+            Err(_) => {}
         }
+        thread::sleep(REST);
     }
     None
 }
