@@ -1,7 +1,9 @@
 //! Step 2: whose call it is. The kernel names the run; the token must be that run's own, and must name
 //! the tool.
 
-use super::receive::{Method, Received, ToolCall};
+use super::era::Era;
+use super::method::Method;
+use super::receive::{Received, ToolCall};
 use crate::audit;
 use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
 use crate::identity::{Claims, Verifier};
@@ -51,6 +53,11 @@ impl Authenticated {
     /// The request.
     pub fn received(&self) -> &Received {
         &self.received
+    }
+
+    /// The way in which it is to be answered.
+    pub fn era(&self) -> Era {
+        self.received.era()
     }
 
     /// The method.

@@ -1,7 +1,7 @@
 //! The pure decision as a whole: what a message has to pass before anything is reserved. The line calls
 //! the steps one by one, to tell the log how far a call came; a measurement or a checker calls this.
 
-use super::{Authenticated, Facts, Judged, Message, Pins, Policy, Received};
+use super::{Authenticated, Facts, Judged, Message, Pins, Policy, Received, Stated};
 use super::{authenticate, check_schema, check_sql, judge};
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::identity::Verifier;
@@ -40,7 +40,7 @@ pub fn decide(
     rules: Rules<'_>,
     facts: Facts,
 ) -> Result<Judged, Refusal> {
-    let received = match Received::read(bytes, rules.limits)? {
+    let received = match Received::read(bytes, rules.limits, &Stated::default())? {
         Message::Request(received) => received.with_prompt_header(presented.prompt)?,
         Message::Notification(_) => {
             let detail = "a notification is not decided on";

@@ -52,11 +52,68 @@ pub(super) struct AnyParams<'a> {
     pub(super) meta: Option<&'a RawValue>,
 }
 
-/// The one member of `_meta` that ATF reads.
-#[derive(Deserialize)]
+/// The members of `_meta` that ATF reads.
+#[derive(Default, Deserialize)]
 pub(super) struct Meta<'a> {
     #[serde(borrow, default, rename = "io.atf/promptSha256")]
     pub(super) prompt: Option<Cow<'a, str>>,
+    #[serde(
+        default,
+        rename = "io.modelcontextprotocol/protocolVersion",
+        deserialize_with = "text"
+    )]
+    pub(super) revision: Option<String>,
+    #[serde(
+        borrow,
+        default,
+        rename = "io.modelcontextprotocol/clientCapabilities",
+        deserialize_with = "present"
+    )]
+    capabilities: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        rename = "io.modelcontextprotocol/clientInfo",
+        deserialize_with = "present"
+    )]
+    client: Option<&'a RawValue>,
+}
+
+/// Their names.
+pub(super) const META: [&str; 4] = [
+    "io.atf/promptSha256",
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/clientInfo",
+];
+
+/// Who the client says that it is; it need not say so.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "nothing follows from it but that it is there")]
+struct Client<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+}
+
+impl Meta<'_> {
+    /// Whether it has what the stateless era demands of every request.
+    pub(super) fn is_whole(&self) -> Result<(), String> {
+        if self.revision.is_none() {
+            return Err("_meta names no revision".to_owned());
+        }
+        match self.capabilities {
+            Some(capabilities) if capabilities.get().starts_with('{') => {}
+            Some(_) => return Err("the clientCapabilities of _meta are no object".to_owned()),
+            None => return Err("_meta names no clientCapabilities".to_owned()),
+        }
+        if let Some(client) = self.client {
+            let _told: Client<'_> =
+                object(client.get()).map_err(|error| format!("_meta: clientInfo: {error}"))?;
+        }
+        Ok(())
+    }
 }
 
 /// A struct from an object and from nothing else: serde's derived structs take arrays too.
@@ -69,6 +126,10 @@ pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String>
 
 fn present<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(reader).map(Some)
+}
+
+fn text<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(reader).map(Some)
 }
 
 /// Names that differ from one of `known` in case alone. Go's decoder takes them for the known one,

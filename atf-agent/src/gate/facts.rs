@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::receive::Method;
+use super::method::Method;
 use super::sql::SqlFacts;
 use super::statement::SqlChecked;
 use crate::call::{AgentName, CgroupId, Digest, RunId, ToolName, Untrusted};

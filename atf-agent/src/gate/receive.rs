@@ -4,8 +4,11 @@
 use serde_json::value::RawValue;
 
 use super::envelope::{self, AnyParams, Envelope, InitializeParams, Meta, ToolParams};
+use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
 use super::json;
+use super::method::{Method, Notification};
+use super::reply::{Code, Reply, Unread};
 use super::revision::Revision;
 use crate::audit::Call;
 use crate::call::{Digest, Reason, Refusal, Step, ToolName};
@@ -48,70 +51,11 @@ pub enum Message {
     Notification(Notification),
 }
 
-/// The notifications that are known. None has an effect on a tool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notification {
-    /// `notifications/initialized`.
-    Initialized,
-    /// `notifications/cancelled`.
-    Cancelled,
-    /// `notifications/progress`: of a request that nobody made; honest clients send it.
-    Progress,
-    /// `notifications/roots/list_changed`: ATF asks for no roots; honest clients send it.
-    RootsListChanged,
-}
-
-impl Notification {
-    /// Every notification that is known.
-    const ALL: [Self; 4] =
-        [Self::Initialized, Self::Cancelled, Self::Progress, Self::RootsListChanged];
-
-    /// The method's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Initialized => "notifications/initialized",
-            Self::Cancelled => "notifications/cancelled",
-            Self::Progress => "notifications/progress",
-            Self::RootsListChanged => "notifications/roots/list_changed",
-        }
-    }
-}
-
-/// The methods that are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// `initialize`.
-    Initialize,
-    /// `ping`.
-    Ping,
-    /// `tools/list`.
-    ToolsList,
-    /// `tools/call`.
-    ToolsCall,
-}
-
-impl Method {
-    /// As it is written in a message.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Initialize => "initialize",
-            Self::Ping => "ping",
-            Self::ToolsList => "tools/list",
-            Self::ToolsCall => "tools/call",
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        [Self::Initialize, Self::Ping, Self::ToolsList, Self::ToolsCall]
-            .into_iter()
-            .find(|method| method.as_str() == text)
-    }
-}
-
 /// A request that was read. Only [`Received::read`] makes one.
 #[derive(Debug)]
 pub struct Received {
     id: Id,
+    era: Era,
     method: Method,
     params: Option<Box<RawValue>>,
     tool: Option<ToolCall>,
@@ -149,40 +93,19 @@ impl ToolCall {
     }
 }
 
-/// Why a message was not read, and what its sender can be told by JSON-RPC.
-#[derive(Debug)]
-struct Unread {
-    refusal: Refusal,
-    reply: Reply,
-}
-
-/// The JSON-RPC error that answers a message which was not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// The id, when it could be read.
-    pub id: Option<Id>,
-    /// The code (JSON-RPC 2.0 section 5.1): -32700, -32600, -32601 or -32602.
-    pub code: i32,
-}
-
-const PARSE_ERROR: i32 = -32700;
-const INVALID_REQUEST: i32 = -32600;
-const METHOD_NOT_FOUND: i32 = -32601;
-const INVALID_PARAMS: i32 = -32602;
-
 impl Received {
-    /// Reads one message.
+    /// Reads one message, of which the transport has `stated` something.
     ///
     /// # Errors
-    /// When it is not JSON that all parsers read alike, not one JSON-RPC message, or of a method that
-    /// is not known. [`Received::reply`] says how to answer it.
-    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Refusal> {
-        read(bytes, limits).map_err(|unread| unread.refusal)
+    /// When it is not JSON that all parsers read alike, not one JSON-RPC message, of a revision or a
+    /// method that is not known, or not what was stated. [`Received::reply`] says how to answer it.
+    pub fn read(bytes: &[u8], limits: &Limits, stated: &Stated) -> Result<Message, Refusal> {
+        read(bytes, limits, stated).map_err(|unread| unread.refusal)
     }
 
     /// How to answer a message that [`Received::read`] refused; nothing for one that it takes.
-    pub fn reply(bytes: &[u8], limits: &Limits) -> Option<Reply> {
-        read(bytes, limits).err().map(|unread| unread.reply)
+    pub fn reply(bytes: &[u8], limits: &Limits, stated: &Stated) -> Option<Reply> {
+        read(bytes, limits, stated).err().map(|unread| unread.reply)
     }
 
     /// The same request with the prompt digest that a header claims, when there is one.
@@ -208,6 +131,11 @@ impl Received {
     /// The request's id.
     pub fn id(&self) -> &Id {
         &self.id
+    }
+
+    /// The way in which it is to be answered.
+    pub fn era(&self) -> Era {
+        self.era
     }
 
     /// The method.
@@ -249,21 +177,19 @@ impl Received {
     }
 }
 
-fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Unread> {
-    let unread = |code: i32, id: Option<Id>, detail: String| Unread {
-        refusal: Refusal::new(Step::Receive, Reason::MessageInvalid, detail),
-        reply: Reply { id, code },
-    };
+fn read(bytes: &[u8], limits: &Limits, stated: &Stated) -> Result<Message, Unread> {
+    let guess = Era::guess(stated);
+    let unread = |code: Code, id: Option<Id>, detail: String| Unread::new(code, guess, id, detail);
     if bytes.len() > limits.body_bytes_max {
         let detail = format!("{} bytes, at most {} are read", bytes.len(), limits.body_bytes_max);
-        return Err(unread(INVALID_REQUEST, None, detail));
+        return Err(unread(Code::Request, None, detail));
     }
     let text = json::scan(bytes, DEPTH_MAX, VALUES_MAX)
-        .map_err(|fault| unread(PARSE_ERROR, None, fault.to_string()))?;
+        .map_err(|fault| unread(Code::Parse, None, fault.to_string()))?;
     let message: Envelope<'_> =
-        envelope::object(text).map_err(|error| unread(INVALID_REQUEST, None, error))?;
+        envelope::object(text).map_err(|error| unread(Code::Request, None, error))?;
     let id = message.id.and_then(Id::read);
-    let invalid = |detail: &str| unread(INVALID_REQUEST, id.clone(), detail.to_owned());
+    let invalid = |detail: &str| unread(Code::Request, id.clone(), detail.to_owned());
     let is_tools_call = message.method.as_deref() == Some(Method::ToolsCall.as_str());
     if !is_tools_call && bytes.len() > PLAIN_BYTES_MAX {
         let found = bytes.len();
@@ -283,71 +209,101 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Message, Unread> {
     if message.result.is_some() || message.error.is_some() {
         return Err(invalid("a method and a result or error"));
     }
-    let Some(id) = id else {
-        return notification(&method, message.params)
-            .map_err(|detail| unread(INVALID_REQUEST, None, detail));
-    };
-    let Some(method) = Method::read(&method) else {
-        let named: String = method.chars().take(METHOD_BYTES_MAX).collect();
-        let detail = format!("the method {named:?} is not known");
-        return Err(unread(METHOD_NOT_FOUND, Some(id), detail));
-    };
-    request(id.clone(), method, message.params)
-        .map_err(|refusal| Unread { refusal, reply: Reply { id: Some(id), code: INVALID_PARAMS } })
+    match id {
+        Some(id) => request(id, &method, message.params, stated),
+        None => notification(&method, message.params, stated),
+    }
 }
 
-fn notification(method: &str, params: Option<&RawValue>) -> Result<Message, String> {
+fn notification(
+    method: &str,
+    params: Option<&RawValue>,
+    stated: &Stated,
+) -> Result<Message, Unread> {
+    let guess = Era::guess(stated);
+    let invalid = |detail: String| Unread::new(Code::Request, guess, None, detail);
     if params.is_some_and(|params| !params.get().starts_with('{')) {
-        return Err("the parameters are no object".to_owned());
+        return Err(invalid("the parameters are no object".to_owned()));
     }
-    let known = Notification::ALL.into_iter().find(|known| known.as_str() == method);
-    known.map(Message::Notification).ok_or_else(|| {
+    let meta = meta(params).map_err(|no| Unread::params(no, guess, None))?;
+    let disagrees = |no| Unread::of(no, guess, None);
+    let era = Era::of(stated, meta.revision.as_deref()).map_err(disagrees)?;
+    stated.method_is(method, false).map_err(disagrees)?;
+    Notification::read(method, era).map(Message::Notification).ok_or_else(|| {
         let named: String = method.chars().take(METHOD_BYTES_MAX).collect();
-        format!("no id, and {named:?} is no notification that is known")
+        invalid(format!("no id, and {named:?} is no notification that is known"))
     })
 }
 
-fn request(id: Id, method: Method, params: Option<&RawValue>) -> Result<Message, Refusal> {
-    let invalid = |detail: String| Refusal::new(Step::Receive, Reason::MessageInvalid, detail);
-    let mut prompt = None;
-    if let Some(params) = params {
-        let any: AnyParams<'_> =
-            envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
-        variants(params, &["name", "arguments", "_meta", "cursor", "protocolVersion"])?;
-        if let Some(meta) = any.meta {
-            let read: Meta<'_> =
-                envelope::object(meta.get()).map_err(|e| invalid(format!("_meta: {e}")))?;
-            variants(meta, &["io.atf/promptSha256"])?;
-            prompt = read.prompt.as_deref().map(prompt_digest).transpose()?;
-        }
+fn request(
+    id: Id,
+    method: &str,
+    params: Option<&RawValue>,
+    stated: &Stated,
+) -> Result<Message, Unread> {
+    let guess = Era::guess(stated);
+    let meta = meta(params).map_err(|no| Unread::params(no, guess, Some(id.clone())))?;
+    let era = Era::of(stated, meta.revision.as_deref())
+        .map_err(|no| Unread::of(no, guess, Some(id.clone())))?;
+    let disagrees = |no: Disagreement| Unread::of(no, era, Some(id.clone()));
+    let refused = |no: Refusal| Unread::params(no, era, Some(id.clone()));
+    let is_stateless = era == Era::Stateless;
+    stated.method_is(method, is_stateless).map_err(disagrees)?;
+    let Some(method) = Method::read(method, era) else {
+        let named: String = method.chars().take(METHOD_BYTES_MAX).collect();
+        let detail = format!("the method {named:?} is not known");
+        return Err(Unread::new(Code::Method, era, Some(id), detail));
+    };
+    if is_stateless {
+        meta.is_whole().map_err(|detail| refused(invalid(detail)))?;
     }
     let (tool, offered) = match method {
-        Method::ToolsCall => (Some(tool_call(params)?), None),
-        Method::Initialize => (None, Some(offered(params)?)),
-        Method::Ping | Method::ToolsList => (None, None),
+        Method::ToolsCall => (Some(tool_call(params).map_err(refused)?), None),
+        Method::Initialize => (None, Some(offered(params).map_err(refused)?)),
+        Method::Discover | Method::Ping | Method::ToolsList => (None, None),
     };
+    if let Some(tool) = &tool {
+        stated.name_is(tool.name.as_str(), is_stateless).map_err(disagrees)?;
+    }
     Ok(Message::Request(Received {
+        prompt: meta.prompt.as_deref().map(prompt_digest).transpose().map_err(refused)?,
         id,
+        era,
         method,
         // A tool call's parameters live in `tool`; a second copy could come to differ.
         params: params.filter(|_| tool.is_none()).map(RawValue::to_owned),
         tool,
         offered,
-        prompt,
     }))
+}
+
+fn invalid(detail: String) -> Refusal {
+    Refusal::new(Step::Receive, Reason::MessageInvalid, detail)
+}
+
+/// The members of `_meta` that ATF reads, of parameters in which none is spelled in another case.
+fn meta(params: Option<&RawValue>) -> Result<Meta<'_>, Refusal> {
+    let Some(params) = params else {
+        return Ok(Meta::default());
+    };
+    let any: AnyParams<'_> =
+        envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
+    variants(params, &["name", "arguments", "_meta", "cursor", "protocolVersion"])?;
+    let Some(meta) = any.meta else {
+        return Ok(Meta::default());
+    };
+    variants(meta, &envelope::META)?;
+    envelope::object(meta.get()).map_err(|e| invalid(format!("_meta: {e}")))
 }
 
 fn offered(params: Option<&RawValue>) -> Result<Revision, Refusal> {
     let text = params.map_or("null", RawValue::get);
-    let asked: InitializeParams<'_> = envelope::object(text).map_err(|error| {
-        let detail = format!("initialize: params: {error}");
-        Refusal::new(Step::Receive, Reason::MessageInvalid, detail)
-    })?;
+    let asked: InitializeParams<'_> =
+        envelope::object(text).map_err(|e| invalid(format!("initialize: params: {e}")))?;
     Ok(Revision::offered(&asked.revision))
 }
 
 fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, Refusal> {
-    let invalid = |detail: String| Refusal::new(Step::Receive, Reason::MessageInvalid, detail);
     let params = params.ok_or_else(|| invalid("tools/call without params".to_owned()))?;
     let call: ToolParams<'_> =
         envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;

@@ -5,14 +5,18 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Id, Limits, Message, Method, Received, Reply};
+use super::{Id, Limits, Message, Method, Received, Reply, Stated};
 use crate::call::{Reason, Step};
 
 const LIMITS: Limits = Limits { body_bytes_max: 256 << 10 };
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ledger.query","arguments":{"sql":"SELECT 1"}}}"#;
 
 fn read(json: &[u8]) -> Result<Message, crate::call::Refusal> {
-    Received::read(json, &LIMITS)
+    Received::read(json, &LIMITS, &Stated::default())
+}
+
+fn reply(json: &[u8], limits: &Limits) -> Option<Reply> {
+    Received::reply(json, limits, &Stated::default())
 }
 
 fn request(json: &str) -> Received {
@@ -29,9 +33,9 @@ fn check(json: &[u8], expected: Option<i32>) {
     if let Err(refusal) = &found {
         assert_eq!(refusal.step, Step::Receive, "{shown}");
     }
-    let reply = Received::reply(json, &LIMITS);
+    let reply = reply(json, &LIMITS);
     assert_eq!(found.is_err(), reply.is_some(), "{shown}");
-    let code = reply.map(|reply| reply.code);
+    let code = reply.map(|reply| reply.code.number());
     assert_eq!(code, expected, "{shown}: {found:?}");
 }
 
@@ -82,7 +86,7 @@ fn a_message_costs_no_more_than_its_limits() {
         ("a call of many values", call(&numbers(19_000)), None),
         ("a call of too many", call(&numbers(20_000)), Some(-32700)),
     ] {
-        let found = Received::reply(json.as_bytes(), &large).map(|reply| reply.code);
+        let found = reply(json.as_bytes(), &large).map(|reply| reply.code.number());
         assert_eq!(found, code, "{what}");
     }
     let attack = with_meta("ping", "", &numbers(250_000));
@@ -91,7 +95,7 @@ fn a_message_costs_no_more_than_its_limits() {
         r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"x":{}}}}}"#,
         text(17 << 10)
     );
-    assert_eq!(Received::reply(notification.as_bytes(), &LIMITS).map(|r| r.code), Some(-32600));
+    assert_eq!(reply(notification.as_bytes(), &LIMITS).map(|r| r.code.number()), Some(-32600));
 }
 
 #[test]
@@ -235,7 +239,7 @@ fn a_refused_message_is_answered_with_its_id_when_it_has_one() {
         (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, None),
         (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, None),
     ] {
-        let reply = Received::reply(json.as_bytes(), &LIMITS);
+        let reply = reply(json.as_bytes(), &LIMITS);
         assert!(matches!(reply, Some(Reply { id: found, .. }) if found == id), "{json}");
     }
 }
@@ -270,7 +274,7 @@ fn a_prompt_digest_is_claimed_once_or_twice_alike() {
 /// What `serde_json` sees in a message that we have read has to be what we saw.
 fn agrees(bytes: &[u8]) {
     let Ok(message) = read(bytes) else {
-        assert!(Received::reply(bytes, &LIMITS).is_some());
+        assert!(reply(bytes, &LIMITS).is_some());
         return;
     };
     let value: Value = serde_json::from_slice(bytes).expect("what we read is JSON to others");

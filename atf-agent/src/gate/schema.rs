@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::authenticate::{Authenticated, describe_claims};
+use super::method::Method;
 use super::pins::{Pin, Pins};
-use super::receive::{Method, ToolCall};
+use super::receive::ToolCall;
 use crate::audit;
 use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
 use crate::identity::Claims;

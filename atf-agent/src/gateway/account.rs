@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::audit::{self, Event, Verdict};
 use crate::call::{Caller, DecisionId, Digest, Refusal};
-use crate::gate::{Id, Limits, Message, Permit, Received, Reply};
+use crate::gate::{Code, Era, Id, Limits, Message, Permit, Received, Reply};
 
 use super::headers::Envelope;
 
@@ -14,6 +14,7 @@ pub(super) struct Account {
     call: audit::Call,
     started: Instant,
     asked: Asked,
+    era: Era,
     /// Whether there was a token at all.
     pub(super) had_token: bool,
 }
@@ -30,10 +31,13 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// Whether it was refused for a method that is not known. SDKs probe for methods of other
-    /// revisions, so that this alone must not speak against a run.
+    /// Whether it was refused for a method or a revision that is not known. SDKs probe for both, so
+    /// that this alone must not speak against a run.
     pub(super) fn is_of_unknown_method(&self) -> bool {
-        matches!(self, Self::Unread(reply) if reply.code == METHOD_NOT_FOUND)
+        match self {
+            Self::Unread(reply) => matches!(reply.code, Code::Method | Code::Unsupported),
+            Self::Tool(_) | Self::Other(_) => false,
+        }
     }
 }
 
@@ -42,7 +46,13 @@ impl Account {
     pub(super) fn open(caller: Caller, envelope: &Envelope) -> Self {
         Self {
             started: Instant::now(),
-            asked: Asked::Unread(Reply { id: None, code: INVALID_REQUEST }),
+            asked: Asked::Unread(Reply {
+                id: None,
+                code: Code::Request,
+                era: Era::Handshake,
+                requested: None,
+            }),
+            era: Era::Handshake,
             had_token: envelope.jwt.is_some(),
             call: audit::Call {
                 decision: DecisionId::random(),
@@ -74,20 +84,22 @@ impl Account {
         envelope: &Envelope,
         limits: &Limits,
     ) -> Result<Option<Received>, Refusal> {
-        let received = match Received::read(message, limits) {
+        let received = match Received::read(message, limits, &envelope.stated) {
             Ok(Message::Notification(kind)) => {
                 tracing::debug!(run = %self.call.run, ?kind, "a notification");
                 return Ok(None);
             }
             Ok(Message::Request(received)) => received,
             Err(refusal) => {
-                if let Some(reply) = Received::reply(message, limits) {
+                if let Some(reply) = Received::reply(message, limits, &envelope.stated) {
+                    self.era = reply.era;
                     self.asked = Asked::Unread(reply);
                 }
                 return Err(refusal);
             }
         };
         let id = received.id().clone();
+        self.era = received.era();
         self.asked = match received.tool_call() {
             Some(_) => Asked::Tool(id),
             None => Asked::Other(id),
@@ -127,6 +139,11 @@ impl Account {
         self.call.decision
     }
 
+    /// The way in which it is to be answered.
+    pub(super) fn era(&self) -> Era {
+        self.era
+    }
+
     /// Whom a refusal answers.
     pub(super) fn asked(&self) -> &Asked {
         &self.asked
@@ -146,8 +163,3 @@ impl Account {
         })
     }
 }
-
-/// JSON-RPC 2.0: no such method.
-const METHOD_NOT_FOUND: i32 = -32601;
-/// JSON-RPC 2.0: no request.
-const INVALID_REQUEST: i32 = -32600;

@@ -82,7 +82,7 @@ fn not_recorded(error: Unavailable) -> Refusal {
 pub(super) fn filter(
     acted: Acted,
     result_bytes_max: usize,
-) -> (Outcome, Result<Box<RawValue>, Refusal>) {
+) -> (Outcome, Result<ToolResult, Refusal>) {
     let result = match acted {
         Acted::Answered(result) => result,
         Acted::Not(outcome) => {
@@ -103,12 +103,33 @@ pub(super) fn filter(
         let why = format!("{} bytes, at most {result_bytes_max} are passed on", text.len());
         return (outcome, Err(withheld(why)));
     }
-    if head.is_none() {
+    let Some(head) = head else {
         let why = "expected a tool result, found other JSON".to_owned();
         return (outcome, Err(withheld(why)));
+    };
+    match head.result_type.as_deref() {
+        says @ (None | Some(COMPLETE)) => {
+            let says_type = says.is_some();
+            (outcome, Ok(ToolResult { text: result, says_type }))
+        }
+        // More input, a task: the retry that would follow is not offered, so nothing may ask for it.
+        Some(other) => {
+            let why = format!("expected a complete result, found one of type {other:?}");
+            (outcome, Err(withheld(why)))
+        }
     }
-    (outcome, Ok(result))
 }
+
+/// A tool's result that may be passed on.
+pub(super) struct ToolResult {
+    /// The JSON object, as the tool gave it.
+    pub(super) text: Box<RawValue>,
+    /// Whether it says itself that it is complete.
+    pub(super) says_type: bool,
+}
+
+/// The type of a result that asks for nothing more.
+pub(super) const COMPLETE: &str = "complete";
 
 /// Records what became of a permit. The act is done, so this is tried for a while; the caller gets
 /// no result that the log does not know of.
@@ -156,11 +177,13 @@ pub(super) async fn settle(permit: Permit, outcome: &Outcome) {
     }
 }
 
-/// The one member of a tool's result that is read.
+/// The members of a tool's result that are read.
 #[derive(Deserialize)]
 struct ResultHead {
     #[serde(default, rename = "isError")]
     is_error: bool,
+    #[serde(default, rename = "resultType")]
+    result_type: Option<String>,
 }
 
 fn not_done(outcome: &Outcome) -> &str {

@@ -2,20 +2,14 @@
 //! little here; the log has the rest.
 
 use hyper::StatusCode;
-use serde::Serialize;
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::account::Asked;
+use super::after::ToolResult;
+use super::mcp;
 use crate::call::{Reason, Refusal};
-use crate::gate::{Id, Reply};
+use crate::gate::{Code, Era, Id, Reply};
 
-/// JSON-RPC 2.0: no request.
-const INVALID_REQUEST: i32 = -32600;
-/// JSON-RPC 2.0: no such method.
-const METHOD_NOT_FOUND: i32 = -32601;
-/// JSON-RPC 2.0: a request, but not with such parameters.
-const INVALID_PARAMS: i32 = -32602;
 /// JSON-RPC 2.0: the server failed.
 const INTERNAL_ERROR: i32 = -32603;
 
@@ -31,15 +25,28 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The result of request `id`, byte for byte.
-    pub(super) fn result(id: &Id, result: &RawValue) -> Self {
-        let id = json!(id);
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+    /// A tool's result for request `id`, byte for byte; the stateless era gets the member that it
+    /// demands of each result, when the tool did not say it.
+    pub(super) fn result(id: &Id, era: Era, result: &ToolResult) -> Self {
+        let (id, text) = (json!(id), result.text.get());
+        let rest = match era {
+            Era::Stateless if !result.says_type => text.strip_prefix('{').map(str::trim_start),
+            Era::Stateless | Era::Handshake => None,
+        };
+        let body = match rest {
+            None => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{text}}}"#),
+            Some(rest) => {
+                let comma = if rest.starts_with('}') { "" } else { "," };
+                let typed = format!(r#"{{"resultType":"complete"{comma}{rest}"#);
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{typed}}}"#)
+            }
+        };
         Self::of(StatusCode::OK, body)
     }
 
-    /// The result of request `id`, made here.
-    pub(super) fn made(id: &Id, result: &impl Serialize) -> Self {
+    /// The result of request `id`, an object made here.
+    pub(super) fn made(id: &Id, era: Era, result: Value) -> Self {
+        let result = mcp::complete(era, result);
         let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
         Self::of(StatusCode::OK, body.to_string())
     }
@@ -51,7 +58,7 @@ impl Answer {
 
     /// The HTTP request itself was not in order.
     pub(super) fn turned(status: StatusCode, why: &str) -> Self {
-        Self::of(status, error(None, INVALID_REQUEST, why, None))
+        Self::of(status, error(None, Code::Request.number(), why, None))
     }
 
     /// The gateway itself failed. What became of the call is in the log, or nothing did.
@@ -62,7 +69,7 @@ impl Answer {
 
     /// A step of the line said no. A tool's caller gets a tool result, because a protocol error
     /// would end the agent's run and teach its model nothing.
-    pub(super) fn refused(asked: &Asked, refusal: &Refusal, had_token: bool) -> Self {
+    pub(super) fn refused(asked: &Asked, era: Era, refusal: &Refusal, had_token: bool) -> Self {
         if let Some((status, challenge)) = challenge(refusal.reason, had_token) {
             let id = match asked {
                 Asked::Unread(reply) => reply.id.as_ref(),
@@ -79,7 +86,8 @@ impl Answer {
             Asked::Unread(reply) => Self::unread(reply, refusal.reason),
             Asked::Tool(id) => Self::made(
                 id,
-                &json!({
+                era,
+                json!({
                     "content": [{"type": "text", "text": format!("refused: {}", refusal.reason)}],
                     "structuredContent": {"reason": refusal.reason},
                     "isError": true,
@@ -87,21 +95,31 @@ impl Answer {
             ),
             Asked::Other(id) => {
                 let text = refusal.reason.to_string();
-                let body = error(Some(id), INVALID_REQUEST, &text, Some(refusal.reason));
+                let code = Code::Request.number();
+                let body = error(Some(id), code, &text, Some(refusal.reason));
                 Self::of(StatusCode::OK, body)
             }
         }
     }
 
     fn unread(reply: &Reply, reason: Reason) -> Self {
-        let (status, text) = match reply.code {
-            METHOD_NOT_FOUND => (StatusCode::OK, "method not found"),
-            INVALID_PARAMS => (StatusCode::OK, "invalid params"),
-            INVALID_REQUEST => (StatusCode::BAD_REQUEST, "invalid request"),
-            _ => (StatusCode::BAD_REQUEST, "parse error"),
+        let status = match (reply.era, reply.code) {
+            (Era::Handshake, Code::Method | Code::Params) => StatusCode::OK,
+            (Era::Stateless, Code::Method) => StatusCode::NOT_FOUND,
+            (_, Code::Parse | Code::Request | Code::Mismatch | Code::Unsupported)
+            | (Era::Stateless, Code::Params) => StatusCode::BAD_REQUEST,
         };
-        let body = error(reply.id.as_ref(), reply.code, text, Some(reason));
-        Self::of(status, body)
+        let mut error = json!({
+            "code": reply.code.number(),
+            "message": reply.code.text(),
+            "data": {"reason": reason},
+        });
+        if let Some(requested) = &reply.requested {
+            error["data"]["supported"] = json!(mcp::supported());
+            error["data"]["requested"] = json!(requested);
+        }
+        let body = json!({"jsonrpc": "2.0", "id": reply.id, "error": error});
+        Self::of(status, body.to_string())
     }
 
     fn of(status: StatusCode, body: String) -> Self {

@@ -6,7 +6,7 @@ use hyper::header::{
 };
 use hyper::{Method, StatusCode, Uri};
 
-use crate::gate::Revision;
+use crate::gate::Stated;
 
 /// The one path.
 const PATH: &str = "/mcp";
@@ -15,6 +15,8 @@ const PATH: &str = "/mcp";
 const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", "atf"];
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const PROMPT: HeaderName = HeaderName::from_static("atf-prompt-sha256");
 
 /// What the line needs of the headers.
@@ -24,6 +26,8 @@ pub(super) struct Envelope {
     pub(super) jwt: Option<String>,
     /// The prompt digest that the caller claims, not yet read.
     pub(super) prompt: Option<String>,
+    /// What the headers say about the message, not yet held against it.
+    pub(super) stated: Stated,
 }
 
 /// A request that is no call.
@@ -47,11 +51,6 @@ pub(super) enum Turned {
     /// The client does not take JSON.
     #[error("the client must accept application/json")]
     Accept,
-    /// A revision that is not known.
-    #[error(
-        "the protocol version is not supported; supported: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25"
-    )]
-    Revision,
 }
 
 impl Turned {
@@ -63,7 +62,6 @@ impl Turned {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Accept => StatusCode::NOT_ACCEPTABLE,
-            Self::Revision => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -97,18 +95,15 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<En
     if headers.contains_key(ACCEPT) && !headers.get_all(ACCEPT).iter().any(takes_json) {
         return Err(Turned::Accept);
     }
-    // From 2025-06-18 on clients state it; one that does not is of 2025-03-26, says the standard.
-    if headers.contains_key(PROTOCOL_VERSION)
-        && one(headers, &PROTOCOL_VERSION).and_then(Revision::read).is_none()
-    {
-        return Err(Turned::Revision);
-    }
     Ok(Envelope {
         jwt: one(headers, &AUTHORIZATION).and_then(bearer),
-        // A prompt digest that cannot be read, or of which there are two, must not count as none.
-        prompt: headers
-            .contains_key(PROMPT)
-            .then(|| one(headers, &PROMPT).unwrap_or_default().to_owned()),
+        prompt: stated(headers, &PROMPT),
+        stated: Stated {
+            has_headers: true,
+            revision: stated(headers, &PROTOCOL_VERSION),
+            method: stated(headers, &METHOD),
+            name: stated(headers, &NAME),
+        },
     })
 }
 
@@ -119,6 +114,12 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
         (Some(value), None) => value.to_str().ok(),
         _ => None,
     }
+}
+
+/// The same for a header that must not count as none when it cannot be read, or when there are two: it
+/// is the empty text then, which is no value of any.
+fn stated(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.contains_key(name).then(|| one(headers, name).unwrap_or_default().to_owned())
 }
 
 fn is_ours(host: &str) -> bool {
@@ -208,11 +209,6 @@ mod tests {
             &[("accept", "*/*")],
             &[("accept", "text/html, application/json;q=0.1")],
             &[("content-type", "Application/JSON; charset=UTF-8")],
-            &[("mcp-protocol-version", "2025-11-25")],
-            &[("mcp-protocol-version", "2025-06-18")],
-            &[("mcp-protocol-version", "2025-03-26")],
-            // What a client of that revision that speaks Streamable HTTP was offered and repeats.
-            &[("mcp-protocol-version", "2024-11-05")],
         ] {
             check(changes, Ok(()));
         }
@@ -236,15 +232,10 @@ mod tests {
             ("accept", "text/event-stream", Turned::Accept),
             ("accept", "application/json;q=0", Turned::Accept),
             ("accept", "application/json;q=0.00", Turned::Accept),
-            ("mcp-protocol-version", "2026-07-28", Turned::Revision),
-            ("mcp-protocol-version", "1", Turned::Revision),
-            ("mcp-protocol-version", "2025-06-18, 2025-11-25", Turned::Revision),
         ] {
             check(&[(name, value)], Err(rule));
         }
         check(&[("host", "atf"), ("host", "atf")], Err(Turned::Host));
-        let (header, revision) = ("mcp-protocol-version", "2025-11-25");
-        check(&[(header, revision), (header, revision)], Err(Turned::Revision));
         let origin = "http://localhost";
         check(&[("origin", origin), ("origin", origin)], Err(Turned::Origin));
     }
@@ -252,8 +243,8 @@ mod tests {
     #[test]
     fn other_paths_and_methods_are_turned_away() {
         for (method, uri, expected) in [
-            (Method::POST, "/mcp", Ok(Envelope::default())),
-            (Method::POST, "http://atf/mcp", Ok(Envelope::default())),
+            (Method::POST, "/mcp", Ok(())),
+            (Method::POST, "http://atf/mcp", Ok(())),
             (Method::POST, "http://example.org/mcp", Err(Turned::Host)),
             (Method::POST, "/", Err(Turned::Path)),
             (Method::POST, "/mcp/", Err(Turned::Path)),
@@ -263,7 +254,7 @@ mod tests {
             (Method::OPTIONS, "/mcp", Err(Turned::Method)),
         ] {
             let found = read(&method, &uri.parse().unwrap(), &headers(&[]));
-            assert_eq!(found, expected, "{method} {uri}");
+            assert_eq!(found.map(|_| ()), expected, "{method} {uri}");
         }
     }
 
@@ -281,6 +272,24 @@ mod tests {
             let changes: Vec<_> = values.iter().map(|v| ("authorization", *v)).collect();
             let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(&changes));
             assert_eq!(found.unwrap().jwt.as_deref(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_stated_twice_or_unreadably_is_not_none() {
+        let stated = |headers: &HeaderMap| {
+            read(&Method::POST, &"/mcp".parse().unwrap(), headers).unwrap().stated
+        };
+        let mut unreadable = headers(&[]);
+        unreadable.insert("mcp-method", HeaderValue::from_bytes(b"tools/c\xe4ll").unwrap());
+        assert_eq!(stated(&unreadable).method.as_deref(), Some(""));
+        for header in ["mcp-protocol-version", "mcp-method", "mcp-name"] {
+            for (times, expected) in [(0, None), (1, Some("x")), (2, Some(""))] {
+                let found = stated(&headers(&vec![(header, "x"); times]));
+                let found = [found.revision, found.method, found.name].into_iter().flatten();
+                let expected: Vec<_> = expected.into_iter().collect();
+                assert_eq!(found.collect::<Vec<_>>(), expected, "{header} {times}");
+            }
         }
     }
 

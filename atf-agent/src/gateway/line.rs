@@ -53,7 +53,7 @@ async fn live(
             feedback::told(run).await;
             after::record(gateway, account.event(Verdict::Allowed)).await?;
         }
-        return Ok(Answer::made(&id, &result));
+        return Ok(Answer::made(&id, account.era(), result));
     }
     // 3. schema
     account.judged_by(rules.policy.revision());
@@ -94,7 +94,7 @@ async fn live(
     let recorded = after::record_outcome(gateway, &permit, &outcome).await;
     after::settle(permit, &outcome).await;
     recorded?;
-    result.map(|result| Answer::result(&id, &result))
+    result.map(|result| Answer::result(&id, account.era(), &result))
 }
 
 /// A step said no: the run is sealed when it was one no too many, then the log learns all, then the
@@ -111,7 +111,7 @@ async fn refused(
     let recorded = after::record(gateway, account.refused(&refusal)).await;
     feedback::tell(gateway, run, account.decision(), &refusal, seal).await;
     let told = recorded.err().unwrap_or(refusal);
-    Answer::refused(account.asked(), &told, account.had_token)
+    Answer::refused(account.asked(), account.era(), &told, account.had_token)
 }
 
 /// Nanoseconds in a second.

@@ -12,3 +12,4 @@ mod lab;
 mod line_rows;
 mod registering;
 mod sealing;
+mod stateless;
