@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::Options;
-use super::report::Row;
+use super::report::{Row, Target};
 use crate::demo;
 use crate::demo::calls::{call_arguments, honest, start};
 use crate::demo::installation::{self, AGENT, Installation};
@@ -23,7 +23,7 @@ pub(super) fn rows(options: &Options) -> Result<Vec<Row>> {
     for (name, queued) in [("call, durable", false), ("call, queued", true)] {
         let times = through(options, queued)?;
         let baseline = ("the same query by the bare driver", bare.clone());
-        rows.push(Row::timed(name, times, baseline, (None, None)));
+        rows.push(Row::timed(name, times, baseline, Target::default()));
     }
     Ok(rows)
 }

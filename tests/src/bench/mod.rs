@@ -1,6 +1,7 @@
 //! `cargo xtask bench AREA`: what ATF costs, each figure beside a baseline of the same run. A figure
 //! without its baseline says more of the machine than of ATF, so ratios are what to compare.
 
+mod cage;
 mod call;
 mod gate;
 mod report;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+pub use cage::{cage, work as work_in_cage};
 pub use report::{Report, Row};
 
 /// What to measure with.

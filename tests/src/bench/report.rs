@@ -20,11 +20,13 @@ pub struct Row {
     pub unit: &'static str,
     /// How many times.
     pub n: usize,
+    /// The least.
+    pub min: f64,
     /// The median.
     pub p50: f64,
     /// The 99th percentile.
     pub p99: f64,
-    /// The longest.
+    /// The most.
     pub max: f64,
     /// What it is compared with, in the same run.
     pub baseline: Option<Baseline>,
@@ -41,39 +43,66 @@ pub struct Row {
 pub struct Baseline {
     /// What was measured.
     pub name: String,
-    /// Its median, in the row's unit.
+    /// Its least, in the row's unit.
+    pub min: f64,
+    /// Its median.
     pub p50: f64,
 }
 
+/// What a figure should be. What is `None` is not asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Target {
+    /// The most that the median should be, in microseconds.
+    pub(super) p50_us: Option<f64>,
+    /// The most that the 99th percentile should be, in microseconds.
+    pub(super) p99_us: Option<f64>,
+    /// The most that the median should be above the baseline's, in microseconds.
+    pub(super) added_us: Option<f64>,
+    /// The most that the median should be of the baseline's.
+    pub(super) ratio: Option<f64>,
+}
+
 impl Row {
-    /// A row of times in nanoseconds, beside the times of its baseline. `targets` are the most that
-    /// `p50` and `p99` should be, in microseconds.
+    /// A row of times in nanoseconds, beside the times of its baseline.
     pub(super) fn timed(
         name: &str,
         mut times_ns: Vec<u64>,
         (baseline, mut baseline_ns): (&str, Vec<u64>),
-        targets: (Option<f64>, Option<f64>),
+        target: Target,
     ) -> Self {
-        let [p50, p99, max] = [50, 99, 100].map(|percent| quantile_us(&mut times_ns, percent));
-        let base = quantile_us(&mut baseline_ns, 50);
-        let words: Vec<String> = [("p50", targets.0), ("p99", targets.1)]
-            .into_iter()
-            .filter_map(|(which, most)| Some(format!("{which} <= {} us", most?)))
-            .collect();
-        let met =
-            targets.0.is_none_or(|most| p50 <= most) && targets.1.is_none_or(|most| p99 <= most);
+        let [min, p50, p99, max] =
+            [0, 50, 99, 100].map(|percent| quantile_us(&mut times_ns, percent));
+        let [base_min, base] = [0, 50].map(|percent| quantile_us(&mut baseline_ns, percent));
+        let ratio = (base > 0.0).then(|| p50 / base);
+        let asked = [
+            (target.p50_us, "p50 <= {} us", Some(p50)),
+            (target.p99_us, "p99 <= {} us", Some(p99)),
+            (target.added_us, "p50 <= baseline + {} us", Some(p50 - base)),
+            (target.ratio, "ratio <= {}", ratio),
+        ];
+        let asked = asked.into_iter().filter_map(|(most, words, found)| {
+            let most = most?;
+            let met = found.is_some_and(|found| found <= most);
+            Some((words.replace("{}", &most.to_string()), met))
+        });
+        let (words, met): (Vec<String>, Vec<bool>) = asked.unzip();
         let has_target = !words.is_empty();
         Self {
             name: name.to_owned(),
             unit: "us",
             n: times_ns.len(),
+            min,
             p50,
             p99,
             max,
-            baseline: Some(Baseline { name: baseline.to_owned(), p50: base }),
-            ratio: (base > 0.0).then(|| p50 / base),
+            baseline: Some(Baseline {
+                name: baseline.to_owned(),
+                min: base_min,
+                p50: base,
+            }),
+            ratio,
             target: has_target.then(|| words.join(", ")),
-            met: has_target.then_some(met),
+            met: has_target.then(|| met.into_iter().all(|met| met)),
         }
     }
 }
@@ -81,20 +110,23 @@ impl Row {
 impl Report {
     /// The table for people.
     pub fn table(&self) -> String {
-        let figures = ["", "n", "p50 us", "p99 us", "max us"];
-        let beside = ["baseline", "p50 us", "ratio", "target", "met"];
-        let head: Vec<&str> = figures.into_iter().chain(beside).collect();
-        let mut lines = vec![head.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()];
+        let head = [
+            "", "n", "min us", "p50 us", "p99 us", "max us", "baseline", "min us", "p50 us",
+            "ratio", "target", "met",
+        ];
+        let mut lines = vec![head.map(str::to_owned)];
         for row in &self.rows {
             let baseline = row.baseline.as_ref();
-            lines.push(vec![
+            lines.push([
                 row.name.clone(),
                 row.n.to_string(),
-                format!("{:.1}", row.p50),
-                format!("{:.1}", row.p99),
+                format!("{:.2}", row.min),
+                format!("{:.2}", row.p50),
+                format!("{:.2}", row.p99),
                 format!("{:.1}", row.max),
                 baseline.map_or_else(|| "-".to_owned(), |b| b.name.clone()),
-                baseline.map_or_else(|| "-".to_owned(), |b| format!("{:.1}", b.p50)),
+                baseline.map_or_else(|| "-".to_owned(), |b| format!("{:.2}", b.min)),
+                baseline.map_or_else(|| "-".to_owned(), |b| format!("{:.2}", b.p50)),
                 row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
                 row.target.clone().unwrap_or_else(|| "-".to_owned()),
                 row.met.map_or("-", |met| if met { "yes" } else { "NO" }).to_owned(),
@@ -132,11 +164,21 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_met_only_when_both_quantiles_are() {
-        let row = |targets| Row::timed("x", vec![1_000, 9_000], ("y", vec![500]), targets);
-        assert_eq!(row((Some(1.0), Some(9.0))).met, Some(true));
-        assert_eq!(row((Some(1.0), Some(8.0))).met, Some(false));
-        assert_eq!(row((None, None)).met, None);
-        assert_eq!(row((None, None)).ratio, Some(2.0));
+    fn a_target_is_met_only_when_all_of_it_is() {
+        let row = |target| Row::timed("x", vec![1_000, 9_000], ("y", vec![500]), target);
+        let (yes, no) = (Some(true), Some(false));
+        let none = Target::default();
+        for (target, met) in [
+            (Target { p50_us: Some(1.0), p99_us: Some(9.0), ..none }, yes),
+            (Target { p50_us: Some(1.0), p99_us: Some(8.0), ..none }, no),
+            (Target { added_us: Some(0.5), ratio: Some(2.0), ..none }, yes),
+            (Target { added_us: Some(0.4), ratio: Some(2.0), ..none }, no),
+            (Target { added_us: Some(0.5), ratio: Some(1.9), ..none }, no),
+            (none, None),
+        ] {
+            assert_eq!(row(target).met, met, "{target:?}");
+        }
+        let row = row(none);
+        assert_eq!((row.min, row.p50, row.max, row.ratio), (1.0, 1.0, 9.0, Some(2.0)));
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Options;
 use super::call::demo_options;
-use super::report::Row;
+use super::report::{Row, Target};
 use crate::demo::calls::{call_arguments, drop_table, start};
 use crate::demo::installation::{self, AGENT, Installation};
 use crate::demo::log::{is, number};
@@ -30,10 +30,11 @@ struct Sealed {
 pub(super) fn rows(options: &Options) -> Result<[Row; 3]> {
     let (sealed, allowed) = seal_runs(options)?;
     let baseline = || ("the same connection, allowed", allowed.clone());
-    let row = |name, time: fn(&Sealed) -> u64, targets| {
-        Row::timed(name, sealed.iter().map(time).collect(), baseline(), targets)
+    let row = |name, time: fn(&Sealed) -> u64, target| {
+        Row::timed(name, sealed.iter().map(time).collect(), baseline(), target)
     };
-    let (whole, none) = ((None, Some(1_000.0)), (None, None));
+    let none = Target::default();
+    let whole = Target { p99_us: Some(1_000.0), ..none };
     Ok([
         row("seal: decision to first failure", |s| s.until_written + s.until_failed, whole),
         row("seal: decision to the kernel's entry", |s| s.until_written, none),

@@ -25,6 +25,11 @@ struct Cli {
 enum Area {
     /// The gate, the whole call, the seal.
     Line,
+    /// The kernel programs: operations with and without them, the seal, the making of runs.
+    Cage,
+    /// A worker of the area `cage`. For the bench itself.
+    #[value(hide = true)]
+    CageWorker,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -53,6 +58,8 @@ fn run(cli: &Cli) -> Result<()> {
     };
     let report = match cli.area {
         Area::Line => bench::line(&options)?,
+        Area::Cage => bench::cage(&options)?,
+        Area::CageWorker => return bench::work_in_cage(),
     };
     match cli.output {
         Output::Text => println!("{}", report.table()),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use atf_agent::call::Digest;
 use atf_agent::config::Config;
+use atf_agent::wire::Places;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -179,6 +180,11 @@ impl Installation {
     /// The agents' cgroup.
     pub(crate) fn agents_cgroup(&self) -> Result<PathBuf> {
         Ok(mount_point()?.join(&self.config.cage.cgroup))
+    }
+
+    /// Where things are.
+    pub(crate) fn places(&self) -> &Places {
+        &self.config.places
     }
 
     /// The log.

@@ -1,6 +1,7 @@
 //! The lab: network namespaces of our own, in which canaries play the internet and the local
 //! services. Everything that an attempt can reach is here, and no real address is ever touched.
 
+pub mod cell;
 pub mod cgroup;
 pub(crate) mod link;
 mod namespace;

@@ -1,0 +1,30 @@
+//! The area `cage`: what the kernel programs cost. A worker in a run and one outside of the cage do
+//! the same in turns, so that what else this machine does falls on both.
+//!
+//! A run makes no INET socket, so there is no allowed TCP or UDP of a run to time: those rows are of
+//! a process beside the cage, with the cage up and without any.
+
+mod beside;
+mod creation;
+mod inside;
+mod operation;
+mod seal;
+mod worker;
+
+use anyhow::Result;
+
+use super::report::Row;
+use super::{Options, Report};
+pub use worker::work;
+
+/// The area `cage`.
+///
+/// # Errors
+/// When something cannot be set up (root?), or is allowed or refused that should not be.
+pub fn cage(options: &Options) -> Result<Report> {
+    let mut rows: Vec<Row> = inside::rows()?;
+    rows.extend(beside::rows()?);
+    rows.push(seal::row()?);
+    rows.extend(creation::rows(options)?);
+    Ok(Report { area: "cage".to_owned(), rows })
+}
