@@ -122,7 +122,8 @@ pub enum Event {
     /// Something that should not be: a stolen token, callers that disagree, a cage that is not
     /// proven, a log that was torn.
     Finding {
-        /// Short stable name: `token.other_run`, `caller.disagree`, `cage.mismatch`, `log.torn`.
+        /// Short stable name: `token.other_run`, `caller.disagree`, `seal.held_back`, `cage.mismatch`,
+        /// `log.torn`.
         name: String,
         /// The run that it concerns.
         run: Option<RunId>,

@@ -94,7 +94,10 @@ impl Authority {
             AuthorityRequest::Renew { run } => self.renew(run),
             AuthorityRequest::End { run, how } => self.end(run, how),
             AuthorityRequest::Release { run } => self.release(run, uid),
-            AuthorityRequest::Runs => Ok(AuthorityReply::Runs { runs: self.entries()? }),
+            AuthorityRequest::Runs => {
+                let held_back = self.subscriber.held_back();
+                Ok(AuthorityReply::Runs { runs: self.entries()?, held_back })
+            }
             // A connection becomes the subscriber's in `attend`; here nobody can.
             AuthorityRequest::Subscribe => Err(AuthorityError::NotAllowed { uid }),
         }

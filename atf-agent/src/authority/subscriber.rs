@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::error::AuthorityError;
+use crate::call::RunId;
 use crate::wire::{Registry, RegistryAck, Server};
 
 /// How long the gateway may take for one change: it makes a socket or removes one.
@@ -42,7 +43,33 @@ impl Subscriber {
         self.tell_within(change, ACK_TIMEOUT)
     }
 
+    /// Whose seals the gateway's breaker holds back; `None` when it does not say.
+    pub(super) fn held_back(&mut self) -> Option<Vec<RunId>> {
+        match self.exchange(&Registry::HeldBack, ACK_TIMEOUT) {
+            Ok(RegistryAck::HeldBack { runs }) => Some(runs),
+            Ok(RegistryAck::Done | RegistryAck::Failed { .. }) => None,
+            Err(error) => {
+                tracing::warn!(%error, "the gateway does not say whose seals it holds back");
+                None
+            }
+        }
+    }
+
     fn tell_within(&mut self, change: &Registry, timeout: Duration) -> Result<(), AuthorityError> {
+        match self.exchange(change, timeout)? {
+            RegistryAck::Done => Ok(()),
+            RegistryAck::Failed { why } => Err(AuthorityError::Gateway(why.to_string())),
+            RegistryAck::HeldBack { .. } => {
+                Err(AuthorityError::Gateway("it answered what it was not asked".to_owned()))
+            }
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        change: &Registry,
+        timeout: Duration,
+    ) -> Result<RegistryAck, AuthorityError> {
         let failed = |error: &dyn std::fmt::Display| AuthorityError::Gateway(error.to_string());
         let Some(mut gateway) = self.gateway.take() else {
             return Err(failed(&"it is not connected"));
@@ -54,10 +81,7 @@ impl Subscriber {
         match asked {
             Ok(Some((found, ack))) if found == number => {
                 self.gateway = Some(gateway);
-                match ack {
-                    RegistryAck::Done => Ok(()),
-                    RegistryAck::Failed { why } => Err(failed(&why)),
-                }
+                Ok(ack)
             }
             // It is out of step: it has to subscribe anew and gets a snapshot then.
             other => {

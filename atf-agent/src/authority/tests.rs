@@ -207,15 +207,19 @@ fn gateway(
         let change: Change = serde_json::from_slice(&body).unwrap();
         let ack = if fails.load(Ordering::SeqCst) {
             RegistryAck::Failed { why: "no".into() }
+        } else if matches!(change, Change::HeldBack) {
+            RegistryAck::HeldBack { runs: Vec::new() }
         } else {
             RegistryAck::Done
         };
-        told.lock().unwrap().push(match &change {
-            Change::Snapshot { runs } => format!("snapshot {}", runs.len()),
-            Change::Open { .. } => "open".into(),
-            Change::Close { .. } => "close".into(),
-            Change::Release { .. } => "release".into(),
-        });
+        let change_told = match &change {
+            Change::Snapshot { runs } => Some(format!("snapshot {}", runs.len())),
+            Change::Open { .. } => Some("open".into()),
+            Change::Close { .. } => Some("close".into()),
+            Change::Release { .. } => Some("release".into()),
+            Change::HeldBack => None,
+        };
+        told.lock().unwrap().extend(change_told);
         stream.write_all(&frame(number, &ack)).unwrap();
         if matches!(change, Change::Snapshot { .. }) {
             ready.send(()).unwrap();
@@ -247,7 +251,7 @@ fn registered(reply: Result<AuthorityReply, String>) -> (u32, Token) {
 
 fn runs(authority: &Mutex<Authority>) -> Vec<RunEntry> {
     match ask(authority, AuthorityRequest::Runs) {
-        Ok(AuthorityReply::Runs { runs }) => runs,
+        Ok(AuthorityReply::Runs { runs, .. }) => runs,
         other => panic!("expected the runs, found {other:?}"),
     }
 }

@@ -3,24 +3,53 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde::Serialize;
 
 use super::args::{Output, RunsArguments};
 use super::output;
 use super::{EXIT_NO, EXIT_OK};
 use crate::call::RunId;
 use crate::config::Config;
-use crate::wire::{AuthorityReply, AuthorityRequest, Connection};
+use crate::wire::{AuthorityReply, AuthorityRequest, Connection, RunEntry};
 
 /// The authority answers at once or is not there.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A run as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    entry: RunEntry,
+    /// Whether it would be sealed, had the gateway's breaker room.
+    held_back: bool,
+}
+
+impl Shown {
+    fn state(&self) -> &'static str {
+        match (self.entry.sealed, self.held_back) {
+            (true, _) => "sealed",
+            (false, true) => "seal held back",
+            (false, false) => "live",
+        }
+    }
+}
+
 pub(super) fn runs(config: &Config, wanted: &RunsArguments) -> anyhow::Result<u8> {
-    let AuthorityReply::Runs { runs } = ask(config, &AuthorityRequest::Runs)? else {
+    let AuthorityReply::Runs { runs, held_back } = ask(config, &AuthorityRequest::Runs)? else {
         anyhow::bail!("the authority gave another answer than asked for");
     };
+    let unknown = held_back.is_none();
+    let held_back = held_back.unwrap_or_default();
+    let runs: Vec<Shown> = runs
+        .into_iter()
+        .map(|entry| Shown { held_back: held_back.contains(&entry.run), entry })
+        .collect();
     if wanted.output == Output::Json {
         output::json(&runs)?;
         return Ok(EXIT_OK);
+    }
+    if unknown {
+        tracing::warn!("no gateway to ask whose seals are held back");
     }
     if runs.is_empty() {
         tracing::info!("no live runs");
@@ -28,14 +57,15 @@ pub(super) fn runs(config: &Config, wanted: &RunsArguments) -> anyhow::Result<u8
     }
     let rows: Vec<[String; 6]> = runs
         .iter()
-        .map(|entry| {
+        .map(|shown| {
+            let entry = &shown.entry;
             [
                 entry.run.to_string(),
                 entry.agent.to_string(),
                 entry.user.to_string(),
                 entry.task.to_string(),
                 entry.uid.to_string(),
-                if entry.sealed { "sealed" } else { "live" }.to_owned(),
+                shown.state().to_owned(),
             ]
         })
         .collect();

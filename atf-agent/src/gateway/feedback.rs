@@ -1,5 +1,6 @@
 //! The loop back into the kernel: refusals are counted, and at the policy's threshold the run is
-//! sealed, first in the kernel, then at the gateway's own ends, then in the log.
+//! sealed, first in the kernel, then at the gateway's own ends, then in the log. The breaker bounds how
+//! many runs a minute that may be.
 
 use std::sync::atomic::Ordering;
 
@@ -15,12 +16,17 @@ use crate::audit::Event;
 use crate::call::{DecisionId, Reason, Refusal, Step, Untrusted};
 use crate::kernel;
 
-/// A seal as it was written, to be recorded.
-pub(super) struct Seal {
-    decided_boot_ns: u64,
-    /// Why the kernel does not have it, or since when it does.
-    written_boot_ns: Result<u64, KernelFault>,
-    count: u64,
+/// What a refusal led to, to be recorded.
+pub(super) enum Seal {
+    /// The run was sealed.
+    Written {
+        decided_boot_ns: u64,
+        /// Why the kernel does not have it, or since when it does.
+        written_boot_ns: Result<u64, KernelFault>,
+        count: u64,
+    },
+    /// It would have been; the breaker has no room.
+    HeldBack { count: u64 },
 }
 
 /// Counts a refusal. At the policy's threshold the run is sealed before anything else happens: the
@@ -47,6 +53,10 @@ pub(super) async fn refused(
     }
     let count = run.refusals.fetch_add(1, Ordering::SeqCst) + 1;
     let seal = seal_at_threshold(gateway, run, refusal, count);
+    if run.is_held_back() {
+        // It is as noisy as a sealed run, and may not fill the log either.
+        sleep(PAUSE).await;
+    }
     // After the seal, which must not wait for a disk. What is not kept is lost with this process alone.
     let (caps, id) = (gateway.caps.clone(), run.entry.run);
     match spawn_blocking(move || caps.refused(id)).await {
@@ -63,14 +73,21 @@ fn seal_at_threshold(
     refusal: &Refusal,
     count: u64,
 ) -> Option<Seal> {
-    if count < gateway.rules.now().policy.seal_refusals() || !run.seal() {
+    if count < gateway.rules.now().policy.seal_refusals() || run.is_sealed() {
+        return None;
+    }
+    if !gateway.breaker.admits(kernel::boot_ms()) {
+        let is_news = run.hold_back();
+        return is_news.then_some(Seal::HeldBack { count });
+    }
+    if !run.seal() {
         return None;
     }
     let decided_boot_ns = kernel::boot_ns();
     let written_boot_ns = seal_at(gateway, run, decided_boot_ns);
     run.connections.shut();
     tracing::warn!(run = %run.entry.run, count, reason = %refusal.reason, "run sealed");
-    Some(Seal { decided_boot_ns, written_boot_ns, count })
+    Some(Seal::Written { decided_boot_ns, written_boot_ns, count })
 }
 
 /// Tells the log what a refusal led to, beside the decision itself.
@@ -90,20 +107,45 @@ pub(super) async fn tell(
         gateway.recorder.note(finding).await;
     }
     if let Some(seal) = seal {
-        let mut why = format!("{} refusals, the last {}", seal.count, refusal.reason);
-        let written_boot_ns = seal.written_boot_ns.unwrap_or_else(|error| {
-            why = format!("{why}; sealed in the gateway alone: {error}");
-            0
-        });
-        let sealed = Event::Sealed {
-            run: run.entry.run,
-            cgroup: run.entry.cgroup,
-            decision: Some(decision),
-            decided_boot_ns: seal.decided_boot_ns,
-            written_boot_ns,
-            why,
-        };
-        gateway.recorder.note(sealed).await;
+        gateway.recorder.note(record_of(gateway, run, decision, refusal, seal)).await;
+    }
+}
+
+fn record_of(
+    gateway: &Gateway,
+    run: &LiveRun,
+    decision: DecisionId,
+    refusal: &Refusal,
+    seal: Seal,
+) -> Event {
+    let why = |count: u64| format!("{count} refusals, the last {}", refusal.reason);
+    match seal {
+        Seal::Written { decided_boot_ns, written_boot_ns, count } => {
+            let mut why = why(count);
+            let written_boot_ns = written_boot_ns.unwrap_or_else(|error| {
+                why = format!("{why}; sealed in the gateway alone: {error}");
+                0
+            });
+            Event::Sealed {
+                run: run.entry.run,
+                cgroup: run.entry.cgroup,
+                decision: Some(decision),
+                decided_boot_ns,
+                written_boot_ns,
+                why,
+            }
+        }
+        Seal::HeldBack { count } => {
+            let most = gateway.settings.seals_per_minute_max;
+            let why = why(count);
+            Event::Finding {
+                name: "seal.held_back".to_owned(),
+                run: Some(run.entry.run),
+                detail: Untrusted::new(format!(
+                    "{why}; {most} runs were sealed within a minute, so this one is not yet"
+                )),
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod account;
 mod after;
 mod answer;
+mod breaker;
 mod budget;
 mod caller;
 mod clients;
@@ -65,6 +66,7 @@ pub(crate) struct Gateway {
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
+    breaker: breaker::Breaker,
     permit_key: SigningKey,
     /// One permit for each call that is under way.
     under_way: Arc<Semaphore>,
@@ -129,6 +131,7 @@ impl Gateway {
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone())?,
             caps: open_caps(&places)?,
+            breaker: breaker::Breaker::new(settings.seals_per_minute_max.get()),
             permit_key: SigningKey::generate()?,
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
             places,

@@ -44,7 +44,7 @@ async fn subscribe(gateway: &Arc<Gateway>, heard: &mut bool) -> Result<(), Frame
         let (number, change) = changes.next().await?;
         *heard = true;
         let ack = match apply(gateway, change) {
-            Ok(()) => RegistryAck::Done,
+            Ok(ack) => ack,
             Err(why) => {
                 tracing::error!(%why, "a change of the registry is not applied");
                 RegistryAck::Failed { why }
@@ -55,21 +55,25 @@ async fn subscribe(gateway: &Arc<Gateway>, heard: &mut bool) -> Result<(), Frame
 }
 
 /// Applies one change; when it returns, the change holds.
-fn apply(gateway: &Arc<Gateway>, change: Registry) -> Result<(), Untrusted> {
+fn apply(gateway: &Arc<Gateway>, change: Registry) -> Result<RegistryAck, Untrusted> {
     match change {
-        Registry::Snapshot { runs } => snapshot(gateway, runs),
-        Registry::Open { entry } => open(gateway, entry),
+        Registry::Snapshot { runs } => snapshot(gateway, runs)?,
+        Registry::Open { entry } => open(gateway, entry)?,
         Registry::Close { run } => {
             if let Some(run) = gateway.runs.remove(run) {
                 close(gateway, &run)?;
             }
-            Ok(())
         }
         Registry::Release { run } => match gateway.runs.get(run) {
-            Some(run) => feedback::release(gateway, &run),
-            None => Err(Untrusted::new(format!("the run {run} is not live here"))),
+            Some(run) => feedback::release(gateway, &run)?,
+            None => return Err(Untrusted::new(format!("the run {run} is not live here"))),
         },
+        Registry::HeldBack => {
+            let held = gateway.runs.all().into_iter().filter(|run| run.is_held_back());
+            return Ok(RegistryAck::HeldBack { runs: held.map(|run| run.entry.run).collect() });
+        }
     }
+    Ok(RegistryAck::Done)
 }
 
 /// A run whose socket cannot be made does not keep the others from theirs: it stays unreachable,

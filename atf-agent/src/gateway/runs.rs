@@ -30,6 +30,7 @@ pub(super) struct LiveRun {
     /// Connections without a proven caller, for which at most one finding a second is recorded.
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
+    held_back: AtomicBool,
     listener: Mutex<Option<AbortHandle>>,
 }
 
@@ -44,6 +45,7 @@ impl LiveRun {
             judged: AtomicU64::new(0),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
+            held_back: AtomicBool::new(false),
             listener: Mutex::new(None),
             entry,
         }
@@ -56,12 +58,24 @@ impl LiveRun {
 
     /// Seals it in the gateway; true for the one caller that did it.
     pub(super) fn seal(&self) -> bool {
+        self.held_back.store(false, Ordering::SeqCst);
         !self.sealed.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether it would be sealed, and the breaker has no room for that.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.held_back.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the breaker holds its seal back; true for the one caller that noted it.
+    pub(super) fn hold_back(&self) -> bool {
+        !self.held_back.swap(true, Ordering::SeqCst)
     }
 
     /// Lifts the seal in the gateway; the refusals are counted anew.
     pub(super) fn release(&self) {
         self.refusals.store(0, Ordering::SeqCst);
+        self.held_back.store(false, Ordering::SeqCst);
         self.budget.renew();
         self.sealed.store(false, Ordering::SeqCst);
     }

@@ -1,6 +1,11 @@
 //! Settings of the gateway.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
+
+/// More runs than misbehave by themselves in a minute, and few enough that a person still looks.
+const SEALS_PER_MINUTE_MAX: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Limits of what a run may send and what it gets back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +21,9 @@ pub struct Settings {
     pub calls_per_run_max: usize,
     /// Milliseconds that the executor has for one call.
     pub execute_timeout_ms: u64,
+    /// Runs that may be sealed in a minute by their own refusals. What this holds back is a finding,
+    /// and `atf runs` shows it; the calls are refused as ever.
+    pub seals_per_minute_max: NonZeroU32,
     /// Whether a call waits until the record of its decision is on the disk. `false` needs the
     /// executor's `require_durable = false` too.
     pub audit_durable: bool,
@@ -29,6 +37,7 @@ impl Default for Settings {
             connections_per_run_max: 64,
             calls_per_run_max: 16,
             execute_timeout_ms: 30_000,
+            seals_per_minute_max: SEALS_PER_MINUTE_MAX,
             audit_durable: true,
         }
     }

@@ -99,6 +99,9 @@ pub enum AuthorityReply {
     Runs {
         /// In the order of their registration.
         runs: Vec<RunEntry>,
+        /// Those that the gateway says it would have sealed, had its breaker room; `None` when there
+        /// is no gateway to ask.
+        held_back: Option<Vec<RunId>>,
     },
     /// No, and why. `why` may quote the asker.
     Refused {
@@ -143,6 +146,8 @@ pub enum Registry {
         /// The run.
         run: RunId,
     },
+    /// No change, but a question: whose seals does the breaker hold back?
+    HeldBack,
 }
 
 /// The gateway's answer to each [`Registry`] message, in order.
@@ -151,6 +156,11 @@ pub enum Registry {
 pub enum RegistryAck {
     /// Done.
     Done,
+    /// The runs whose seals the breaker holds back.
+    HeldBack {
+        /// The runs.
+        runs: Vec<RunId>,
+    },
     /// Not done, and why.
     Failed {
         /// What stood in the way.

@@ -37,6 +37,7 @@ pub(super) fn demo_options(options: &Options, queued: bool) -> demo::Options {
         policies: options.policies.clone(),
         posture: "CORE".to_owned(),
         queued,
+        seals_per_minute_max: Some(std::num::NonZeroU32::MAX),
         timed: true,
     }
 }

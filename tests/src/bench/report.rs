@@ -95,11 +95,7 @@ impl Row {
             p50,
             p99,
             max,
-            baseline: Some(Baseline {
-                name: baseline.to_owned(),
-                min: base_min,
-                p50: base,
-            }),
+            baseline: Some(Baseline { name: baseline.to_owned(), min: base_min, p50: base }),
             ratio,
             target: has_target.then(|| words.join(", ")),
             met: has_target.then(|| met.into_iter().all(|met| met)),

@@ -78,6 +78,7 @@ fn show(show: Show) -> Result<ExitCode> {
         policies: show.policies,
         posture: show.posture,
         queued: false,
+        seals_per_minute_max: None,
         timed: !show.untimed,
     })?;
     if let Some(file) = &show.result {

@@ -93,6 +93,9 @@ impl Installation {
             .context("the posture must be CORE or FULL")?;
         config.gateway.audit_durable = !options.queued;
         config.executor.require_durable = !options.queued;
+        if let Some(most) = options.seals_per_minute_max {
+            config.gateway.seals_per_minute_max = most;
+        }
         // The VM has no /usr; its programs are static.
         config.run.read_only.retain(|path| path.exists());
         let (config_file, prompt_file) = (folder.join("atf.toml"), folder.join("prompt.txt"));

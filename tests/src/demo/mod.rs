@@ -15,6 +15,7 @@ mod report;
 mod seal;
 mod table;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -39,6 +40,8 @@ pub struct Options {
     pub posture: String,
     /// Whether receipts are queued instead of durable, in the gateway and the executor: for the bench.
     pub queued: bool,
+    /// How many runs may be sealed in a minute, when not as shipped: the bench seals many.
+    pub seals_per_minute_max: Option<NonZeroU32>,
     /// Whether times mean anything; they do not under emulation.
     pub timed: bool,
 }

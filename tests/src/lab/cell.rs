@@ -167,7 +167,6 @@ impl Place {
     ///
     /// # Panics
     /// When no process enters the cgroup.
-    #[must_use]
     pub fn tries(&self, attempt: &Attempt) -> i32 {
         self.tries_all(std::slice::from_ref(attempt))[0]
     }

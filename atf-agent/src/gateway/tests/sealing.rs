@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::super::Settings;
 use super::super::budget::PAUSE;
 use super::client::{ADJUST, Client, adjust, post, request};
 use super::lab::{Lab, LabRun, Wanted};
@@ -59,6 +60,48 @@ async fn the_third_refusal_seals_the_run_and_no_other() {
     assert_eq!(list.reason(), Reason::RunSealed.to_string(), "every method");
     assert_eq!(post(&other, &adjust(1)).await.reason(), "", "the other run");
     assert!(lab.executor.acts.lock().unwrap().len() == 1);
+}
+
+/// The attack: a poisoned document that makes every run misbehave at once, so that ATF itself becomes
+/// the outage.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_breaker_bounds_the_seals_of_a_minute_and_says_what_it_holds_back() {
+    let seals_per_minute_max = 2.try_into().unwrap();
+    let settings = Settings { seals_per_minute_max, ..Settings::default() };
+    let lab = Lab::start(Wanted { settings, ..Wanted::default() }).await;
+    let runs = [lab.run(&[ADJUST]), lab.run(&[ADJUST]), lab.run(&[ADJUST])];
+    for run in &runs {
+        for _ in 0..3 {
+            refused(run).await;
+        }
+    }
+    let [first, second, held] = &runs;
+    for run in [first, second] {
+        assert!(lab.kernel.has_deny(run.entry.cgroup), "the control: there was room");
+    }
+    assert!(!lab.kernel.has_deny(held.entry.cgroup), "held back");
+    let held_back = || match lab.authority.tell(Registry::HeldBack) {
+        RegistryAck::HeldBack { runs } => runs,
+        other => panic!("expected the runs held back, found {other:?}"),
+    };
+    assert_eq!(held_back(), [held.entry.run], "shown");
+    let findings = |lab: &Lab| {
+        let mut found = lab.events();
+        found.retain(|event| {
+            matches!(event, Event::Finding { name, run, .. }
+                if name == "seal.held_back" && *run == Some(held.entry.run))
+        });
+        found.len()
+    };
+    lab.until("the finding", |lab| (findings(lab) == 1).then_some(())).await;
+    let slow = std::time::Instant::now();
+    assert_eq!(post(held, &adjust(60_000)).await.reason(), "cap.exceeded", "refused as ever");
+    assert!(slow.elapsed() >= PAUSE, "and it waits for its no");
+    assert_eq!(post(held, &adjust(1)).await.reason(), "", "what it may do, it may");
+    assert_eq!(findings(&lab), 1, "told once");
+    let release = Registry::Release { run: held.entry.run };
+    assert!(matches!(lab.authority.tell(release), RegistryAck::Done));
+    assert!(held_back().is_empty(), "an operator has looked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
