@@ -97,9 +97,9 @@ pub(super) fn read<T: DeserializeOwned>(
     from: &mut impl Read,
 ) -> Result<Option<(u64, T)>, FrameError> {
     let mut header = [0; HEADER_BYTES];
-    match from.read(&mut header[..1])? {
+    match from.read(&mut header)? {
         0 => return Ok(None),
-        _ => from.read_exact(&mut header[1..])?,
+        found => from.read_exact(&mut header[found..])?,
     }
     let (length, number) = decode_header(header)?;
     let mut body = vec![0; length];

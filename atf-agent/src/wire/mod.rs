@@ -6,6 +6,7 @@ mod frame;
 mod ids;
 mod listen;
 mod messages;
+mod outbox;
 mod peer;
 mod pipelined;
 mod places;

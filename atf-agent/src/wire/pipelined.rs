@@ -9,26 +9,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::frame::{self, FrameError, HEADER_BYTES};
+use super::outbox::Outbox;
 
-/// Requests that may wait for the socket; more than that and the asker waits.
-const QUEUE_MAX: usize = 1_024;
+/// Requests of one connection that may be under way; more than that and the asker waits. The servers
+/// take as many.
+const UNDER_WAY_MAX: usize = 1_024;
 
 /// The waiting askers by number; `None` once the connection has failed.
 type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Vec<u8>>>>>>;
 
 /// A connection that many tasks share. When it fails, every waiting and every later request fails;
 /// the owner then opens a new one.
-#[derive(Clone)]
 pub struct Pipelined<Ask, Answer> {
-    frames: mpsc::Sender<Vec<u8>>,
+    outbox: Arc<Outbox>,
+    slots: Semaphore,
     waiting: Waiting,
-    number: Arc<AtomicU64>,
+    number: AtomicU64,
     speaks: PhantomData<fn(Ask) -> Answer>,
 }
 
@@ -38,29 +39,20 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
     /// # Errors
     /// When nobody listens there.
     pub async fn open(path: &Path) -> io::Result<Self> {
-        let (mut read, mut write) = UnixStream::connect(path).await?.into_split();
+        let (read, write) = UnixStream::connect(path).await?.into_split();
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-        let (frames, mut queue) = mpsc::channel::<Vec<u8>>(QUEUE_MAX);
+        let outbox = Arc::new(Outbox::new(write));
+        let (draining, answered) = (Arc::clone(&outbox), Arc::clone(&waiting));
         tokio::spawn(async move {
-            while let Some(frame) = queue.recv().await {
-                if write.write_all(&frame).await.is_err() {
-                    break;
-                }
-            }
-        });
-        let answered = Arc::clone(&waiting);
-        tokio::spawn(async move {
-            while let Ok((number, body)) = read_frame(&mut read).await {
-                let asker = lock(&answered).as_mut().and_then(|all| all.remove(&number));
-                if let Some(asker) = asker {
-                    // The asker may have given up; its answer is of no use to anybody else.
-                    let _given_up = asker.send(body);
-                }
+            tokio::select! {
+                _failed = draining.drain() => {}
+                () = hear(BufReader::new(read), &answered) => {}
             }
             // Dropping the senders wakes every asker with an error.
             lock(&answered).take();
         });
-        Ok(Self { frames, waiting, number: Arc::default(), speaks: PhantomData })
+        let slots = Semaphore::new(UNDER_WAY_MAX);
+        Ok(Self { outbox, slots, waiting, number: AtomicU64::default(), speaks: PhantomData })
     }
 
     /// Asks, and waits for the answer.
@@ -70,12 +62,16 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
     pub async fn ask(&self, message: &Ask) -> Result<Answer, FrameError> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let frame = frame::encode(number, message)?;
+        let _slot = self.slots.acquire().await.map_err(|_| closed())?;
         let (asker, answer) = oneshot::channel();
         match lock(&self.waiting).as_mut() {
             Some(all) => all.insert(number, asker),
             None => return Err(closed()),
         };
-        self.frames.send(frame).await.map_err(|_| closed())?;
+        if let Err(error) = self.outbox.send(frame) {
+            lock(&self.waiting).take();
+            return Err(error.into());
+        }
         let body = answer.await.map_err(|_| closed())?;
         Ok(serde_json::from_slice(&body)?)
     }
@@ -86,7 +82,21 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
     }
 }
 
-pub(super) async fn read_frame(from: &mut OwnedReadHalf) -> Result<(u64, Vec<u8>), FrameError> {
+/// Hands each answer to who waits for it, until the connection ends.
+async fn hear(mut from: impl AsyncRead + Unpin, waiting: &Waiting) {
+    while let Ok((number, body)) = read_frame(&mut from).await {
+        let asker = lock(waiting).as_mut().and_then(|all| all.remove(&number));
+        if let Some(asker) = asker {
+            // The asker may have given up; its answer is of no use to anybody else.
+            let _given_up = asker.send(body);
+        }
+    }
+}
+
+/// The next frame's number and body.
+pub(super) async fn read_frame(
+    from: &mut (impl AsyncRead + Unpin),
+) -> Result<(u64, Vec<u8>), FrameError> {
     let mut header = [0; HEADER_BYTES];
     from.read_exact(&mut header).await?;
     let (length, number) = frame::decode_header(header)?;
