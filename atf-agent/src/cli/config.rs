@@ -8,7 +8,7 @@ use super::{EXIT_NO, EXIT_OK};
 use crate::authority::Manifest;
 use crate::call::{AgentName, NameError};
 use crate::config::Config;
-use crate::gate;
+use crate::{executor, gate};
 
 pub(super) fn config(config: &Config, action: &ConfigAction) -> anyhow::Result<u8> {
     match action {
@@ -36,7 +36,7 @@ fn check(config: &Config) -> anyhow::Result<u8> {
 
 /// What a start would stumble over: the configuration itself was read before; what it points to is
 /// read here.
-pub(super) fn findings(config: &Config) -> [(&'static str, Result<String, String>); 3] {
+pub(super) fn findings(config: &Config) -> [(&'static str, Result<String, String>); 4] {
     let places = &config.places;
     [
         (
@@ -52,6 +52,12 @@ pub(super) fn findings(config: &Config) -> [(&'static str, Result<String, String
                 .map_err(|error| error.to_string()),
         ),
         ("agents", manifests(&places.agents_dir).map(|count| format!("{count} manifests"))),
+        (
+            "servers",
+            executor::read_servers(&places.servers_dir, &config.ids)
+                .map(|servers| format!("{} tool servers", servers.len()))
+                .map_err(|error| error.to_string()),
+        ),
     ]
 }
 

@@ -25,13 +25,17 @@ pub(super) fn authority(config: &Config, start: &DaemonArguments) -> anyhow::Res
 }
 
 pub(super) fn executor(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    // While this is root: the credentials are read and the servers' spawner is forked.
+    let cage = crate::kernel::Cage::locate(&config.places, &config.cage)?;
+    let cgroup = cage.agents_dir.parent().map(|above| above.join("servers"));
+    let servers = executor::Prepared::fork(&config.places, &config.ids, cgroup)?;
     drop_to(config, "executor", start)?;
     let kernel = sides::executor(config)?;
     let parties = executor::Parties {
         issuer: config.authority.issuer.clone(),
         audience: config.authority.audience.clone(),
     };
-    executor::serve(&config.places, &config.ids, &config.executor, &parties, kernel)?;
+    executor::serve(&config.places, &config.ids, &config.executor, &parties, kernel, servers)?;
     Ok(EXIT_OK)
 }
 

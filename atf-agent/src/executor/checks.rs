@@ -127,6 +127,15 @@ impl Checks {
     }
 }
 
+/// Fails when a permit that was good has run out since.
+pub(super) fn unexpired(expires_unix_s: u64) -> Result<(), Mistrust> {
+    let now_unix_s = now_unix_s();
+    match now_unix_s != 0 && now_unix_s < expires_unix_s {
+        true => Ok(()),
+        false => Err(Mistrust::Expiry { expires_unix_s, now_unix_s }),
+    }
+}
+
 /// Seconds since the epoch; 0 when the clock stands before it, at which nothing is valid.
 fn now_unix_s() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

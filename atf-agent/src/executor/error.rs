@@ -36,6 +36,9 @@ pub enum ExecutorError {
     /// No random bytes.
     #[error("the operating system gives no random bytes")]
     Random,
+    /// No threads for the tool servers.
+    #[error("cannot start what speaks with the tool servers: {0}")]
+    Servers(io::Error),
 }
 
 /// Why a permit is not acted on. Nothing was done.
@@ -129,6 +132,20 @@ pub enum Mistrust {
     Full {
         /// How many.
         held: usize,
+    },
+    /// The server is not there at the moment.
+    #[error("the tool server {server} is away: {why}")]
+    ServerAway {
+        /// The server.
+        server: String,
+        /// Since when it ended, or what it failed at.
+        why: String,
+    },
+    /// The server does not keep up.
+    #[error("the tool server {server} has more calls than it takes; try again later")]
+    ServerBusy {
+        /// The server.
+        server: String,
     },
     /// No such tool here.
     #[error("the tool {tool} is not one of this executor's")]

@@ -1,14 +1,18 @@
 //! The executor: holds the credentials and acts on permits. It believes neither the gateway nor
 //! root: every permit is checked here again, against the keys of those who had to agree.
 
+mod answer;
 mod checks;
 mod error;
 mod kernel_side;
 mod ledger;
+mod outcome;
 mod published;
 mod requests;
 mod seed;
+mod servers;
 mod settings;
+mod spawner;
 mod trust;
 mod used;
 
@@ -23,6 +27,7 @@ use crate::wire::{self, Ids, Places};
 pub use error::{ExecutorError, Mistrust};
 pub use kernel_side::{KernelFault, KernelSide};
 pub use seed::seed;
+pub use servers::{Prepared, Server, ServersError, read as read_servers};
 pub use settings::Settings;
 pub use trust::Parties;
 
@@ -36,6 +41,7 @@ pub fn serve(
     settings: &Settings,
     parties: &Parties,
     kernel: KernelSide,
+    servers: Prepared,
 ) -> Result<(), ExecutorError> {
     let path = places.executor_socket();
     let failed = |what| {
@@ -45,7 +51,7 @@ pub fn serve(
     for dir in [places.state("executor"), places.runtime("executor")] {
         std::fs::create_dir_all(&dir).map_err(failed("make the directory of"))?;
     }
-    let executor = Arc::new(open(places, settings, parties, kernel)?);
+    let executor = Arc::new(open(places, settings, parties, kernel, servers)?);
     let listener = wire::listen(&path).map_err(failed("listen at"))?;
     let gateway = ids.gateway;
     wire::serve(
@@ -60,6 +66,7 @@ pub fn serve(
 struct Executor {
     checks: checks::Checks,
     ledger: ledger::Ledger,
+    servers: servers::Servers,
 }
 
 fn open(
@@ -67,6 +74,7 @@ fn open(
     settings: &Settings,
     parties: &Parties,
     kernel: KernelSide,
+    servers: Prepared,
 ) -> Result<Executor, ExecutorError> {
     // A new nonce at each start: permits for the executor before this one are void.
     let mut nonce = [0; 32];
@@ -74,6 +82,7 @@ fn open(
     let path = places.state("executor").join(&settings.ledger);
     Ok(Executor {
         ledger: ledger::Ledger::open(&path, settings)?,
+        servers: servers::Servers::start(servers).map_err(ExecutorError::Servers)?,
         checks: checks::Checks {
             nonce: Digest::from_bytes(nonce),
             require_durable: settings.require_durable,

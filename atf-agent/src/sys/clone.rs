@@ -33,6 +33,17 @@ pub struct Child {
 /// # Errors
 /// When the kernel refuses, for example without `CAP_SYS_ADMIN`.
 pub fn clone_into_cgroup(cgroup: BorrowedFd<'_>, child: impl FnOnce() -> i32) -> io::Result<Child> {
+    clone_apart(Some(cgroup), child)
+}
+
+/// As [`clone_into_cgroup`]; without a cgroup the child stays in the caller's.
+///
+/// # Errors
+/// When the kernel refuses, for example without `CAP_SYS_ADMIN`.
+pub fn clone_apart(
+    cgroup: Option<BorrowedFd<'_>>,
+    child: impl FnOnce() -> i32,
+) -> io::Result<Child> {
     let namespaces = libc::CLONE_NEWPID
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWNET
@@ -41,15 +52,16 @@ pub fn clone_into_cgroup(cgroup: BorrowedFd<'_>, child: impl FnOnce() -> i32) ->
     let mut pidfd: libc::c_int = -1;
     // SAFETY: all of clone_args is integers, for which zero is a value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = u64::from(namespaces.cast_unsigned())
-        | libc::CLONE_PIDFD.cast_unsigned() as u64
-        | CLONE_INTO_CGROUP;
+    args.flags = u64::from(namespaces.cast_unsigned()) | libc::CLONE_PIDFD.cast_unsigned() as u64;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
-    args.cgroup = cgroup.as_raw_fd() as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
     // SAFETY: `args` is a live clone_args of the stated size. Without CLONE_VM and without a stack
     // the child has a copy of this process's memory and stack, as after fork(2); callers are
-    // single-threaded (the launcher checks it), so no lock is held by a thread that is gone.
+    // single-threaded (the launcher checks it, the spawner is made so), so no lock is held by a thread that is gone.
     let pid =
         unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
     match pid {

@@ -18,6 +18,26 @@ pub fn close_from(first: u32) -> io::Result<()> {
     result(done)
 }
 
+/// Closes every descriptor of this process past standard error but those in `kept`; for whom, see
+/// [`close_from`].
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn close_all_but(kept: &[i32]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().filter_map(|number| u32::try_from(*number).ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept {
+        if number > first {
+            // SAFETY: no memory is passed; who loses a descriptor is stated at `close_from`.
+            let done = unsafe { libc::syscall(libc::SYS_close_range, first, number - 1, 0) };
+            result(done)?;
+        }
+        first = first.max(number + 1);
+    }
+    close_from(first)
+}
+
 /// Closes the one descriptor `number`; for whom, see [`close_from`].
 pub fn close_number(number: i32) {
     // SAFETY: no memory is passed; who loses a descriptor is stated at `close_from`. Closing fails

@@ -18,6 +18,8 @@ pub struct Places {
     pub policy_dir: PathBuf,
     /// The agents' manifests, one `NAME.toml` each.
     pub agents_dir: PathBuf,
+    /// The tool servers behind the executor, one `NAME.toml` each. They hold credentials.
+    pub servers_dir: PathBuf,
     /// Where the kernel objects are pinned: a directory of a bpf file system.
     pub pin_dir: PathBuf,
 }
@@ -29,6 +31,7 @@ impl Default for Places {
             state_dir: "/var/lib/atf".into(),
             policy_dir: "/etc/atf/policies".into(),
             agents_dir: "/etc/atf/agents".into(),
+            servers_dir: "/etc/atf/servers".into(),
             pin_dir: "/sys/fs/bpf/atf".into(),
         }
     }

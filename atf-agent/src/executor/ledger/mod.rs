@@ -2,7 +2,6 @@
 //! SQLite itself: a read-only connection, an authorizer, a deadline, and bound parameters.
 
 mod adjust;
-mod answer;
 mod guard;
 mod query;
 
@@ -11,20 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use serde_json::value::RawValue;
 
-use super::Settings;
 use super::error::{ExecutorError, Mistrust};
-
-/// What became of a permitted call.
-pub(super) enum Outcome {
-    /// The tool answered: an MCP `CallToolResult`.
-    Answered(Box<RawValue>),
-    /// Nothing was done.
-    NotDone(Mistrust),
-    /// Something may have been done.
-    Unknown(String),
-}
+use super::outcome::Outcome;
+use super::{Settings, answer};
 
 /// Says whether the run may still act; asked once more right before anything leaves or is kept.
 pub(super) type Still<'a> = &'a dyn Fn() -> Result<(), Mistrust>;

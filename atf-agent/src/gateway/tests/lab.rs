@@ -68,6 +68,7 @@ impl Lab {
             state_dir: at("state"),
             policy_dir: Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies"),
             agents_dir: at("agents"),
+            servers_dir: at("servers"),
             pin_dir: at("pins"),
         };
         for process in ["authority", "recorder", "executor", "gateway"] {

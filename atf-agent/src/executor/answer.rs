@@ -3,7 +3,7 @@
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 /// Longest answer in bytes; it travels twice in one frame of the wire.
 const ANSWER_BYTES_MAX: usize = 2 << 20;

@@ -1,3 +1,5 @@
+mod servers;
+
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -22,7 +24,7 @@ type Seals = Arc<Mutex<Vec<u8>>>;
 struct World {
     _dir: tempfile::TempDir,
     places: Places,
-    executor: Executor,
+    executor: Arc<Executor>,
     gateway: SigningKey,
     recorder: SigningKey,
     minter: Minter,
@@ -55,12 +57,18 @@ fn clone(key: &SigningKey) -> SigningKey {
 
 impl World {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these tool servers: a name and what its file says.
+    fn with(servers: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let places = Places {
             run_dir: at("run"),
             state_dir: at("state"),
             policy_dir: at("policy"),
+            servers_dir: at("servers"),
             ..Places::default()
         };
         let run = RunId::random();
@@ -76,6 +84,12 @@ impl World {
             let pin = at("policy/tools").join(format!("{tool}.json"));
             std::fs::write(pin, PIN.replace("TOOL", tool)).unwrap();
         }
+        for (name, text) in servers {
+            std::fs::create_dir_all(&places.servers_dir).unwrap();
+            let path = places.servers_dir.join(format!("{name}.toml"));
+            crate::state::files::keep_secret(&path, text.as_bytes()).unwrap();
+        }
+        let servers = Prepared::fork(&places, &Ids::default(), None).unwrap();
         let (gateway, recorder) =
             (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let minter = Minter::generate().unwrap();
@@ -99,7 +113,9 @@ impl World {
         };
         let parties = Parties { issuer: "issuer".into(), audience: "audience".into() };
         Self {
-            executor: open(&places, &Settings::default(), &parties, kernel).unwrap(),
+            executor: Arc::new(
+                open(&places, &Settings::default(), &parties, kernel, servers).unwrap(),
+            ),
             cgroup: CgroupId(std::fs::metadata(of_run).unwrap().ino()),
             _dir: dir,
             places,
@@ -192,7 +208,14 @@ impl World {
     }
 
     fn execute(&self, draft: Draft) -> ExecutorReply {
-        self.executor.answer(&self.sign(draft))
+        self.ask(self.sign(draft))
+    }
+
+    fn ask(&self, request: ExecutorRequest) -> ExecutorReply {
+        let (give, given) = std::sync::mpsc::channel();
+        let reply = outcome::Reply::new(move |reply| give.send(reply).unwrap());
+        self.executor.answer(request, reply);
+        given.recv_timeout(Duration::from_secs(30)).unwrap()
     }
 
     #[track_caller]
@@ -222,14 +245,15 @@ impl World {
 #[test]
 fn an_honest_permit_is_acted_on_and_only_once() {
     let world = World::new();
-    let request = world.sign(world.query());
-    let ExecutorReply::Result { result } = world.executor.answer(&request) else {
+    let first = world.sign(world.query());
+    let again = serde_json::from_slice(&serde_json::to_vec(&first).unwrap()).unwrap();
+    let ExecutorReply::Result { result } = world.ask(first) else {
         panic!("not acted on");
     };
     let result: Value = serde_json::from_str(result.get()).unwrap();
     assert_eq!(result["structuredContent"]["rows"], json!([[1], [2]]));
     assert_eq!(result["isError"], false);
-    let ExecutorReply::Refused { why } = world.executor.answer(&request) else {
+    let ExecutorReply::Refused { why } = world.ask(again) else {
         panic!("acted on twice");
     };
     assert!(why.raw().contains("was used"), "{why}");
@@ -437,7 +461,7 @@ fn a_query_is_cut_short_by_rows_and_by_time() {
     let slow = "SELECT count(*) FROM ledger_entries a, ledger_entries b, ledger_entries c,
         ledger_entries d";
     let arguments = json!({"sql": slow}).to_string();
-    let ledger::Outcome::Answered(result) = ledger.query(&arguments, &|| Ok(())) else {
+    let outcome::Outcome::Answered(result) = ledger.query(&arguments, &|| Ok(())) else {
         panic!("no answer");
     };
     assert!(result.get().contains("interrupted"), "{result}");
@@ -479,7 +503,9 @@ fn only_the_gateway_s_uid_is_heard() {
         let parties = Parties { issuer: "i".into(), audience: "a".into() };
         let _old = std::fs::remove_file(places.executor_socket());
         let socket = places.executor_socket();
-        std::thread::spawn(move || serve(&places, &ids, &Settings::default(), &parties, kernel));
+        std::thread::spawn(move || {
+            serve(&places, &ids, &Settings::default(), &parties, kernel, Prepared::none())
+        });
         let until = std::time::Instant::now() + Duration::from_secs(10);
         let mut peer: Connection<ExecutorRequest, ExecutorReply> = loop {
             match Connection::open(&socket, Duration::from_secs(10)) {

@@ -1,0 +1,58 @@
+//! What became of a permitted call, and the one way in which it reaches the gateway.
+
+use serde_json::value::RawValue;
+
+use super::error::Mistrust;
+use crate::call::Untrusted;
+use crate::wire::ExecutorReply;
+
+/// What became of a permitted call.
+pub(super) enum Outcome {
+    /// The tool answered: an MCP `CallToolResult`.
+    Answered(Box<RawValue>),
+    /// Nothing was done.
+    NotDone(Mistrust),
+    /// Something may have been done.
+    Unknown(String),
+}
+
+impl From<Outcome> for ExecutorReply {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Answered(result) => Self::Result { result },
+            Outcome::NotDone(mistrust) => {
+                tracing::warn!(%mistrust, "a permit is not acted on");
+                Self::Refused { why: Untrusted::new(mistrust.to_string()) }
+            }
+            Outcome::Unknown(why) => Self::Unknown { why: Untrusted::new(why) },
+        }
+    }
+}
+
+/// Where the answer to one request goes, once. One that is dropped says that nobody knows: a call
+/// never stays without an answer.
+pub(super) struct Reply(Option<Give>);
+
+type Give = Box<dyn FnOnce(ExecutorReply) + Send>;
+
+impl Reply {
+    /// The answer goes to `give`.
+    pub(super) fn new(give: impl FnOnce(ExecutorReply) + Send + 'static) -> Self {
+        Self(Some(Box::new(give)))
+    }
+
+    /// Gives the answer.
+    pub(super) fn give(mut self, reply: impl Into<ExecutorReply>) {
+        if let Some(give) = self.0.take() {
+            give(reply.into());
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(give) = self.0.take() {
+            give(Outcome::Unknown("the call was lost on its way".to_owned()).into());
+        }
+    }
+}

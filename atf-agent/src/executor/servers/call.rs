@@ -1,0 +1,31 @@
+//! One permitted call on its way to a server.
+
+use serde_json::value::RawValue;
+
+use super::super::error::Mistrust;
+use super::super::outcome::{Outcome, Reply};
+
+/// Says whether the run may still act; asked right before the server hears of the call, and again
+/// before its answer leaves.
+pub(in crate::executor) type Standing = Box<dyn Fn() -> Result<(), Mistrust> + Send>;
+
+/// A call whose permit was admitted. It waits here for its server, and the permit may run out meanwhile.
+pub(in crate::executor) struct Call {
+    /// The tool, as its server names it.
+    pub(in crate::executor) tool: String,
+    /// The arguments, byte for byte as judged.
+    pub(in crate::executor) arguments: Box<RawValue>,
+    /// Whether the permit is still one.
+    pub(in crate::executor) unexpired: Standing,
+    /// Whether the run is still unsealed.
+    pub(in crate::executor) unsealed: Standing,
+    /// Where the outcome goes.
+    pub(in crate::executor) reply: Reply,
+}
+
+impl Call {
+    /// The server has not heard of it and never will.
+    pub(super) fn not_done(self, why: Mistrust) {
+        self.reply.give(Outcome::NotDone(why));
+    }
+}

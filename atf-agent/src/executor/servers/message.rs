@@ -1,0 +1,172 @@
+//! What a server says, read as little as is needed: is it an answer, a request or a notification. Its
+//! content is the server's and goes on as it came.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Longest id of a server's request that is answered.
+const ID_BYTES_MAX: usize = 128;
+
+/// One message of a server.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The answer to our request `id`.
+    Answer {
+        /// Our number.
+        id: u64,
+        /// What it says.
+        body: Body,
+    },
+    /// A request of the server's own.
+    Asked {
+        /// Its id, as it came.
+        id: Box<RawValue>,
+        /// Whether it only wants to know if we are there.
+        is_ping: bool,
+    },
+    /// A notification.
+    Told,
+    /// Nothing that is understood, and why.
+    Bad(String),
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// A result, as it came.
+    Result(Box<RawValue>),
+    /// A JSON-RPC error.
+    Error {
+        /// Its code.
+        code: i64,
+        /// Its message.
+        message: String,
+    },
+    /// Both, neither, or an error that is none.
+    Broken(&'static str),
+}
+
+/// Names that occur twice are refused by the reader that serde derives.
+#[derive(Deserialize)]
+struct Incoming<'a> {
+    #[serde(borrow)]
+    jsonrpc: Cow<'a, str>,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    code: i64,
+    message: String,
+}
+
+/// Reads one message.
+pub(super) fn read(bytes: &[u8]) -> Heard {
+    let bad = |what: &str| Heard::Bad(what.to_owned());
+    let Ok(text) = std::str::from_utf8(bytes) else { return bad("not UTF-8") };
+    // serde's derived readers take arrays too, and a batch is one.
+    if !text.trim_ascii_start().starts_with('{') {
+        return bad("not a JSON object");
+    }
+    let incoming: Incoming<'_> = match serde_json::from_str(text) {
+        Ok(incoming) => incoming,
+        Err(error) => return Heard::Bad(error.to_string()),
+    };
+    if incoming.jsonrpc != "2.0" {
+        return bad("jsonrpc is not \"2.0\"");
+    }
+    let answers = incoming.result.is_some() || incoming.error.is_some();
+    match (&incoming.method, incoming.id) {
+        (Some(_), _) if answers => bad("a request and an answer in one"),
+        (Some(_), None) => Heard::Told,
+        (Some(method), Some(id)) if is_id(id.get()) => {
+            Heard::Asked { id: id.to_owned(), is_ping: method == "ping" }
+        }
+        (Some(_), Some(_)) => bad("a request with an id that is none"),
+        (None, Some(id)) => match number(id.get()) {
+            Some(id) => Heard::Answer { id, body: body(&incoming) },
+            None => bad("an answer to an id that is not ours"),
+        },
+        (None, None) => bad("neither a method nor an id"),
+    }
+}
+
+fn body(incoming: &Incoming<'_>) -> Body {
+    match (incoming.result, incoming.error) {
+        (Some(result), None) => Body::Result(result.to_owned()),
+        (None, Some(error)) => match serde_json::from_str(error.get()) {
+            Ok(Fault { code, message }) => Body::Error { code, message },
+            Err(_) => Body::Broken("an error without a code and a message"),
+        },
+        (Some(_), Some(_)) => Body::Broken("a result and an error in one answer"),
+        (None, None) => Body::Broken("neither a result nor an error"),
+    }
+}
+
+/// A string or an integer, of bounded length.
+fn is_id(raw: &str) -> bool {
+    raw.len() <= ID_BYTES_MAX && (raw.starts_with('"') || raw.parse::<i64>().is_ok())
+}
+
+/// Our ids are numbers and are spelled in one way: `7`, not `7.0`, `07` or `"7"`.
+fn number(raw: &str) -> Option<u64> {
+    raw.parse().ok().filter(|number: &u64| number.to_string() == raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_one_clear_message_is_bad() {
+        let kind = |text: &[u8]| match read(text) {
+            Heard::Answer { body: Body::Result(_), .. } => "result",
+            Heard::Answer { body: Body::Error { .. }, .. } => "error",
+            Heard::Answer { body: Body::Broken(_), .. } => "broken",
+            Heard::Asked { is_ping: true, .. } => "ping",
+            Heard::Asked { .. } => "asked",
+            Heard::Told => "told",
+            Heard::Bad(_) => "bad",
+        };
+        for (text, expected) in [
+            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "result"),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{},"extra":1}"#, "result"),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"m"}}"#, "error"),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":"x"}}"#, "broken"),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"},"result":1}"#, "broken"),
+            (r#"{"jsonrpc":"2.0","id":1}"#, "broken"),
+            (r#"{"jsonrpc":"2.0","id":1.0,"result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":"1","result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":-1,"result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":+1,"result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":null,"result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":1,"id":2,"result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"1.0","id":1,"result":{}}"#, "bad"),
+            (r#"{"id":1,"result":{}}"#, "bad"),
+            (r#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#, "bad"),
+            (r#"["2.0",1,null,{}]"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "ping"),
+            (r#"{"jsonrpc":"2.0","id":"a","method":"sampling/createMessage"}"#, "asked"),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, "bad"),
+            (r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#, "told"),
+            (r#"{"jsonrpc":"2.0"}"#, "bad"),
+            ("listening on stdio", "bad"),
+            ("", "bad"),
+            ("{", "bad"),
+        ] {
+            assert_eq!(kind(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(kind(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"\xff\"}"), "bad");
+    }
+}

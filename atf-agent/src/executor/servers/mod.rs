@@ -1,0 +1,132 @@
+//! The tool servers behind the executor: processes of their own, which hold what they need and are not
+//! believed. A permit was checked before anything here hears of a call.
+
+mod call;
+mod framing;
+mod handshake;
+mod keeper;
+mod message;
+mod request;
+mod session;
+mod settings;
+mod stderr;
+
+#[cfg(test)]
+mod hostile;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{self, Sender};
+
+use super::error::Mistrust;
+use super::spawner::{Confinement, Spawner};
+use crate::wire::{Ids, Places};
+
+pub(super) use call::Call;
+pub use settings::{Server, ServersError, read};
+
+/// Calls that may wait for one server beside those that are under way.
+const WAITING_MAX: usize = 64;
+
+/// Threads that speak with servers: so that one long answer does not keep the others waiting.
+const THREADS: usize = 2;
+
+/// The servers and the process that starts them, ready before the executor gives root up.
+pub struct Prepared {
+    servers: Vec<Server>,
+    spawner: Option<Spawner>,
+}
+
+impl Prepared {
+    /// No server at all.
+    pub fn none() -> Self {
+        Self { servers: Vec::new(), spawner: None }
+    }
+
+    /// Reads the servers' files, and forks the process that will start them. Call it as root, before the
+    /// first thread is started. `cgroup` is where the servers' cgroups are made; without it they stay
+    /// in the executor's.
+    ///
+    /// # Errors
+    /// When a file is refused, or there are servers and this is not root.
+    pub fn fork(places: &Places, ids: &Ids, cgroup: Option<PathBuf>) -> Result<Self, ServersError> {
+        let mut servers = read(&places.servers_dir, ids)?;
+        if servers.is_empty() {
+            return Ok(Self::none());
+        }
+        if !rustix::process::geteuid().is_root() {
+            return Err(ServersError::NotRoot { count: servers.len() });
+        }
+        let orders = servers.iter().map(|server| (server.name.clone(), server.child.clone()));
+        let confinement =
+            Confinement { hidden: vec![places.run_dir.clone(), places.state_dir.clone()], cgroup };
+        let spawner =
+            Spawner::fork(orders.collect(), confinement).map_err(ServersError::Spawner)?;
+        // From here on the spawner alone has the credentials.
+        for server in &mut servers {
+            server.child.environment.clear();
+        }
+        Ok(Self { servers, spawner: Some(spawner) })
+    }
+}
+
+/// The servers at work.
+pub(super) struct Servers {
+    by_name: HashMap<String, Sender<Call>>,
+    /// What speaks with them; ends with this value.
+    _runtime: Option<Runtime>,
+}
+
+impl Servers {
+    /// Starts all of them. Each comes up by itself; nobody waits for it.
+    ///
+    /// # Errors
+    /// When there are no threads to be had.
+    pub(super) fn start(prepared: Prepared) -> std::io::Result<Self> {
+        let Some(spawner) = prepared.spawner else {
+            return Ok(Self { by_name: HashMap::new(), _runtime: None });
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .enable_all()
+            .build()?;
+        let spawner = Arc::new(spawner);
+        let mut by_name = HashMap::new();
+        for (number, server) in (0..).zip(prepared.servers) {
+            let (calls, waiting) = mpsc::channel(WAITING_MAX);
+            let bounds =
+                session::Bounds { call_timeout: server.call_timeout, calls_max: server.calls_max };
+            by_name.insert(server.name.clone(), calls);
+            let spawner = Arc::clone(&spawner);
+            runtime.spawn(keeper::keep(
+                keeper::Kept { name: server.name, bounds, number, spawner },
+                waiting,
+            ));
+        }
+        Ok(Self { by_name, _runtime: Some(runtime) })
+    }
+
+    /// Whether there is a server of this name.
+    pub(super) fn has(&self, server: &str) -> bool {
+        self.by_name.contains_key(server)
+    }
+
+    /// Hands a call to its server. It answers when the server has, or has not in time.
+    pub(super) fn call(&self, server: &str, call: Call) {
+        let Some(calls) = self.by_name.get(server) else {
+            let why = "there is none of this name".to_owned();
+            return call.reply.give(super::outcome::Outcome::NotDone(Mistrust::ServerAway {
+                server: server.to_owned(),
+                why,
+            }));
+        };
+        if let Err(error) = calls.try_send(call) {
+            let call = error.into_inner();
+            let server = server.to_owned();
+            call.reply.give(super::outcome::Outcome::NotDone(Mistrust::ServerBusy { server }));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The lines that a server hears. Envelopes are built here; nothing of the caller's message but the
+//! arguments is in them: no id, no token, no `_meta`.
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::framing::push_on_one_line;
+
+/// Bytes of a call's envelope: fixed words, a number and a name.
+const ENVELOPE_BYTES: usize = 160;
+
+/// JSON-RPC 2.0: no such method.
+const METHOD_NOT_FOUND: i32 = -32601;
+
+/// A call of `tool`.
+pub(super) fn call(id: u64, tool: &str, arguments: &RawValue) -> String {
+    let arguments = arguments.get();
+    let mut line = String::with_capacity(ENVELOPE_BYTES + arguments.len());
+    line.push_str(r#"{"jsonrpc":"2.0","id":"#);
+    line.push_str(&id.to_string());
+    line.push_str(r#","method":"tools/call","params":{"name":"#);
+    line.push_str(&json!(tool).to_string());
+    line.push_str(r#","arguments":"#);
+    push_on_one_line(&mut line, arguments);
+    line.push_str("}}\n");
+    line
+}
+
+/// That nobody waits for call `id` any more.
+pub(super) fn cancelled(id: u64) -> String {
+    let params = json!({"requestId": id, "reason": "its time is over"});
+    told("notifications/cancelled", Some(&params))
+}
+
+/// A notification.
+pub(super) fn told(method: &str, params: Option<&serde_json::Value>) -> String {
+    let mut message = json!({"jsonrpc": "2.0", "method": method});
+    if let Some(params) = params {
+        message["params"] = params.clone();
+    }
+    format!("{message}\n")
+}
+
+/// The answer to a request of the server's own: yes to a ping, no to all else.
+pub(super) fn answer_of(id: &RawValue, is_ping: bool) -> String {
+    let mut line = String::from(r#"{"jsonrpc":"2.0","id":"#);
+    push_on_one_line(&mut line, id.get());
+    if is_ping {
+        line.push_str(",\"result\":{}}\n");
+        return line;
+    }
+    let error = json!({"code": METHOD_NOT_FOUND, "message": "method not found"});
+    line.push_str(&format!(",\"error\":{error}}}\n"));
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attack: a second request inside of the arguments, between two line ends.
+    #[test]
+    fn arguments_are_one_message_and_mean_what_was_judged() {
+        let smuggled =
+            "{\"a\":\n{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"tools/call\",\"params\":{}}\n}";
+        let arguments = RawValue::from_string(smuggled.to_owned()).unwrap();
+        let messages = |text: &str| {
+            let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
+            lines.filter_map(Result::ok).collect::<Vec<_>>()
+        };
+        // The control: written as it came, its middle line is a request.
+        let naive = format!(r#"{{"params":{{"arguments":{smuggled}}}}}"#);
+        assert_eq!(messages(&naive)[0]["method"], "tools/call");
+
+        let found = messages(&call(3, "echo", &arguments));
+        let judged: serde_json::Value = serde_json::from_str(smuggled).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0]["id"], 3);
+        assert_eq!(found[0]["params"], json!({"name": "echo", "arguments": judged}));
+    }
+
+    #[test]
+    fn arguments_on_one_line_go_on_byte_for_byte() {
+        let bytes = r#"{ "n":1e2,"s":"\u0041é" }"#;
+        let arguments = RawValue::from_string(bytes.to_owned()).unwrap();
+        let line = call(1, "echo", &arguments);
+        assert!(line.contains(bytes), "{line}");
+        assert!(line.ends_with('\n') && line.lines().count() == 1);
+    }
+}

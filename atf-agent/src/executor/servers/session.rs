@@ -1,0 +1,285 @@
+//! One life of a server: the handshake, the calls that are under way, and their answers. The server is
+//! not believed: it may answer what nobody asked, twice, never, or without end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::super::answer;
+use super::super::error::Mistrust;
+use super::super::outcome::{Outcome, Reply};
+use super::call::{Call, Standing};
+use super::framing::{Line, Lines};
+use super::message::{self, Body, Heard};
+use super::{handshake, request};
+use crate::call::Untrusted;
+
+/// Longest line in bytes that a server may say. The gateway passes on a quarter of it by default, and
+/// a frame of the wire carries twice as much.
+const LINE_BYTES_MAX: usize = 4 << 20;
+
+/// Messages to the server that may wait until it reads; past that a call is not taken.
+const UNREAD_MAX: usize = 64;
+
+/// Messages of the server that may wait; past that it waits.
+const UNHEARD_MAX: usize = 16;
+
+/// Messages in a row that answer nothing, after which a server is ended: a flood costs a core.
+const UNASKED_MAX: u32 = 10_000;
+
+/// Lines that are no message, after which a server is ended. Some print a greeting.
+const BAD_MAX: u32 = 100;
+
+/// How long the handshake may take: an interpreter starts in a second, on a busy host in some.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
+
+/// How long a call may be, and how many of them at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// How long the server has for one call.
+    pub(super) call_timeout: Duration,
+    /// Calls under way.
+    pub(super) calls_max: usize,
+}
+
+/// Why a life is over.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Ended {
+    /// Its output ended.
+    #[error("its output ended")]
+    Closed,
+    /// A line that does not end.
+    #[error("it said a line of more than {LINE_BYTES_MAX} bytes")]
+    Endless,
+    /// Messages that nobody asked for.
+    #[error("it said {UNASKED_MAX} messages in a row that answer nothing")]
+    Flood,
+    /// Something else than MCP.
+    #[error("it said {BAD_MAX} lines that are no message")]
+    Gibberish,
+    /// No handshake.
+    #[error("no handshake: {0}")]
+    Handshake(String),
+    /// The executor has no more calls: it ends.
+    #[error("the executor ends")]
+    NoCallers,
+}
+
+/// What the reading side hears.
+enum Said {
+    Message(Heard),
+    Endless,
+}
+
+/// A call that the server may have heard of.
+struct UnderWay {
+    until: Instant,
+    unsealed: Standing,
+    reply: Reply,
+}
+
+/// One life.
+pub(super) struct Session<'a> {
+    name: &'a str,
+    bounds: Bounds,
+    unread: Sender<String>,
+    next: u64,
+    under_way: BTreeMap<u64, UnderWay>,
+    unasked: u32,
+    bad: u32,
+}
+
+/// Speaks with a server until its life is over. What was under way then has an unknown outcome.
+pub(super) async fn live(
+    name: &str,
+    bounds: Bounds,
+    from: impl AsyncRead + Unpin + Send + 'static,
+    to: impl AsyncWrite + Unpin + Send + 'static,
+    calls: &mut Receiver<Call>,
+) -> Ended {
+    let (unread, queue) = mpsc::channel(UNREAD_MAX);
+    let (say, mut said) = mpsc::channel(UNHEARD_MAX);
+    // Both end with this life: dropping the set aborts them.
+    let mut sides = JoinSet::new();
+    sides.spawn(write(to, queue));
+    sides.spawn(read(from, say));
+    let mut session =
+        Session { name, bounds, unread, next: 0, under_way: BTreeMap::new(), unasked: 0, bad: 0 };
+    let greeted = timeout(HANDSHAKE_MAX, session.greet(&mut said)).await;
+    let greeted = greeted
+        .unwrap_or_else(|_| Err(Ended::Handshake(format!("no answer in {HANDSHAKE_MAX:?}"))));
+    let ended = match greeted {
+        Ok(()) => session.serve(&mut said, calls).await,
+        Err(ended) => ended,
+    };
+    for call in std::mem::take(&mut session.under_way).into_values() {
+        let why = format!("the server {name} ended before it answered: {ended}");
+        call.reply.give(Outcome::Unknown(why));
+    }
+    ended
+}
+
+impl Session<'_> {
+    /// The handshake, as every revision up to 2025-11-25 has it.
+    async fn greet(&mut self, said: &mut Receiver<Said>) -> Result<(), Ended> {
+        let id = self.number();
+        self.say(handshake::initialize(id));
+        let result = loop {
+            match self.hear(said.recv().await)? {
+                Some((answered, body)) if answered == id => break body,
+                Some(_) => self.count_unasked()?,
+                None => {}
+            }
+        };
+        let agreed = handshake::agreed(&result).map_err(Ended::Handshake)?;
+        self.say(handshake::initialized());
+        tracing::info!(server = self.name, revision = %agreed, "the tool server is there");
+        Ok(())
+    }
+
+    async fn serve(&mut self, said: &mut Receiver<Said>, calls: &mut Receiver<Call>) -> Ended {
+        loop {
+            let first = self.under_way.first_key_value().map(|(_, call)| call.until);
+            let has_room = self.under_way.len() < self.bounds.calls_max;
+            let heard = tokio::select! {
+                heard = said.recv() => self.hear(heard),
+                call = calls.recv(), if has_room => match call {
+                    Some(call) => { self.ask(call); continue }
+                    None => return Ended::NoCallers,
+                },
+                () = sleep_until(first.unwrap_or_else(Instant::now)), if first.is_some() => {
+                    self.give_up();
+                    continue;
+                }
+            };
+            match heard {
+                Ok(None) => {}
+                Ok(Some((id, body))) => {
+                    if let Err(ended) = self.answered(id, body) {
+                        return ended;
+                    }
+                }
+                Err(ended) => return ended,
+            }
+        }
+    }
+
+    /// Has the server hear of a call, unless something speaks against it at the last moment.
+    fn ask(&mut self, call: Call) {
+        if let Err(mistrust) = (call.unexpired)().and_then(|()| (call.unsealed)()) {
+            return call.not_done(mistrust);
+        }
+        let id = self.number();
+        let line = request::call(id, &call.tool, &call.arguments);
+        if self.unread.try_send(line).is_err() {
+            let server = self.name.to_owned();
+            return call.not_done(Mistrust::ServerBusy { server });
+        }
+        let until = Instant::now() + self.bounds.call_timeout;
+        let Call { unsealed, reply, .. } = call;
+        self.under_way.insert(id, UnderWay { until, unsealed, reply });
+    }
+
+    /// An answer to one of our numbers, if what was said is one.
+    fn hear(&mut self, said: Option<Said>) -> Result<Option<(u64, Body)>, Ended> {
+        match said {
+            None => Err(Ended::Closed),
+            Some(Said::Endless) => Err(Ended::Endless),
+            Some(Said::Message(Heard::Answer { id, body })) => Ok(Some((id, body))),
+            Some(Said::Message(Heard::Asked { id, is_ping })) => {
+                // Nothing was declared that it could ask for: no sampling, no elicitation, no roots.
+                self.say(request::answer_of(&id, is_ping));
+                self.count_unasked().map(|()| None)
+            }
+            Some(Said::Message(Heard::Told)) => self.count_unasked().map(|()| None),
+            Some(Said::Message(Heard::Bad(why))) => {
+                let why = Untrusted::new(why);
+                tracing::warn!(server = self.name, %why, "a tool server said what is no message");
+                self.bad += 1;
+                if self.bad >= BAD_MAX { Err(Ended::Gibberish) } else { Ok(None) }
+            }
+        }
+    }
+
+    fn answered(&mut self, id: u64, body: Body) -> Result<(), Ended> {
+        let Some(call) = self.under_way.remove(&id) else {
+            // Answered before, given up, or never asked.
+            tracing::debug!(server = self.name, id, "a tool server answered what is not asked");
+            return self.count_unasked();
+        };
+        self.unasked = 0;
+        let outcome = match ((call.unsealed)(), body) {
+            // It is done; what came of it stays here.
+            (Err(mistrust), _) => Outcome::Unknown(format!("answered, but: {mistrust}")),
+            (Ok(()), Body::Result(result)) => Outcome::Answered(result),
+            (Ok(()), Body::Error { code, message }) => {
+                let message = Untrusted::new(message);
+                answer::failed(&format!("the server answered with error {code}: {message}"))
+            }
+            (Ok(()), Body::Broken(what)) => {
+                Outcome::Unknown(format!("the server {} answered with {what}", self.name))
+            }
+        };
+        call.reply.give(outcome);
+        Ok(())
+    }
+
+    /// Ends the calls whose time is over. The server is told; whether it stops is its own affair.
+    fn give_up(&mut self) {
+        let now = Instant::now();
+        while let Some(first) =
+            self.under_way.first_entry().filter(|first| first.get().until <= now)
+        {
+            let (id, call) = first.remove_entry();
+            let after = self.bounds.call_timeout;
+            let why = format!("the server {} did not answer in {after:?}", self.name);
+            call.reply.give(Outcome::Unknown(why));
+            self.say(request::cancelled(id));
+        }
+    }
+
+    /// Says something on which nobody waits; one who does not read does not hear it.
+    fn say(&self, line: String) {
+        if self.unread.try_send(line).is_err() {
+            tracing::debug!(server = self.name, "a tool server does not read");
+        }
+    }
+
+    fn count_unasked(&mut self) -> Result<(), Ended> {
+        self.unasked += 1;
+        if self.unasked >= UNASKED_MAX { Err(Ended::Flood) } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+async fn write(mut to: impl AsyncWrite + Unpin, mut queue: Receiver<String>) {
+    while let Some(line) = queue.recv().await {
+        // A server that does not take it is about to end, and the reading side notices.
+        if to.write_all(line.as_bytes()).await.is_err() || to.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(from: impl AsyncRead + Unpin, say: Sender<Said>) {
+    let mut lines = Lines::new(from, LINE_BYTES_MAX);
+    loop {
+        let said = match lines.next().await {
+            Ok(Some(Line::Whole(line))) if line.trim_ascii().is_empty() => continue,
+            Ok(Some(Line::Whole(line))) => Said::Message(message::read(&line)),
+            Ok(Some(Line::Cut(_))) => Said::Endless,
+            Ok(None) | Err(_) => return,
+        };
+        if say.send(said).await.is_err() {
+            return;
+        }
+    }
+}

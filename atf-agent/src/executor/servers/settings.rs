@@ -1,0 +1,295 @@
+//! The tool servers' files: `NAME.toml` in the servers' directory, one a server. They hold credentials,
+//! so they are root's and closed to all others.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::spawner::ChildOrders;
+use crate::state::files::{self, FileError};
+use crate::wire::Ids;
+
+/// Longest name of a server in bytes: a tool's whole name has 64.
+const NAME_BYTES_MAX: usize = 32;
+
+/// The name under which the built-in tools stand.
+const BUILT_IN: &str = "ledger";
+
+/// Most servers: each is a process and a cgroup.
+const SERVERS_MAX: usize = 64;
+
+/// Longest time in milliseconds that a server may have for a call. The gateway waits for half a minute
+/// by default, and should learn from the executor what became of the call.
+const CALL_TIMEOUT_MS_MAX: u64 = 600_000;
+
+/// One tool server.
+pub struct Server {
+    /// Its name: what stands before the dot in the names of its tools.
+    pub name: String,
+    /// How long it has for one call.
+    pub(in crate::executor) call_timeout: Duration,
+    /// Calls that it may have under way.
+    pub(in crate::executor) calls_max: usize,
+    /// The process that it is.
+    pub(in crate::executor) child: ChildOrders,
+}
+
+/// Why there are no servers.
+#[derive(Debug, thiserror::Error)]
+pub enum ServersError {
+    /// The directory cannot be listed.
+    #[error("cannot list the tool servers in {path}: {error}")]
+    List {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file cannot be read, or others may read it.
+    #[error("a tool server's file is refused: {0}")]
+    File(#[from] FileError),
+    /// A file is not what it should be.
+    #[error("the tool server {path} is not valid: {what}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected.
+        what: String,
+    },
+    /// Nobody can give the servers uids of their own.
+    #[error(
+        "{count} tool servers need uids of their own, which root alone can give: start `atf executor` as root, it drops to its own uid by itself"
+    )]
+    NotRoot {
+        /// How many servers there are.
+        count: usize,
+    },
+    /// The process that starts them could not be made.
+    #[error("cannot start the spawner of tool servers: {0}")]
+    Spawner(io::Error),
+}
+
+/// A server's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    command: PathBuf,
+    #[serde(default)]
+    arguments: Vec<String>,
+    #[serde(default = "root")]
+    directory: PathBuf,
+    uid: u32,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default = "yes")]
+    private_tmp: bool,
+    #[serde(default = "call_timeout_ms")]
+    call_timeout_ms: u64,
+    #[serde(default = "calls_max")]
+    calls_max: usize,
+    #[serde(default = "processes_max")]
+    processes_max: u32,
+    #[serde(default = "memory_bytes_max")]
+    memory_bytes_max: u64,
+}
+
+fn root() -> PathBuf {
+    "/".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Below the gateway's half a minute.
+fn call_timeout_ms() -> u64 {
+    25_000
+}
+
+/// Twice what one run may have under way.
+fn calls_max() -> usize {
+    32
+}
+
+/// A runtime with a pool of threads has some tens.
+fn processes_max() -> u32 {
+    128
+}
+
+fn memory_bytes_max() -> u64 {
+    1 << 30
+}
+
+/// Reads every server of `dir`, in the order of their names. No directory is no server.
+///
+/// # Errors
+/// When a file cannot be read, is open to others, or contradicts itself, another, or `ids`. One bad
+/// file refuses all: half a tool set is a surprise.
+pub fn read(dir: &Path, ids: &Ids) -> Result<Vec<Server>, ServersError> {
+    let failed = |error| ServersError::List { path: dir.to_owned(), error };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut servers: BTreeMap<String, Server> = BTreeMap::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let invalid = |what: String| ServersError::Invalid { path: path.clone(), what };
+        let bytes = files::read_secret(&path)?.unwrap_or_default();
+        let server = server(&path, &bytes, ids).map_err(invalid)?;
+        if let Some(other) = servers.values().find(|other| other.child.uid == server.child.uid) {
+            let (uid, other) = (server.child.uid, &other.name);
+            return Err(invalid(format!("uid {uid} is {other}'s too; each server has its own")));
+        }
+        servers.insert(server.name.clone(), server);
+        if servers.len() > SERVERS_MAX {
+            return Err(invalid(format!("more than {SERVERS_MAX} servers")));
+        }
+    }
+    Ok(servers.into_values().collect())
+}
+
+fn server(path: &Path, bytes: &[u8], ids: &Ids) -> Result<Server, String> {
+    let name = name(path)?;
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    // The message alone: the snippet that goes with it may be a credential.
+    let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let plain = |path: &Path| {
+        path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
+    };
+    if !plain(&file.command) || !plain(&file.directory) {
+        return Err("command and directory are absolute paths without `..`".to_owned());
+    }
+    let daemons = [ids.group, ids.authority, ids.gateway, ids.recorder, ids.executor];
+    if file.uid == 0 || daemons.contains(&file.uid) || ids.is_pool(file.uid) {
+        let uid = file.uid;
+        return Err(format!("uid {uid} is root's, a daemon's or a run's; give it one of its own"));
+    }
+    let good = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    if let Some(bad) = file.environment.keys().find(|name| !good(name)) {
+        return Err(format!("environment: {bad:?} is no name of a variable"));
+    }
+    let held = |text: &str| text.contains('\0');
+    if file.environment.values().chain(&file.arguments).any(|text| held(text)) {
+        return Err("arguments and environment cannot hold a NUL".to_owned());
+    }
+    for (what, found, most) in [
+        ("call_timeout_ms", file.call_timeout_ms, CALL_TIMEOUT_MS_MAX),
+        ("calls_max", file.calls_max as u64, 1_024),
+        ("processes_max", file.processes_max.into(), 65_536),
+        ("memory_bytes_max", file.memory_bytes_max, 1 << 50),
+    ] {
+        if !(1..=most).contains(&found) {
+            return Err(format!("{what} is {found}, expected 1 to {most}"));
+        }
+    }
+    Ok(Server {
+        name,
+        call_timeout: Duration::from_millis(file.call_timeout_ms),
+        calls_max: file.calls_max,
+        child: ChildOrders {
+            program: file.command,
+            arguments: file.arguments,
+            directory: file.directory,
+            environment: file.environment.into_iter().collect(),
+            uid: file.uid,
+            private_tmp: file.private_tmp,
+            processes_max: file.processes_max,
+            memory_bytes_max: file.memory_bytes_max,
+        },
+    })
+}
+
+fn name(path: &Path) -> Result<String, String> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    let starts_well = stem.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    if !starts_well || stem.len() > NAME_BYTES_MAX || !stem.bytes().all(plain) {
+        return Err(format!(
+            "a server's name is 1 to {NAME_BYTES_MAX} of [a-z0-9_-], a letter first, found {stem:?}"
+        ));
+    }
+    if stem == BUILT_IN {
+        return Err(format!("{BUILT_IN} is the name of the built-in tools"));
+    }
+    Ok(stem.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn read_one(file: &str, text: &str) -> Result<Vec<Server>, ServersError> {
+        let dir = tempfile::tempdir().unwrap();
+        files::keep_secret(&dir.path().join(file), text.as_bytes()).unwrap();
+        read(dir.path(), &Ids::default())
+    }
+
+    #[test]
+    fn a_server_that_is_not_plain_is_refused() {
+        let good = "command = \"/bin/cat\"\nuid = 1900000101\n";
+        for (file, text, fine) in [
+            ("files.toml", good.to_owned(), true),
+            ("files.toml", format!("{good}[environment]\nTOKEN = \"x\"\n"), true),
+            ("files.txt", "what".to_owned(), true),
+            ("ledger.toml", good.to_owned(), false),
+            ("a.b.toml", good.to_owned(), false),
+            ("Files.toml", good.to_owned(), false),
+            ("files.toml", good.replace("uid", "uidd"), false),
+            ("files.toml", good.replace("/bin", "bin"), false),
+            ("files.toml", good.replace("/bin", "/bin/.."), false),
+            ("files.toml", good.replace("1900000101", "0"), false),
+            ("files.toml", good.replace("1900000101", "1900000002"), false),
+            ("files.toml", good.replace("1900000101", "1900100005"), false),
+            ("files.toml", format!("{good}call_timeout_ms = 0\n"), false),
+            ("files.toml", format!("{good}calls_max = 0\n"), false),
+            ("files.toml", format!("{good}[environment]\n\"A=B\" = \"x\"\n"), false),
+            ("files.toml", format!("{good}arguments = [\"a\\u0000\"]\n"), false),
+        ] {
+            let found = read_one(file, &text).map(|servers| servers.len());
+            assert_eq!(found.is_ok(), fine, "{file}: {text}: {found:?}");
+        }
+        assert!(read(Path::new("/nowhere"), &Ids::default()).unwrap().is_empty());
+    }
+
+    /// A credential that others may read is none, and one that is mistyped is not shown.
+    #[test]
+    fn a_credential_is_neither_read_from_an_open_file_nor_shown_in_an_error() {
+        let good = "command = \"/bin/cat\"\nuid = 1900000101\n[environment]\nTOKEN = \"s3cret\"\n";
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("files.toml");
+        files::keep_secret(&path, good.as_bytes()).unwrap();
+        assert_eq!(read(dir.path(), &Ids::default()).unwrap().len(), 1, "the control");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(read(dir.path(), &Ids::default()), Err(ServersError::File(_))));
+
+        let torn = good.replace("\"s3cret\"", "\"s3cret");
+        let error = read_one("files.toml", &torn).err().unwrap().to_string();
+        assert!(error.contains("files.toml") && !error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn two_servers_do_not_share_a_uid() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, uid) in [("a", 1_900_000_101), ("b", 1_900_000_102)] {
+            let text = format!("command = \"/bin/cat\"\nuid = {uid}\n");
+            files::keep_secret(&dir.path().join(format!("{name}.toml")), text.as_bytes()).unwrap();
+        }
+        assert_eq!(read(dir.path(), &Ids::default()).unwrap().len(), 2, "the control");
+        let text = b"command = \"/bin/cat\"\nuid = 1900000101\n";
+        files::keep_secret(&dir.path().join("c.toml"), text).unwrap();
+        let error = read(dir.path(), &Ids::default()).err().unwrap().to_string();
+        assert!(error.contains("each server has its own"), "{error}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Permits that reach tool servers: real processes behind the whole executor.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use super::*;
+
+/// A small MCP server. It tells what it is and whether what it heard has a token in it.
+const SERVER: &str = r#"
+while read -r line; do
+    id=${line#*\"id\":}
+    id=${id%%[,\}]*}
+    leaked=false
+    case $line in *eyJ*) leaked=true ;; esac
+    case $line in
+        *'"method":"initialize"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-11-25"}}' ;;
+        *'"name":"die"'*) exit 1 ;;
+        *'"name":"slow"'*) ;;
+        *'"method":"tools/call"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"content":[],"structuredContent":{"uid":'$(id -u)',"leaked":'$leaked',"who":"'$WHO'"}}}' ;;
+    esac
+done
+"#;
+
+fn file(uid: u32, who: &str) -> String {
+    format!(
+        "command = \"/bin/sh\"\narguments = [\"-c\", '''{SERVER}''']\nuid = {uid}\n\
+         private_tmp = false\ncall_timeout_ms = 1500\n[environment]\nWHO = \"{who}\"\n"
+    )
+}
+
+/// Uids of no other test.
+fn uids() -> [u32; 2] {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(2, Ordering::SeqCst);
+    let first = 1_920_000_000 + std::process::id() % 100_000 * 16 + number as u32;
+    [first, first + 1]
+}
+
+impl World {
+    fn with_two_servers() -> (Self, [u32; 2]) {
+        assert!(rustix::process::geteuid().is_root(), "these tests need root");
+        let uids = uids();
+        let [one, two] = [file(uids[0], "one"), file(uids[1], "two")];
+        let world = Self::with(&[("one", &one), ("two", &two)]);
+        for tool in ["one.echo", "one.die", "one.slow", "two.echo"] {
+            let pin = world.places.policy_dir.join(format!("tools/{tool}.json"));
+            std::fs::write(pin, PIN.replace("TOOL", tool)).unwrap();
+        }
+        (world, uids)
+    }
+
+    /// An honest draft of a server's tool.
+    fn of_server(&self, tool: &str) -> Draft {
+        let mut draft = self.draft(tool, &json!({"text": "a\nb"}));
+        draft.claims.entitlements.allowed_tools.push(tool.parse().unwrap());
+        draft
+    }
+
+    /// Hands a draft over, and waits for nothing.
+    fn send(&self, draft: Draft) -> Receiver<ExecutorReply> {
+        let (give, given) = channel();
+        let reply = outcome::Reply::new(move |reply| drop(give.send(reply)));
+        self.executor.answer(self.sign(draft), reply);
+        given
+    }
+
+    /// What the server tells of itself, once it is there.
+    fn told(&self, tool: &str) -> Value {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            match self.execute(self.of_server(tool)) {
+                ExecutorReply::Result { result } => {
+                    let result: Value = serde_json::from_str(result.get()).unwrap();
+                    return result["structuredContent"].clone();
+                }
+                ExecutorReply::Refused { why } if why.raw().contains("is away") => {
+                    assert!(Instant::now() < until, "{tool} does not come back: {why}");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => panic!("{tool}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_permitted_call_reaches_its_server_and_the_token_does_not() {
+    let (world, uids) = World::with_two_servers();
+    for (tool, uid, who) in [("one.echo", uids[0], "one"), ("two.echo", uids[1], "two")] {
+        assert_eq!(world.told(tool), json!({"uid": uid, "leaked": false, "who": who}));
+    }
+    // The checks stand before every act, as for the built-in tools.
+    for (change, why) in [
+        (&(|d: &mut Draft| d.permit_key = foreign()) as &dyn Fn(&mut Draft), "permit's signature"),
+        (&|d| d.receipt_key = foreign(), "receipt's signature"),
+        (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
+        (&|d| d.permit.pin = Digest::of(b"pin"), "pin"),
+        (&|d| d.claims.entitlements.allowed_tools.truncate(1), "does not name the tool"),
+        (&|d| d.permit.nonce = Digest::of(b"before"), "nonce"),
+    ] {
+        let mut draft = world.of_server("one.echo");
+        change(&mut draft);
+        let found = world.refused(draft);
+        assert!(found.contains(why), "expected {why:?}, found {found:?}");
+    }
+    world.seals(&[1]);
+    assert!(world.refused(world.of_server("one.echo")).contains("kernel says so"));
+    // Sealed while it waited for its server.
+    world.seals(&[0, 1]);
+    assert!(world.refused(world.of_server("one.echo")).contains("kernel says so"));
+    world.seals(&[]);
+    assert_eq!(world.told("one.echo")["who"], "one", "the control");
+    let mut other = world.of_server("three.echo");
+    other.permit.pin = Digest::of(b"x");
+    assert!(world.refused(other).contains("cannot trust"));
+}
+
+#[test]
+fn a_server_that_dies_leaves_its_call_unknown_and_disturbs_no_other() {
+    let (world, _) = World::with_two_servers();
+    assert_eq!(world.told("one.echo")["who"], "one", "the control");
+    assert_eq!(world.told("two.echo")["who"], "two", "the control");
+    match world.execute(world.of_server("one.die")) {
+        ExecutorReply::Unknown { why } => assert!(why.raw().contains("ended before"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    // Not told(): the other server does not even pause.
+    let result = world.result(world.of_server("two.echo"));
+    assert_eq!(result["structuredContent"]["who"], "two");
+    assert_eq!(world.told("one.echo")["who"], "one", "it is started again");
+}
+
+#[test]
+fn a_slow_server_holds_nobody_up() {
+    let (world, _) = World::with_two_servers();
+    assert_eq!(world.told("one.echo")["who"], "one", "the control");
+    assert_eq!(world.told("two.echo")["who"], "two", "the control");
+    let slow: Vec<_> = (0..20).map(|_| world.send(world.of_server("one.slow"))).collect();
+    assert_eq!(world.result(world.query())["isError"], false);
+    assert_eq!(world.result(world.of_server("two.echo"))["structuredContent"]["who"], "two");
+    assert_eq!(world.result(world.of_server("one.echo"))["structuredContent"]["who"], "one");
+    assert!(slow.iter().all(|given| given.try_recv().is_err()), "the control: all under way");
+    for given in slow {
+        match given.recv_timeout(Duration::from_secs(20)).unwrap() {
+            ExecutorReply::Unknown { why } => {
+                assert!(why.raw().contains("did not answer"), "{why}")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
