@@ -158,12 +158,11 @@ impl Walk {
         let mut object: Map<String, Value> =
             serde_json::from_slice(text).map_err(|_| Fault::NotJson)?;
         let (attestation, found) = chain::unseal(&mut object).ok_or(Fault::NoAttestation)?;
-        let expected = chain::seal(&mut object).map_err(|_| Fault::NotJson)?;
+        let expected = chain::seal(&mut object, canonical).map_err(|_| Fault::NotJson)?;
         if found != expected {
             return Err(Fault::Fingerprint { expected, found });
         }
-        let canonical = serde_json_canonicalizer::to_vec(&object).map_err(|_| Fault::NotJson)?;
-        if canonical != text {
+        if canonical(&object).map_err(|_| Fault::NotJson)? != text {
             return Err(Fault::NotCanonical);
         }
         let object = Value::Object(object);
@@ -241,6 +240,11 @@ fn read_last(line: &[u8]) -> Option<Last> {
         uid: object["metadata"]["uid"].as_str()?.to_owned(),
         fingerprint,
     })
+}
+
+/// The canonical form (JCS) of what somebody else may have written.
+fn canonical(object: &Map<String, Value>) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json_canonicalizer::to_vec(object)
 }
 
 fn cannot_read(path: &Path, error: io::Error) -> VerifyError {
