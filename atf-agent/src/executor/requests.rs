@@ -1,7 +1,6 @@
 //! The gateway's connections: many requests under way on each, a few of them at work at once.
 
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
 
@@ -16,68 +15,51 @@ use crate::wire::{ExecutorReply, ExecutorRequest, Server};
 /// core each.
 const WORKERS: usize = 4;
 
-/// Requests of one connection that may wait; more than that and the gateway waits.
-const WAITING_MAX: usize = 256;
-
-/// Takes the requests of one connection until it ends.
-pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
+/// Takes the requests of one connection until it ends. Its workers take turns at hearing: a request is
+/// acted on by the one that heard it, because handing it on would cost each a wake-up.
+pub(super) fn attend(server: Server, executor: &Arc<Executor>) {
     let Ok(back) = server.share() else {
         return;
     };
-    let (queue, waiting) = sync_channel(WAITING_MAX);
-    let waiting = Arc::new(Mutex::new(waiting));
-    let (answers, outbox) = channel();
-    for _ in 0..WORKERS {
-        let (executor, answers) = (Arc::clone(executor), answers.clone());
-        let waiting = Arc::clone(&waiting);
-        std::thread::spawn(move || work(&executor, &waiting, &answers));
+    let (ears, back) = (Arc::new(Mutex::new(Some(server))), Arc::new(Mutex::new(back)));
+    for _ in 1..WORKERS {
+        let (executor, ears, back) = (Arc::clone(executor), Arc::clone(&ears), Arc::clone(&back));
+        std::thread::spawn(move || work(&executor, &ears, &back));
     }
-    // Ends when the last worker and the last call under way have let go of `answers`.
-    drop(answers);
-    std::thread::spawn(move || answer_all(back, &outbox));
-    loop {
-        match server.hear::<ExecutorRequest>() {
-            Ok(Some(next)) => {
-                if queue.send(next).is_err() {
-                    return;
-                }
-            }
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(%error, "the gateway's connection failed");
-                return;
-            }
-        }
-    }
+    work(executor, &ears, &back);
 }
 
-/// One worker, with its own view of the ledger, until the connection has ended. A call of a tool server
-/// is only handed over here, so that a slow server holds no worker.
-fn work(
-    executor: &Arc<Executor>,
-    waiting: &Mutex<Receiver<(u64, ExecutorRequest)>>,
-    answers: &Sender<(u64, ExecutorReply)>,
-) {
-    loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, request)) = next else {
-            return;
-        };
-        let answers = answers.clone();
-        // Nobody is left to hear it once the connection has failed.
-        let reply = Reply::new(move |reply| drop(answers.send((number, reply))));
+/// One worker, until the connection has ended. A call of a tool server is only handed over here, so
+/// that a slow server holds no worker.
+fn work(executor: &Arc<Executor>, ears: &Mutex<Option<Server>>, back: &Arc<Mutex<Server>>) {
+    while let Some((number, request)) = next(ears) {
+        let back = Arc::clone(back);
+        let reply = Reply::new(move |reply| {
+            let mut back = lock(&back);
+            if back.answer(number, &reply).is_err() {
+                // Half an answer may be on its way; nothing can follow it.
+                back.hang_up();
+            }
+        });
         executor.answer(request, reply);
     }
 }
 
-/// Writes the answers in the order in which they come.
-fn answer_all(mut back: Server, outbox: &Receiver<(u64, ExecutorReply)>) {
-    while let Ok((number, reply)) = outbox.recv() {
-        if back.answer(number, &reply).is_err() {
-            back.hang_up();
-            return;
-        }
+/// The next request; none for any worker once the connection has ended or failed.
+fn next(ears: &Mutex<Option<Server>>) -> Option<(u64, ExecutorRequest)> {
+    let mut ears = lock(ears);
+    match ears.as_mut()?.hear() {
+        Ok(Some(next)) => return Some(next),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the gateway's connection failed"),
     }
+    *ears = None;
+    None
+}
+
+/// A connection is whole even when a worker panicked: it is read and written by whole frames.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Executor {
