@@ -34,8 +34,8 @@ pub fn authenticate(
     let Some(jwt) = jwt else {
         return refuse(Reason::TokenInvalid, "no token".to_owned());
     };
-    let claims = match verifier.verify(jwt, now_unix_s) {
-        Ok(claims) => claims,
+    let (claims, token) = match verifier.verify_digested(jwt, now_unix_s) {
+        Ok(verified) => verified,
         Err(error) => return refuse(Reason::TokenInvalid, error.to_string()),
     };
     if claims.jti != caller.run {
@@ -46,7 +46,7 @@ pub fn authenticate(
         let detail = format!("the token does not name {}", call.name());
         return refuse(Reason::ToolNotNamed, detail);
     }
-    Ok(Authenticated { received, caller, claims, token: Digest::of(jwt.as_bytes()) })
+    Ok(Authenticated { received, caller, claims, token })
 }
 
 impl Authenticated {

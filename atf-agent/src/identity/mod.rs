@@ -7,6 +7,7 @@ mod ed25519;
 mod error;
 mod jwks;
 mod minter;
+mod proven;
 mod verifier;
 
 #[cfg(test)]

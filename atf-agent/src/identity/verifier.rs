@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::compact::Compact;
+use super::proven::Proven;
 use super::{Claims, IdentityError, jwks};
+use crate::call::Digest;
 
 /// What checks the tokens of one issuer for one audience. It never fetches a key: what a token names
 /// is looked up, and a new key set makes a new verifier.
@@ -13,6 +15,8 @@ pub struct Verifier {
     issuer: String,
     audience: String,
     keys: HashMap<String, DecodingKey>,
+    /// Made with the keys and gone with them.
+    proven: Proven,
 }
 
 impl Verifier {
@@ -26,7 +30,12 @@ impl Verifier {
             let key = jwk.decoding()?;
             keys.insert(jwk.kid, key);
         }
-        Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys })
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            keys,
+            proven: Proven::default(),
+        })
     }
 
     /// The claims of `jwt`, when all of it is good at `now_unix_s`, seconds since the epoch.
@@ -34,13 +43,29 @@ impl Verifier {
     /// # Errors
     /// The first thing that is wrong: form, header, key, signature, claims, time.
     pub fn verify(&self, jwt: &str, now_unix_s: u64) -> Result<Claims, IdentityError> {
+        self.verify_digested(jwt, now_unix_s).map(|(claims, _)| claims)
+    }
+
+    /// [`Verifier::verify`], and the digest of the compact token, which it takes anyway.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn verify_digested(
+        &self,
+        jwt: &str,
+        now_unix_s: u64,
+    ) -> Result<(Claims, Digest), IdentityError> {
         let compact = Compact::cut(jwt)?;
         let kid = compact.kid()?;
         let Some(key) = self.keys.get(&kid) else {
             return Err(IdentityError::UnknownKey { kid, known: self.keys.len() });
         };
-        if !signed_by(&compact, key)? {
-            return Err(IdentityError::Signature { kid });
+        let token = Digest::of(jwt.as_bytes());
+        if !self.proven.knows(&token) {
+            if !signed_by(&compact, key)? {
+                return Err(IdentityError::Signature { kid });
+            }
+            self.proven.learn(token);
         }
         let claims = Claims::read(&compact.payload()?)?;
         for (name, found, expected) in
@@ -53,7 +78,7 @@ impl Verifier {
             }
         }
         claims.check_time(now_unix_s)?;
-        Ok(claims)
+        Ok((claims, token))
     }
 }
 

@@ -35,3 +35,11 @@ pub fn line(options: &Options) -> Result<Report> {
     rows.extend(seal::rows(options)?);
     Ok(Report { area: "line".to_owned(), rows })
 }
+
+/// The area `gate`: the decision in process, as a whole and step by step.
+///
+/// # Errors
+/// When the policies cannot be read, or a call that must be allowed is not.
+pub fn gate(options: &Options) -> Result<Report> {
+    Ok(Report { area: "gate".to_owned(), rows: gate::steps(&options.policies)? })
+}

@@ -101,20 +101,38 @@ impl Row {
             met: has_target.then(|| met.into_iter().all(|met| met)),
         }
     }
+
+    /// A row of one value, which should be `most` or less; it has no baseline.
+    pub(super) fn single(name: &str, unit: &'static str, n: usize, value: f64, most: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit,
+            n,
+            min: value,
+            p50: value,
+            p99: value,
+            max: value,
+            baseline: None,
+            ratio: None,
+            target: Some(format!("<= {most} {unit}")),
+            met: Some(value <= most),
+        }
+    }
 }
 
 impl Report {
     /// The table for people.
     pub fn table(&self) -> String {
         let head = [
-            "", "n", "min us", "p50 us", "p99 us", "max us", "baseline", "min us", "p50 us",
-            "ratio", "target", "met",
+            "", "unit", "n", "min", "p50", "p99", "max", "baseline", "min", "p50", "ratio", "target",
+            "met",
         ];
         let mut lines = vec![head.map(str::to_owned)];
         for row in &self.rows {
             let baseline = row.baseline.as_ref();
             lines.push([
                 row.name.clone(),
+                row.unit.to_owned(),
                 row.n.to_string(),
                 format!("{:.2}", row.min),
                 format!("{:.2}", row.p50),

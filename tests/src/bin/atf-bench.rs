@@ -23,6 +23,8 @@ struct Cli {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Area {
+    /// The decision alone, as a whole and step by step.
+    Gate,
     /// The gate, the whole call, the seal.
     Line,
     /// The kernel programs: operations with and without them, the seal, the making of runs.
@@ -57,6 +59,7 @@ fn run(cli: &Cli) -> Result<()> {
         policies: cli.policies.clone(),
     };
     let report = match cli.area {
+        Area::Gate => bench::gate(&options)?,
         Area::Line => bench::line(&options)?,
         Area::Cage => bench::cage(&options)?,
         Area::CageWorker => return bench::work_in_cage(),

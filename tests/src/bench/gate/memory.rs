@@ -1,0 +1,39 @@
+//! Whether a decision leaves memory behind: what the process holds after many more of them.
+
+use anyhow::{Context, Result};
+
+use super::calls::Size;
+use super::{Bench, ROUNDS};
+use crate::bench::report::Row;
+
+/// Rounds of all sizes before the first look; by then pools and arenas have their size.
+const WARM_UP: usize = 2_000;
+
+/// KiB that all decisions together may leave: the allocator's own ups and downs.
+const GROWTH_KIB_MAX: f64 = 256.0;
+
+/// The growth of the resident set, in KiB, over as many rounds of all sizes.
+pub(super) fn row(bench: &Bench) -> Result<Row> {
+    rounds(bench, WARM_UP)?;
+    let before = resident_kib()?;
+    rounds(bench, ROUNDS)?;
+    let grown = resident_kib()?.saturating_sub(before);
+    Ok(Row::single("memory kept by all decisions", "KiB", ROUNDS * 3, grown as f64, GROWTH_KIB_MAX))
+}
+
+fn rounds(bench: &Bench, rounds: usize) -> Result<()> {
+    for i in 0..rounds {
+        for size in Size::ALL {
+            bench.decide(&size.message(i, bench.prompt))?;
+        }
+    }
+    Ok(())
+}
+
+/// `VmRSS` of this process.
+fn resident_kib() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.context("the kernel tells no VmRSS")?.parse().context("VmRSS is no number")
+}
