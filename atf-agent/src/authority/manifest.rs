@@ -1,12 +1,15 @@
 //! An agent's manifest: what a run of it may at most do. `NAME.toml` in the agents' directory.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::call::{AgentName, Digest, ToolName};
+use crate::call::{AgentName, Digest, Narrowing, ToolName};
+use crate::gate::lint_fragment;
 
 /// Longest manifest in bytes: 64 tool names of 64 bytes and comments.
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
@@ -23,6 +26,9 @@ pub struct Manifest {
     /// The digest of the only system prompt that a run may have; absent when any may be.
     #[serde(default)]
     pub prompt_sha256: Option<Digest>,
+    /// By tool, a JSON Schema fragment that its arguments have to satisfy besides the tool's pin.
+    #[serde(default)]
+    narrow: BTreeMap<ToolName, Value>,
 }
 
 /// Why there is no manifest.
@@ -94,10 +100,19 @@ impl Manifest {
         if tools.len() > TOOLS_MAX {
             return Err(format!("{} tools, at most {TOOLS_MAX}", tools.len()));
         }
-        match (1..tools.len()).find(|&i| tools[..i].contains(&tools[i])) {
-            Some(twice) => Err(format!("the tool {} is named twice", tools[twice])),
-            None => Ok(manifest),
+        if let Some(twice) = (1..tools.len()).find(|&i| tools[..i].contains(&tools[i])) {
+            return Err(format!("the tool {} is named twice", tools[twice]));
         }
+        for (tool, fragment) in &manifest.narrow {
+            lint_fragment(fragment).map_err(|what| format!("narrow.{tool:?}: {what}"))?;
+        }
+        manifest.narrowing().check(tools)?;
+        Ok(manifest)
+    }
+
+    /// What the arguments of a run's calls have to satisfy, by tool.
+    pub(super) fn narrowing(&self) -> Narrowing {
+        Narrowing::of_each(self.narrow.clone())
     }
 }
 
@@ -125,6 +140,22 @@ mod tests {
         assert!(Manifest::parse(good).is_ok());
         let prompt = format!("{good}prompt_sha256 = \"{}\"\n", Digest::of(b"p"));
         assert_eq!(Manifest::parse(&prompt).unwrap().prompt_sha256, Some(Digest::of(b"p")));
+        let narrowed = format!("{good}[narrow.\"ledger.query\".properties.sql]\nmaxLength = 99\n");
+        let found = Manifest::parse(&narrowed).unwrap().narrowing();
+        assert_eq!(found.of(&"ledger.query".parse().unwrap()).len(), 1, "the control");
+        for (from, to) in [
+            ("maxLength", "maxLenght"),
+            ("ledger.query\".", "ledger.adjust\"."),
+            ("99", "\"99\""),
+            ("99", "1979-05-27"),
+            (".properties.sql]\nmaxLength = 99", "]"),
+            ("maxLength = 99", "pattern = \"a\""),
+            ("narrow.", "narrowed."),
+        ] {
+            let bad = narrowed.replace(from, to);
+            assert_ne!(bad, narrowed);
+            assert!(Manifest::parse(&bad).is_err(), "{bad}");
+        }
         for bad in [
             "",
             "tools = \"ledger.query\"",

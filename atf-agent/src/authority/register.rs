@@ -47,8 +47,11 @@ impl Authority {
         let live = self.live(run)?;
         let manifest = Manifest::read(&self.places.agents_dir, &live.agent)?;
         check_prompt(&manifest, live.prompt)?;
-        let live =
-            Registered { tools: tokens::still_allowed(&live.tools, &manifest.tools), ..live };
+        let live = Registered {
+            tools: tokens::still_allowed(&live.tools, &manifest.tools),
+            narrowing: live.narrowing.and(&manifest.narrowing()),
+            ..live
+        };
         let last_iat = self.registry.last_iat_unix_s()?;
         let minted = tokens::mint(&self.minter, &self.settings, &live, last_iat)?;
         self.log.record(vec![minted.event])?;
@@ -105,6 +108,7 @@ impl Authority {
             user: wanted.user,
             task: wanted.task,
             prompt: wanted.prompt,
+            narrowing: manifest.narrowing(),
             tools: manifest.tools,
             boot: self.boot.clone(),
             end_boot_ms,

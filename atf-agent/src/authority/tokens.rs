@@ -57,7 +57,10 @@ pub(super) fn mint(
         exp: now_unix_s + ttl_s,
         jti: run.run,
         context: Context { parent_user: run.user.clone(), task_id: run.task.clone() },
-        entitlements: Entitlements { allowed_tools: run.tools.clone() },
+        entitlements: Entitlements {
+            allowed_tools: run.tools.clone(),
+            narrowing: run.narrowing.only(&run.tools),
+        },
         prompt_integrity_hash: run.prompt,
     };
     let jwt = minter.mint(&claims)?;

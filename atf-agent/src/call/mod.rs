@@ -3,11 +3,13 @@
 
 mod digest;
 mod names;
+mod narrowing;
 mod refusal;
 mod untrusted;
 
 pub use digest::{Digest, DigestError};
 pub use names::{AgentName, CgroupId, DecisionId, NameError, RunId, ToolName};
+pub use narrowing::{NARROWING_BYTES_MAX, Narrowing};
 pub use refusal::{Reason, Refusal, Step};
 pub use untrusted::Untrusted;
 

@@ -45,6 +45,9 @@ pub enum Reason {
     /// The token does not name the tool.
     #[serde(rename = "token.tool_not_named")]
     ToolNotNamed,
+    /// The token names the tool, and the arguments are outside of what it allows of it.
+    #[serde(rename = "token.narrowed")]
+    TokenNarrowed,
     /// No approved pin for the tool.
     #[serde(rename = "tool.not_pinned")]
     ToolNotPinned,

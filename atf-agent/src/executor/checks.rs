@@ -7,6 +7,8 @@ use super::kernel_side::KernelSide;
 use super::trust::Trust;
 use super::used::Used;
 use crate::call::{CgroupId, Digest};
+use crate::gate::Fragments;
+use crate::identity::Claims;
 use crate::wire::{PermitBody, Receipt, SignedPermit};
 
 /// Longest time in seconds for which a permit may still be valid: the gateway gives ten, and a longer
@@ -20,6 +22,7 @@ pub(super) struct Checks {
     pub(super) trust: Trust,
     pub(super) kernel: KernelSide,
     pub(super) used: Used,
+    pub(super) fragments: Fragments,
 }
 
 /// A permit that passed every check and is used up by having done so. Only [`Checks::admit`] makes
@@ -46,7 +49,7 @@ impl Checks {
     ) -> Result<Admitted, Mistrust> {
         let now_unix_s = now_unix_s();
         let body = self.permit(permit, now_unix_s)?;
-        self.token(&body, token, now_unix_s)?;
+        let claims = self.token(&body, token, now_unix_s)?;
         if Digest::of(arguments.as_bytes()) != body.arguments {
             return Err(Mistrust::OtherArguments);
         }
@@ -55,6 +58,7 @@ impl Checks {
             let permit = body.pin;
             return Err(Mistrust::OtherPin { found, permit });
         }
+        self.narrowed(&body, &claims, arguments)?;
         self.receipt(permit, receipt)?;
         if !self.kernel.has_cgroup(body.run, body.cgroup) {
             return Err(Mistrust::OtherCgroup { run: body.run });
@@ -96,7 +100,7 @@ impl Checks {
     }
 
     /// The token is the one that was judged, is good, and is the run's and the tool's.
-    fn token(&self, body: &PermitBody, token: &str, now_unix_s: u64) -> Result<(), Mistrust> {
+    fn token(&self, body: &PermitBody, token: &str, now_unix_s: u64) -> Result<Claims, Mistrust> {
         if Digest::of(token.as_bytes()) != body.token {
             return Err(Mistrust::OtherToken);
         }
@@ -108,7 +112,24 @@ impl Checks {
             let tool = body.tool.clone();
             return Err(Mistrust::ToolNotNamed { tool });
         }
-        Ok(())
+        Ok(claims)
+    }
+
+    /// The arguments are within what the token allows of the tool: a gateway that fell cannot reach
+    /// beyond a live run's token.
+    fn narrowed(
+        &self,
+        body: &PermitBody,
+        claims: &Claims,
+        arguments: &str,
+    ) -> Result<(), Mistrust> {
+        if claims.entitlements.narrowing.of(&body.tool).is_empty() {
+            return Ok(());
+        }
+        let narrowed = |what: String| Mistrust::Narrowed { what };
+        let arguments = serde_json::from_str(arguments).map_err(|e| narrowed(e.to_string()))?;
+        let claimed = (claims, body.token);
+        self.fragments.check(claimed, &body.tool, None, &arguments).map_err(narrowed)
     }
 
     /// The record of this very permit is in the log.

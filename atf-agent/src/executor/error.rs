@@ -89,6 +89,12 @@ pub enum Mistrust {
         /// The tool.
         tool: ToolName,
     },
+    /// The arguments are outside of what the token allows of the tool.
+    #[error("the token does not allow these arguments: {what}")]
+    Narrowed {
+        /// Which part of it, where.
+        what: String,
+    },
     /// The arguments are not those that were judged.
     #[error("the arguments are not those that the permit names")]
     OtherArguments,

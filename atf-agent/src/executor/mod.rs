@@ -89,6 +89,7 @@ fn open(
             trust: trust::Trust::new(places, parties),
             kernel,
             used: used::Used::default(),
+            fragments: crate::gate::Fragments::default(),
         },
     })
 }

@@ -191,6 +191,60 @@ fn each_attack_is_refused_by_its_step() {
     }
 }
 
+/// The attack: the token narrows a tool, and the call reaches for what the pin alone would give.
+#[test]
+fn both_the_pin_and_the_token_have_to_hold() {
+    let gate = Gate::shipped();
+    let most = |cents: u64| json!({"properties": {"amount_cents": {"maximum": cents}}});
+    let reasons = json!({"properties": {"reason": {"enum": ["refund", "fee"]}}});
+    let attempt = |narrowing: &serde_json::Value, cents: u64| {
+        Attempt::with(|a| {
+            a.claims.entitlements.narrowing = serde_json::from_value(narrowing.clone()).unwrap();
+            a.arguments =
+                json!({"entry_id": 1, "amount_cents": cents, "reason": "refund"}).to_string();
+        })
+    };
+    let adjust = |fragments: serde_json::Value| json!({ "ledger.adjust": fragments });
+    let narrowed = Some(Reason::TokenNarrowed);
+    for (what, narrowing, cents, expected) in [
+        ("no narrowing", json!({}), 100, None),
+        ("within it", adjust(json!([most(100)])), 100, None),
+        ("above it", adjust(json!([most(100)])), 101, narrowed),
+        ("another tool's", json!({"ledger.query": [most(1)]}), 100, None),
+        ("within both", adjust(json!([most(200), most(100)])), 100, None),
+        ("above the second", adjust(json!([most(200), most(100)])), 101, narrowed),
+        ("above the first", adjust(json!([most(100), most(200)])), 101, narrowed),
+        ("a listed text", adjust(json!([reasons])), 100, None),
+        (
+            "wider than the pin",
+            adjust(json!([most(u64::MAX)])),
+            100_000_001,
+            Some(Reason::SchemaArguments),
+        ),
+        (
+            "an argument misspelt",
+            adjust(json!([{"properties": {"amount_cent": {"maximum": 1_000}}}])),
+            100,
+            narrowed,
+        ),
+        ("a keyword misspelt", adjust(json!([{"propertys": {}}])), 100, narrowed),
+        (
+            "a pattern within",
+            adjust(json!([{"properties": {"reason": {"pattern": "refund"}}}])),
+            100,
+            narrowed,
+        ),
+    ] {
+        let attempt = attempt(&narrowing, cents);
+        // Twice: what is kept of the first call says the same.
+        for _ in 0..2 {
+            let found = attempt.decide(&gate);
+            let refusal = found.as_ref().err().map(|no| (no.step, no.reason));
+            assert_eq!(refusal, expected.map(|reason| (Step::Schema, reason)), "{what}: {found:?}");
+        }
+    }
+}
+
 /// The control of the two rows with SQL. It needs the real rules: a placeholder denies all.
 #[test]
 fn an_honest_select_is_allowed() {

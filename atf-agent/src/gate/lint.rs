@@ -113,6 +113,36 @@ fn bounded(at: &str, schema: &Map<String, Value>, bounds: &[&str]) -> Result<(),
     }
 }
 
+/// Whether a pattern is about the whole of a text: `^` first, `$` last, and no alternative between them
+/// that stands outside of a group. Flags, which change what the two mean, are not taken.
+pub(super) fn is_anchored(pattern: &str) -> bool {
+    let Some(inner) = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')) else {
+        return false;
+    };
+    let (mut escaped, mut in_class, mut deep) = (false, false, 0_usize);
+    for (at, c) in inner.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            // A class within a class, or one that begins with `]`, is read in too many ways.
+            '[' if in_class || inner[at + 1..].trim_start_matches('^').starts_with(']') => {
+                return false;
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ if in_class => {}
+            '(' if inner[at..].starts_with("(?") && !inner[at..].starts_with("(?:") => {
+                return false;
+            }
+            '(' => deep += 1,
+            ')' => deep = deep.saturating_sub(1),
+            '|' if deep == 0 => return false,
+            _ => {}
+        }
+    }
+    !escaped && !in_class && deep == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Pins;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::lint;
+use super::narrow::Fragments;
 use super::sql::SqlProfile;
 use crate::call::{Digest, NameError, ToolName};
 
@@ -22,7 +23,11 @@ const PIN_DEPTH_MAX: usize = 32;
 
 /// All approved tools.
 #[derive(Debug, Default)]
-pub struct Pins(BTreeMap<ToolName, Arc<Pin>>);
+pub struct Pins {
+    pins: BTreeMap<ToolName, Arc<Pin>>,
+    /// Compiled against these pins, and gone with them.
+    fragments: Fragments,
+}
 
 /// One approved tool.
 #[derive(Debug)]
@@ -85,10 +90,10 @@ impl Pins {
             }
             let length = fs::metadata(&path).map_err(failed(&path))?.len();
             let refused = |what: String| PinError::Refused { path: path.clone(), what };
-            if length > PIN_BYTES_MAX || pins.0.len() >= PINS_MAX {
+            if length > PIN_BYTES_MAX || pins.pins.len() >= PINS_MAX {
                 return Err(refused(format!(
                     "{length} bytes, {} pins before it; at most {PIN_BYTES_MAX} and {PINS_MAX}",
-                    pins.0.len()
+                    pins.pins.len()
                 )));
             }
             let bytes = fs::read(&path).map_err(failed(&path))?;
@@ -99,18 +104,23 @@ impl Pins {
 
     /// The pin of `tool`.
     pub fn get(&self, tool: &ToolName) -> Option<&Arc<Pin>> {
-        self.0.get(tool)
+        self.pins.get(tool)
     }
 
     /// All pins, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Pin> {
-        self.0.values().map(Arc::as_ref)
+        self.pins.values().map(Arc::as_ref)
+    }
+
+    /// What tokens say beyond the pins.
+    pub(super) fn fragments(&self) -> &Fragments {
+        &self.fragments
     }
 
     /// Adds the pin that `bytes` are.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), String> {
         let pin = Pin::read(bytes)?;
-        match self.0.insert(pin.name.clone(), Arc::new(pin)) {
+        match self.pins.insert(pin.name.clone(), Arc::new(pin)) {
             None => Ok(()),
             Some(other) => Err(format!("a second pin of {}", other.name)),
         }
@@ -131,6 +141,11 @@ impl Pin {
     /// The digest of the pin: SHA-256 over the file in JCS form (RFC 8785).
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The schema of its arguments, as it is listed.
+    pub(super) fn input_schema(&self) -> Option<&Value> {
+        self.listing.get("inputSchema")
     }
 
     pub(super) fn validator(&self) -> &Validator {
@@ -157,14 +172,15 @@ impl Pin {
             name,
             listing,
             digest: Digest::of(&canonical),
-            validator: compile(&file.input_schema)?,
+            validator: compile(&file.input_schema)
+                .map_err(|error| format!("inputSchema: {error}"))?,
             sql: sql_arguments(&file.input_schema)?,
         })
     }
 }
 
 /// Draft 2020-12, formats asserted, nothing fetched, patterns that take linear time.
-fn compile(schema: &Value) -> Result<Validator, String> {
+pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
@@ -172,7 +188,7 @@ fn compile(schema: &Value) -> Result<Validator, String> {
         .with_pattern_options(PatternOptions::regex())
         .offline()
         .build(schema)
-        .map_err(|error| format!("inputSchema: {error}"))
+        .map_err(|error| error.to_string())
 }
 
 fn sql_arguments(schema: &Value) -> Result<Vec<(String, SqlProfile)>, String> {

@@ -1,4 +1,4 @@
-//! Step 3: the arguments are what the tool's approved pin says.
+//! Step 3: the arguments are what the tool's approved pin says, and what the token allows of it.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ pub struct WellFormed {
     pin: Arc<Pin>,
 }
 
-/// Checks the arguments of a tool call against the tool's pin.
+/// Checks the arguments of a tool call against the tool's pin and the token's narrowing.
 ///
 /// # Errors
-/// When the request is no tool call, the tool has no pin, or the arguments are not what it says.
+/// When the request is no tool call, the tool has no pin, or the arguments are not what pin and token say.
 pub fn check_schema(authenticated: Authenticated, pins: &Pins) -> Result<WellFormed, Refusal> {
     let refuse = |reason, detail: String| Err(Refusal::new(Step::Schema, reason, detail));
     let caller = authenticated.caller();
@@ -47,6 +47,10 @@ pub fn check_schema(authenticated: Authenticated, pins: &Pins) -> Result<WellFor
     if let Err(error) = pin.validator().validate(&arguments) {
         let detail = format!("at {:?}: {}", error.instance_path().as_str(), error.masked());
         return refuse(Reason::SchemaArguments, detail);
+    }
+    let (claimed, schema) = ((&claims, token), pin.input_schema());
+    if let Err(detail) = pins.fragments().check(claimed, pin.name(), schema, &arguments) {
+        return refuse(Reason::TokenNarrowed, detail);
     }
     Ok(WellFormed { caller, claims, token, prompt, call, arguments, pin: Arc::clone(pin) })
 }

@@ -138,6 +138,7 @@ fn challenge(reason: Reason, had_token: bool) -> Option<(StatusCode, &'static st
             Some((StatusCode::FORBIDDEN, r#"Bearer error="insufficient_scope""#))
         }
         Reason::MessageInvalid
+        | Reason::TokenNarrowed
         | Reason::ToolNotPinned
         | Reason::SchemaArguments
         | Reason::SqlRefused

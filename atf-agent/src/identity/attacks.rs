@@ -229,6 +229,17 @@ fn a_claim_that_is_not_of_the_profile_is_refused() {
         ("tools a string", claim("/entitlements/allowed_tools", json!("ledger.query")), "claims"),
         ("a tool pattern", claim("/entitlements/allowed_tools", json!(["ledger.*"])), "claims"),
         ("a tool twice", claim("/entitlements/allowed_tools", json!(["a", "a"])), "claims"),
+        (
+            "a tool narrowed that is not named",
+            claim("/entitlements/narrowing", json!({"shell.run": [{"type": "object"}]})),
+            "claims",
+        ),
+        (
+            "a narrowing that says nothing",
+            claim("/entitlements/narrowing", json!({"ledger.query": [{}]})),
+            "claims",
+        ),
+        ("a narrowing without fragments", claim("/entitlements/narrowing", json!([])), "claims"),
         ("65 tools", claim("/entitlements/allowed_tools", json!(many)), "claims"),
         ("a claim more", claim("/admin", json!(true)), "claims"),
         ("prompt hash bare", claim("/prompt_integrity_hash", json!("0".repeat(64))), "claims"),

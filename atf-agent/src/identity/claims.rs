@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::IdentityError;
-use crate::call::{AgentName, Digest, RunId, ToolName, Untrusted};
+use crate::call::{AgentName, Digest, Narrowing, RunId, ToolName, Untrusted};
 
 /// Longest life of a token in seconds: what a stolen one is worth at most.
 pub const TOKEN_TTL_S_MAX: u64 = 300;
@@ -69,6 +69,9 @@ pub struct Context {
 pub struct Entitlements {
     /// The tools, exactly; no patterns, none twice, at most 64.
     pub allowed_tools: Vec<ToolName>,
+    /// What their arguments have to satisfy besides the tools' pins.
+    #[serde(default, skip_serializing_if = "Narrowing::is_empty")]
+    pub narrowing: Narrowing,
 }
 
 impl Claims {
@@ -100,6 +103,9 @@ impl Claims {
         }
         if let Some(twice) = (1..tools.len()).find(|&i| tools[..i].contains(&tools[i])) {
             return wrong(format!("the tool {} is named twice", tools[twice]));
+        }
+        if let Err(what) = self.entitlements.narrowing.check(tools) {
+            return wrong(what);
         }
         match self.exp.checked_sub(self.iat) {
             Some(1..=TOKEN_TTL_S_MAX) if self.nbf < self.exp => Ok(()),

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::{Claims, Context, Entitlements, Minter, Verifier};
-use crate::call::{Digest, RunId};
+use crate::call::{Digest, Narrowing, RunId};
 
 pub(crate) const ISSUER: &str = "https://atf.test";
 pub(crate) const AUDIENCE: &str = "gateway.test";
@@ -34,6 +34,7 @@ pub(crate) fn claims() -> Claims {
         context: Context { parent_user: "alice".into(), task_id: "task-1".into() },
         entitlements: Entitlements {
             allowed_tools: vec!["ledger.query".parse().unwrap(), "ledger.adjust".parse().unwrap()],
+            narrowing: Narrowing::default(),
         },
         prompt_integrity_hash: Digest::of(b"prompt"),
     }

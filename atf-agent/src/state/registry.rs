@@ -17,7 +17,7 @@ use crate::call::{CgroupId, RunId, ToolName, Untrusted};
 const ENDED_KEPT_S: u64 = 7 * 24 * 3_600;
 
 /// The version of the schema, in SQLite's `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE runs (
@@ -30,6 +30,7 @@ const SCHEMA: &str = "
         task            TEXT NOT NULL,
         prompt          TEXT NOT NULL,
         tools           TEXT NOT NULL,
+        narrowing       TEXT NOT NULL DEFAULT '{}',
         boot            TEXT NOT NULL,
         end_boot_ms     INTEGER NOT NULL,
         token_boot_ms   INTEGER NOT NULL,
@@ -42,7 +43,13 @@ const SCHEMA: &str = "
     CREATE UNIQUE INDEX live_cgroup ON runs (cgroup) WHERE ended_unix_s IS NULL;
     CREATE TABLE minted (one INTEGER PRIMARY KEY CHECK (one = 1), iat_unix_s INTEGER NOT NULL) STRICT;
     INSERT INTO minted VALUES (1, 0);
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
+";
+
+/// What a registry of the version before lacks.
+const FROM_1: &str = "
+    ALTER TABLE runs ADD COLUMN narrowing TEXT NOT NULL DEFAULT '{}';
+    PRAGMA user_version = 2;
 ";
 
 /// The registry.
@@ -66,6 +73,7 @@ impl Registry {
         let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
             0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?,
+            1 => db.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_1} COMMIT;"))?,
             SCHEMA_VERSION => {}
             found => return Err(RegistryError::Version { found }),
         }
@@ -80,7 +88,8 @@ impl Registry {
         let tools: Vec<&str> = entry.tools.iter().map(ToolName::as_str).collect();
         let added = self.0.execute(
             "INSERT INTO runs (run, cgroup, uid, agent, user, task, prompt, tools, boot,
-                end_boot_ms, token_boot_ms) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+                end_boot_ms, token_boot_ms, narrowing)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
             params![
                 entry.run.to_string(),
                 entry.cgroup.0.cast_signed(),
@@ -93,6 +102,7 @@ impl Registry {
                 entry.boot,
                 entry.end_boot_ms.cast_signed(),
                 entry.token_boot_ms.cast_signed(),
+                serde_json::to_string(&entry.narrowing).unwrap_or_default(),
             ],
         );
         match added {
@@ -245,6 +255,7 @@ impl Registry {
 
 fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
     let tools: String = row.get("tools")?;
+    let narrowing: String = row.get("narrowing")?;
     let tool = |name: &str| {
         name.parse().map_err(|_| RegistryError::Damaged { what: "tools", found: name.to_owned() })
     };
@@ -257,6 +268,8 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
         task: Untrusted::new(row.get::<_, String>("task")?),
         prompt: parsed(row, "prompt")?,
         tools: tools.split_whitespace().map(tool).collect::<Result<_, _>>()?,
+        narrowing: serde_json::from_str(&narrowing)
+            .map_err(|_| RegistryError::Damaged { what: "narrowing", found: narrowing })?,
         boot: row.get("boot")?,
         end_boot_ms: row.get::<_, i64>("end_boot_ms")?.cast_unsigned(),
         token_boot_ms: row.get::<_, i64>("token_boot_ms")?.cast_unsigned(),

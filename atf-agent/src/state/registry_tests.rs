@@ -1,5 +1,5 @@
 use super::*;
-use crate::call::Digest;
+use crate::call::{Digest, Narrowing};
 
 fn entry(uid: u32) -> Registered {
     Registered {
@@ -11,10 +11,27 @@ fn entry(uid: u32) -> Registered {
         task: "T-1".into(),
         prompt: Digest::of(b"prompt"),
         tools: vec!["ledger.query".parse().unwrap(), "ledger.adjust".parse().unwrap()],
+        narrowing: serde_json::from_str(r#"{"ledger.adjust":[{"required":["reason"]}]}"#).unwrap(),
         boot: "boot".into(),
         end_boot_ms: 2_000,
         token_boot_ms: 1_000,
     }
+}
+
+#[test]
+fn a_registry_of_the_version_before_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.db");
+    let old = entry(1);
+    Registry::open(&path).unwrap().add(&old).unwrap();
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("ALTER TABLE runs DROP COLUMN narrowing; PRAGMA user_version = 1").unwrap();
+    drop(db);
+    let registry = Registry::open(&path).unwrap();
+    let live = registry.live().unwrap();
+    assert_eq!(live, [Registered { narrowing: Narrowing::default(), ..old }]);
+    registry.add(&entry(2)).unwrap();
+    assert_eq!(registry.live().unwrap()[1].narrowing, entry(2).narrowing);
 }
 
 #[test]

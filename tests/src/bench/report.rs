@@ -124,8 +124,8 @@ impl Report {
     /// The table for people.
     pub fn table(&self) -> String {
         let head = [
-            "", "unit", "n", "min", "p50", "p99", "max", "baseline", "min", "p50", "ratio", "target",
-            "met",
+            "", "unit", "n", "min", "p50", "p99", "max", "baseline", "min", "p50", "ratio",
+            "target", "met",
         ];
         let mut lines = vec![head.map(str::to_owned)];
         for row in &self.rows {

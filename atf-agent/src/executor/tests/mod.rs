@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::call::{CgroupId, DecisionId, RunId};
+use crate::call::{CgroupId, DecisionId, Narrowing, RunId};
 use crate::identity::{Claims, Context, Entitlements, Minter, SigningKey};
 use crate::wire::{Connection, ExecutorReply, ExecutorRequest, PermitBody, Receipt, SignedPermit};
 
@@ -147,6 +147,7 @@ impl World {
                     allowed_tools: ["ledger.query", "ledger.adjust", "ledger.other"]
                         .map(|name| name.parse().unwrap())
                         .to_vec(),
+                    narrowing: Narrowing::default(),
                 },
                 prompt_integrity_hash: Digest::of(b"prompt"),
             },
@@ -312,8 +313,17 @@ fn a_token_that_is_not_the_run_s_of_now_and_for_this_tool_is_refused() {
             (&|d| d.claims.jti = RunId::random(), "of run"),
             (&|d| d.claims.entitlements.allowed_tools.truncate(0), "does not name the tool"),
             (&|d| d.permit.tool = "ledger.none".parse().unwrap(), "does not name the tool"),
+            (&|d| d.claims.entitlements.narrowing = narrowed("99"), "does not allow these"),
         ],
     );
+}
+
+/// The amount of an adjustment is at most this. The drafts adjust by 100 or query.
+fn narrowed(most: &str) -> Narrowing {
+    let properties = format!(r#"{{"amount_cents":{{"maximum":{most}}},"sql":{{"maxLength":5}}}}"#);
+    let fragment = format!(r#"[{{"properties":{properties}}}]"#);
+    let tools = format!(r#"{{"ledger.adjust":{fragment},"ledger.query":{fragment}}}"#);
+    serde_json::from_str(&tools).unwrap()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::super::{Gateway, Settings, TokenProfile};
 use super::doubles::{AuthorityDouble, ExecutorDouble, RecorderDouble};
 use super::kernel::KernelInMemory;
 use crate::audit::{Call, Event, Outcome, Verdict};
-use crate::call::{CgroupId, Digest, RunId};
+use crate::call::{CgroupId, Digest, Narrowing, RunId};
 use crate::identity::{Claims, Context, Entitlements, Minter};
 use crate::wire::{Ids, Places, Registry, RegistryAck, RunEntry};
 
@@ -161,6 +161,7 @@ impl Lab {
             context: Context { parent_user: entry.user.clone(), task_id: entry.task.clone() },
             entitlements: Entitlements {
                 allowed_tools: tools.iter().map(|tool| tool.parse().unwrap()).collect(),
+                narrowing: Narrowing::default(),
             },
             prompt_integrity_hash: entry.prompt,
         }

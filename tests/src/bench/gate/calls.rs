@@ -1,7 +1,5 @@
 //! The calls that are judged: a small one, a typical query and the largest that the pin takes.
 
-use std::fmt::Write as _;
-
 use atf_agent::call::Digest;
 use serde_json::{Value, json};
 
@@ -70,11 +68,8 @@ impl Size {
 }
 
 fn large(i: usize) -> String {
-    let mut list = String::new();
-    for entry in 0..450 {
-        let separator = if entry == 0 { "" } else { ", " };
-        let _ = write!(list, "{separator}{}", 1_000_000_000 + i % 200 + entry);
-    }
+    let entries = (0..450).map(|entry| (1_000_000_000 + i % 200 + entry).to_string());
+    let list = entries.collect::<Vec<_>>().join(", ");
     format!(
         "SELECT m.name, e.status, count(e.id), sum(f.amount_cents) FROM ledger_entries e \
          JOIN merchants m ON m.id = e.merchant_id JOIN ledger_entries f ON f.id = e.id \

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use atf_agent::call::Refusal;
-use atf_agent::gate::{Counters, Facts, Message, Received};
+use atf_agent::gate::{Counters, Facts, Message, Received, Stated};
 use atf_agent::gate::{authenticate, check_schema, check_sql, judge};
 use regorus::Engine;
 use serde_json::{Value, json};
@@ -66,7 +66,8 @@ pub(super) fn rows(bench: &Bench, size: Size) -> Result<Vec<Row>> {
 /// One call through all steps, each timed.
 fn walk(bench: &Bench, message: &[u8], times: &mut Times) -> Result<(), Refusal> {
     let began = Instant::now();
-    let Message::Request(received) = Received::read(message, &bench.limits)? else {
+    let Message::Request(received) = Received::read(message, &bench.limits, &Stated::default())?
+    else {
         return Ok(());
     };
     times.receive.0.push(elapsed_ns(began));
