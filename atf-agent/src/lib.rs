@@ -17,6 +17,7 @@ pub mod gate;
 
 // Floor 4: the processes.
 pub mod authority;
+pub mod connect;
 pub mod enforcer;
 pub mod executor;
 pub mod gateway;

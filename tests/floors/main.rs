@@ -15,6 +15,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("wire", 2, &["audit"]),
     ("gate", 3, &[]),
     ("authority", 4, &[]),
+    ("connect", 4, &[]),
     ("enforcer", 4, &[]),
     ("executor", 4, &[]),
     ("gateway", 4, &[]),

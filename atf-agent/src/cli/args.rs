@@ -53,6 +53,12 @@ pub enum Output {
 pub enum Command {
     /// Start an agent inside the cage
     Run(RunArguments),
+    /// Inside a run: an MCP server on standard input and output, for hosts that start commands
+    Connect {
+        /// The prompt digest to claim: 64 hexadecimal digits
+        #[arg(long, value_name = "SHA256", env = "ATF_PROMPT_SHA256")]
+        prompt_sha256: Option<String>,
+    },
     /// List the live runs
     Runs(RunsArguments),
     /// Lift the seal of a run
@@ -257,6 +263,7 @@ mod tests {
     #[test]
     fn every_command_that_reads_can_be_parsed() {
         for words in [
+            "atf connect --prompt-sha256 aa",
             "atf doctor --output json",
             "atf audit verify --log /tmp/log --output json",
             "atf audit show --denied --last 3",

@@ -4,6 +4,7 @@
 mod args;
 mod audit;
 mod config;
+mod connect;
 mod daemon;
 mod doctor;
 mod enforcer;
@@ -48,6 +49,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Up => up::up(&config, at),
         Command::Run(wanted) => run::run(&config, wanted),
+        Command::Connect { prompt_sha256 } => connect::connect(prompt_sha256),
         Command::Runs(wanted) => runs::runs(&config, &wanted),
         Command::Release { run } => runs::release(&config, run),
         Command::Enforcer { action } => enforcer::enforcer(&config, action),

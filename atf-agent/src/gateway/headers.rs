@@ -20,7 +20,7 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const PROMPT: HeaderName = HeaderName::from_static("atf-prompt-sha256");
 
 /// What the line needs of the headers.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Envelope {
     /// The bearer token (RFC 6750); absent when there is none or more than one.
     pub(super) jwt: Option<String>,
@@ -158,7 +158,8 @@ fn takes_json(value: &HeaderValue) -> bool {
     })
 }
 
-fn bearer(value: &str) -> Option<String> {
+/// The token of an `Authorization` value.
+pub(super) fn bearer(value: &str) -> Option<String> {
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' '))
         .then(|| token.to_owned())

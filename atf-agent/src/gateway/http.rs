@@ -18,7 +18,7 @@ use super::Gateway;
 use super::answer::Answer;
 use super::connections::Open;
 use super::headers::{self, Turned};
-use super::line;
+use super::line::{self, Sent};
 use super::runs::LiveRun;
 use crate::call::Caller;
 
@@ -61,7 +61,7 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
     }
 }
 
-/// One request. The line runs detached, so that a caller that hangs up cannot skip the records.
+/// One request.
 async fn answer(
     gateway: Arc<Gateway>,
     run: Arc<LiveRun>,
@@ -84,18 +84,9 @@ async fn answer(
         Ok(message) => message,
         Err(answer) => return answer,
     };
-    let Ok(under_way) = Arc::clone(&gateway.under_way).acquire_owned().await else {
-        return Answer::failed();
-    };
-    let call = tokio::spawn(async move {
-        let answer = line::call(&gateway, &run, caller, &message, envelope).await;
-        drop((slot, under_way));
-        answer
-    });
-    call.await.unwrap_or_else(|error| {
-        tracing::error!(%error, run = %caller.run, "a call failed inside the gateway");
-        Answer::failed()
-    })
+    let (answer, _slot) =
+        line::detached(gateway, run, caller, Sent { message, envelope, slot }).await;
+    answer
 }
 
 async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {

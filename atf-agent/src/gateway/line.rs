@@ -1,7 +1,11 @@
 //! The line: a call's whole life, in order. Each step takes what the step before made, so that none
 //! can be skipped; whatever says no ends in `refused`.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use hyper::body::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Gateway;
 use super::account::Account;
@@ -13,8 +17,39 @@ use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::gate::{self, Permit, Terms};
 
-/// One call of `caller`, from its bytes to its answer. Must run detached from the connection.
-pub(super) async fn call(
+/// A message as it came, and the place that it takes among its run's calls.
+pub(super) struct Sent {
+    /// Its bytes.
+    pub(super) message: Bytes,
+    /// What came beside it.
+    pub(super) envelope: Envelope,
+    /// One of the run's calls under way.
+    pub(super) slot: OwnedSemaphorePermit,
+}
+
+/// One call of `caller`, from its bytes to its answer, detached from the connection: a caller that
+/// hangs up cannot skip the records. The slot comes back with the answer.
+pub(super) async fn detached(
+    gateway: Arc<Gateway>,
+    run: Arc<LiveRun>,
+    caller: Caller,
+    sent: Sent,
+) -> (Answer, Option<OwnedSemaphorePermit>) {
+    let Ok(under_way) = Arc::clone(&gateway.under_way).acquire_owned().await else {
+        return (Answer::failed(), None);
+    };
+    let call = tokio::spawn(async move {
+        let answer = call(&gateway, &run, caller, &sent.message, sent.envelope).await;
+        drop(under_way);
+        (answer, Some(sent.slot))
+    });
+    call.await.unwrap_or_else(|error| {
+        tracing::error!(%error, run = %caller.run, "a call failed inside the gateway");
+        (Answer::failed(), None)
+    })
+}
+
+async fn call(
     gateway: &Gateway,
     run: &LiveRun,
     caller: Caller,

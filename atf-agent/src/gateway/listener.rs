@@ -1,11 +1,11 @@
-//! One listening socket for each run, in a directory that this run alone sees. What one run floods
-//! is its own backlog.
+//! Two listening sockets for each run, one a door, in a directory that this run alone sees. What one run
+//! floods is its own backlog.
 
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use tokio::net::UnixListener;
 use super::Gateway;
 use super::caller;
 use super::connections::Open;
-use super::http;
 use super::kernel_side::KernelFault;
 use super::runs::LiveRun;
+use super::{http, lines};
 use crate::audit::Event;
 use crate::call::Untrusted;
 use crate::kernel;
@@ -30,6 +30,24 @@ const BACKLOG_MAX: i32 = 64;
 
 /// Pause after an `accept` that failed: descriptors may be short, and trying at once frees none.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The ways in which a run may speak to the gateway.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    Http,
+    Lines,
+}
+
+impl Door {
+    const ALL: [Self; 2] = [Self::Http, Self::Lines];
+
+    fn path(self, gateway: &Gateway, run: &LiveRun) -> PathBuf {
+        match self {
+            Self::Http => gateway.places.run_socket(run.entry.run),
+            Self::Lines => gateway.places.run_lines(run.entry.run),
+        }
+    }
+}
 
 /// Why a run has no listener.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +71,18 @@ pub(super) enum ListenError {
     Mark(KernelFault),
 }
 
-/// Listens for `run` from now on. Needs a running tokio runtime.
+/// Listens for `run` from now on, at each door. Needs a running tokio runtime.
 ///
 /// # Errors
-/// When the socket cannot be made or marked; nothing listens then.
+/// When a socket cannot be made or marked; nothing listens then.
 pub(super) fn open(gateway: &Arc<Gateway>, run: &Arc<LiveRun>) -> Result<(), ListenError> {
-    let path = gateway.places.run_socket(run.entry.run);
+    Door::ALL.into_iter().try_for_each(|door| listen_at(gateway, run, door)).inspect_err(|_| {
+        run.stop_listening();
+    })
+}
+
+fn listen_at(gateway: &Arc<Gateway>, run: &Arc<LiveRun>, door: Door) -> Result<(), ListenError> {
+    let path = door.path(gateway, run);
     let failed = |error: io::Error| ListenError::Socket { path: path.display().to_string(), error };
     remove_stale(&path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -73,16 +97,17 @@ pub(super) fn open(gateway: &Arc<Gateway>, run: &Arc<LiveRun>) -> Result<(), Lis
         .and_then(|()| listen(&socket, BACKLOG_MAX))
         .map_err(|error| failed(error.into()))?;
     let listener = UnixListener::from_std(socket.into()).map_err(failed)?;
-    let task = tokio::spawn(accept(Arc::clone(gateway), Arc::clone(run), listener));
+    let task = tokio::spawn(accept(Arc::clone(gateway), Arc::clone(run), listener, door));
     run.listens(task.abort_handle());
     Ok(())
 }
 
-/// Takes the socket file of a run that has ended away. The launcher removes the directory anyway.
+/// Takes the socket files of a run that has ended away. The launcher removes the directory anyway.
 pub(super) fn remove(gateway: &Gateway, run: &LiveRun) {
-    let path = gateway.places.run_socket(run.entry.run);
-    if let Err(error) = remove_stale(&path) {
-        tracing::debug!(%error, "the socket of an ended run stays");
+    for door in Door::ALL {
+        if let Err(error) = remove_stale(&door.path(gateway, run)) {
+            tracing::debug!(%error, ?door, "a socket of an ended run stays");
+        }
     }
 }
 
@@ -97,8 +122,10 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener) {
-    while let Some(slot) = run.connections.slot().await {
+/// A connection is taken first and then waits for its slot: the other door must not lack the one that
+/// this door would hold while nobody comes.
+async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener, door: Door) {
+    loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -107,13 +134,19 @@ async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener
                 continue;
             }
         };
+        let Some(slot) = run.connections.slot().await else {
+            return;
+        };
         let Some(open) = run.connections.open(slot, stream) else {
             return;
         };
         let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
         tokio::spawn(async move {
             match caller::prove(open.as_fd(), &run.entry, &gateway.kernel, &gateway.agents) {
-                Ok(caller) => http::serve(gateway, run, caller, open).await,
+                Ok(caller) => match door {
+                    Door::Http => http::serve(gateway, run, caller, open).await,
+                    Door::Lines => lines::serve(gateway, run, caller, open).await,
+                },
                 Err(error) => stranger(&gateway, &run, open, &error).await,
             }
         });

@@ -18,6 +18,7 @@ mod kernel_side;
 mod keys;
 mod lease;
 mod line;
+mod lines;
 mod listener;
 mod mcp;
 mod registry;

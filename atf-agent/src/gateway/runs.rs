@@ -31,7 +31,7 @@ pub(super) struct LiveRun {
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
     held_back: AtomicBool,
-    listener: Mutex<Option<AbortHandle>>,
+    listeners: Mutex<Vec<AbortHandle>>,
 }
 
 impl LiveRun {
@@ -46,7 +46,7 @@ impl LiveRun {
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
             held_back: AtomicBool::new(false),
-            listener: Mutex::new(None),
+            listeners: Mutex::new(Vec::new()),
             entry,
         }
     }
@@ -80,16 +80,14 @@ impl LiveRun {
         self.sealed.store(false, Ordering::SeqCst);
     }
 
-    /// Keeps the task that accepts its connections.
+    /// Keeps a task that accepts its connections.
     pub(super) fn listens(&self, task: AbortHandle) {
-        if let Some(former) = lock(&self.listener).replace(task) {
-            former.abort();
-        }
+        lock(&self.listeners).push(task);
     }
 
     /// Stops accepting.
     pub(super) fn stop_listening(&self) {
-        if let Some(task) = lock(&self.listener).take() {
+        for task in lock(&self.listeners).drain(..) {
             task.abort();
         }
     }

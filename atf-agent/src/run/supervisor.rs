@@ -101,6 +101,7 @@ fn environment(orders: &Orders) -> Vec<(&'static str, OsString)> {
         ("HOME", HOME.into()),
         ("LANG", "C.UTF-8".into()),
         ("ATF_SOCKET", format!("{GATEWAY}/mcp.sock").into()),
+        ("ATF_LINES_SOCKET", format!("{GATEWAY}/lines.sock").into()),
         ("ATF_TOKEN_FILE", format!("{IDENTITY}/token").into()),
         ("ATF_RUN", orders.run.to_string().into()),
         ("ATF_PROMPT_SHA256", orders.prompt.to_string().into()),

@@ -98,6 +98,11 @@ impl Places {
         self.run_gateway(run).join("mcp.sock")
     }
 
+    /// The same for newline-delimited JSON.
+    pub fn run_lines(&self, run: RunId) -> PathBuf {
+        self.run_gateway(run).join("lines.sock")
+    }
+
     /// The part of a run's directory that root owns and that the run may read: its token.
     pub fn run_identity(&self, run: RunId) -> PathBuf {
         self.run(run).join("identity")

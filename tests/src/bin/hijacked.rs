@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use atf_tests::hijacked::{self, Around, mcp};
+use atf_tests::hijacked::{self, Around, mcp, stdio};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -42,6 +42,14 @@ enum Mcp {
         /// The method.
         #[arg(long, default_value = "tools/call")]
         method: String,
+        #[command(flatten)]
+        call: Call,
+    },
+    /// Make one call through `atf connect`.
+    Stdio {
+        /// The program `atf`.
+        #[arg(long)]
+        atf: PathBuf,
         #[command(flatten)]
         call: Call,
     },
@@ -101,6 +109,9 @@ fn run(task: Task) -> Result<()> {
             mcp::print(&hijacked::attempt(&id, &Around { lab, unanswered, depth })?)
         }
         Task::Mcp(Mcp::Ask { method, call }) => mcp::print(&mcp::ask(&call.ask(&method)?)),
+        Task::Mcp(Mcp::Stdio { atf, call }) => {
+            mcp::print(&stdio::ask(&atf, &call.ask("tools/call")?))
+        }
         Task::Mcp(Mcp::Steady(call)) => mcp::steady(&call.ask("tools/call")?),
         Task::Mcp(Mcp::Hammer(call)) => mcp::print(&mcp::hammer(&call.ask("tools/call")?)?),
         Task::Mcp(Mcp::Repeat { calls, call }) => {

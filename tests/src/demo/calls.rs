@@ -1,4 +1,4 @@
-//! Calls through the gate: one honest, then six that a hijacked agent would make, each in a fresh
+//! Calls through the gate: two honest, then six that a hijacked agent would make, each in a fresh
 //! run. Which step refused, and why, is read from the log; the caller is told little.
 
 use std::ffi::OsString;
@@ -87,6 +87,8 @@ pub(crate) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> 
     let (id, what) = ("honest_call", "an honest SELECT");
     let mut rows =
         vec![Row::or_failed(id, what, honest_row(place, installation, &prompt, (id, what)))];
+    let (id, what) = ("stdio_host", "the same through atf connect");
+    rows.push(Row::or_failed(id, what, stdio_row(place, installation, (id, what))));
     for it in refused() {
         let expected = (it.step, it.reason);
         rows.push(call(it.id, it.what, it.agent, (it.tool, &it.arguments), &prompt, expected));
@@ -152,6 +154,25 @@ fn honest_row(
     let answered = ask(place, installation, AGENT, id, &words)?;
     let mut row = Row::new(id, what);
     let worked = answered.is_result();
+    row.with = Some(if worked { "rows" } else { "refused" }.to_owned());
+    Ok(row.promise(worked, format!("{answered:?}")))
+}
+
+/// The agent claims no prompt digest itself: `atf connect` claims the run's.
+fn stdio_row(
+    place: &Place<'_>,
+    installation: &Installation,
+    (id, what): (&str, &str),
+) -> Result<Row> {
+    let ((tool, arguments), program) = (honest(), installation.program().as_os_str());
+    let arguments = arguments.to_string();
+    let words = ["mcp", "stdio", "--tool", tool, "--arguments", &arguments, "--atf"];
+    let mut words: Vec<OsString> = words.map(OsString::from).to_vec();
+    words.push(program.to_owned());
+    let answered = ask(place, installation, AGENT, id, &words)?;
+    let worked =
+        answered.answer.as_ref().is_some_and(|answer| answer["result"]["isError"] == json!(false));
+    let mut row = Row::new(id, what);
     row.with = Some(if worked { "rows" } else { "refused" }.to_owned());
     Ok(row.promise(worked, format!("{answered:?}")))
 }

@@ -167,12 +167,20 @@ impl Installation {
             words.extend([option.into(), value.into()]);
         }
         words.extend(["--prompt".into(), self.prompt_file.clone().into()]);
-        for path in [place.bin.clone(), place.visible()] {
+        // For the agent whose host only starts commands.
+        let is_shown = self.config.run.read_only.iter().any(|path| self.atf.starts_with(path));
+        let atf = (!is_shown).then(|| self.atf.clone());
+        for path in [place.bin.clone(), place.visible()].into_iter().chain(atf) {
             words.extend(["--read-only".into(), path.into()]);
         }
         words.push("--".into());
         words.extend(command.iter().cloned());
         words
+    }
+
+    /// The program, where runs see it too.
+    pub(crate) fn program(&self) -> &Path {
+        &self.atf
     }
 
     /// The digest of the agents' prompt.

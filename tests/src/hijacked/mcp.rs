@@ -254,7 +254,7 @@ fn elapsed_ns(since: Instant) -> u64 {
 }
 
 /// The JSON-RPC message of a request.
-fn message(ask: &Ask) -> Value {
+pub(super) fn message(ask: &Ask) -> Value {
     let mut params = match ask.method.as_str() {
         "initialize" => json!({
             "protocolVersion": REVISION,

@@ -9,6 +9,7 @@ mod inet;
 mod link;
 pub mod mcp;
 mod ring;
+pub mod stdio;
 mod terminal;
 
 mod trial;

@@ -44,6 +44,7 @@ pub(crate) struct Wanted {
 pub(crate) struct LabRun {
     pub(crate) entry: RunEntry,
     pub(crate) socket: PathBuf,
+    pub(crate) lines: PathBuf,
     pub(crate) token: String,
 }
 
@@ -125,14 +126,15 @@ impl Lab {
             end_boot_ms: u64::MAX,
             sealed: false,
         };
-        let socket = self.places.run_socket(run);
-        let stamps = &self.kernel.stamps;
-        stamps.lock().unwrap().insert(socket.clone(), cgroup);
+        let (socket, lines) = (self.places.run_socket(run), self.places.run_lines(run));
+        for door in [&socket, &lines] {
+            self.kernel.stamps.lock().unwrap().insert(door.clone(), cgroup);
+        }
         let live = &self.authority.live;
         live.lock().unwrap().push(entry.clone());
         let opened = self.authority.tell(Registry::Open { entry: entry.clone() });
         assert!(matches!(opened, RegistryAck::Done), "{opened:?}");
-        LabRun { token: self.token(&entry, tools, |_| {}), entry, socket }
+        LabRun { token: self.token(&entry, tools, |_| {}), entry, socket, lines }
     }
 
     /// A token of `entry`'s run for `tools`, with `change` applied to its claims.

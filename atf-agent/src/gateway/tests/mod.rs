@@ -10,6 +10,7 @@ mod http_rows;
 mod kernel;
 mod lab;
 mod line_rows;
+mod lines_rows;
 mod registering;
 mod sealing;
 mod stateless;

@@ -19,9 +19,11 @@ async fn a_run_is_served_from_open_to_close() {
     let run = lab.run(&[]);
     let ping = request("ping", &json!({}));
     assert_eq!(post(&run, &ping).await.status, 200);
-    let mode = run.socket.metadata().unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o666);
-    assert_eq!(*lab.kernel.marks.lock().unwrap(), [run.entry.cgroup]);
+    for door in [&run.socket, &run.lines] {
+        let mode = door.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
+    }
+    assert_eq!(*lab.kernel.marks.lock().unwrap(), [run.entry.cgroup; 2], "each door is marked");
     let mut idle = Client::connect(&run.socket).await;
     let bearer = format!("Bearer {}", run.token);
     let headers = [("authorization", bearer.as_str())];
@@ -29,7 +31,7 @@ async fn a_run_is_served_from_open_to_close() {
     (lab.gateway.kernel.seal)((run.entry.cgroup, 1)).unwrap();
     let closed = lab.authority.tell(Registry::Close { run: run.entry.run });
     assert!(matches!(closed, RegistryAck::Done));
-    assert!(!run.socket.exists());
+    assert!(!run.socket.exists() && !run.lines.exists());
     assert!(!lab.kernel.has_deny(run.entry.cgroup));
     assert!(idle.post(&ping, &headers).await.is_err());
     let again = lab.authority.tell(Registry::Close { run: run.entry.run });
