@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use crate::audit::{self, Event, Verdict};
-use crate::call::{Caller, DecisionId, Digest, Refusal};
+use crate::call::{Caller, DecisionId, Digest, Reason, Refusal};
 use crate::gate::{Code, Era, Id, Limits, Message, Permit, Received, Reply};
 
+use super::authorization::Challenge;
 use super::headers::Envelope;
 
 /// The account of one call.
@@ -15,8 +16,7 @@ pub(super) struct Account {
     started: Instant,
     asked: Asked,
     era: Era,
-    /// Whether there was a token at all.
-    pub(super) had_token: bool,
+    had_token: bool,
 }
 
 /// Whom a refusal answers, and how.
@@ -137,6 +137,12 @@ impl Account {
     /// The decision.
     pub(super) fn decision(&self) -> DecisionId {
         self.call.decision
+    }
+
+    /// What the caller has to do about its token, when that is the matter.
+    pub(super) fn challenge(&self, reason: Reason) -> Option<Challenge> {
+        let tool = self.call.tool.as_ref().and_then(|tool| tool.raw().parse().ok());
+        Challenge::of(reason, self.had_token, tool)
     }
 
     /// The way in which it is to be answered.

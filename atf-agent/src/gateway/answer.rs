@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::account::Asked;
 use super::after::ToolResult;
+use super::authorization::Challenge;
 use super::mcp;
 use crate::call::{Reason, Refusal};
 use crate::gate::{Code, Era, Id, Reply};
@@ -18,8 +19,10 @@ const INTERNAL_ERROR: i32 = -32603;
 pub(super) struct Answer {
     /// The HTTP status.
     pub(super) status: StatusCode,
-    /// `WWW-Authenticate` (RFC 6750), with 401 and 403.
-    pub(super) challenge: Option<&'static str>,
+    /// With 401 and 403.
+    pub(super) challenge: Option<Challenge>,
+    /// `Allow`, with 405.
+    pub(super) allow: Option<&'static str>,
     /// The JSON; empty with 202.
     pub(super) body: String,
 }
@@ -56,6 +59,11 @@ impl Answer {
         Self::of(StatusCode::ACCEPTED, String::new())
     }
 
+    /// The metadata of this resource.
+    pub(super) fn metadata(body: String) -> Self {
+        Self::of(StatusCode::OK, body)
+    }
+
     /// The HTTP request itself was not in order.
     pub(super) fn turned(status: StatusCode, why: &str) -> Self {
         Self::of(status, error(None, Code::Request.number(), why, None))
@@ -69,8 +77,14 @@ impl Answer {
 
     /// A step of the line said no. A tool's caller gets a tool result, because a protocol error
     /// would end the agent's run and teach its model nothing.
-    pub(super) fn refused(asked: &Asked, era: Era, refusal: &Refusal, had_token: bool) -> Self {
-        if let Some((status, challenge)) = challenge(refusal.reason, had_token) {
+    pub(super) fn refused(
+        asked: &Asked,
+        era: Era,
+        refusal: &Refusal,
+        challenge: Option<Challenge>,
+    ) -> Self {
+        if let Some(challenge) = challenge {
+            let status = challenge.status();
             let id = match asked {
                 Asked::Unread(reply) => reply.id.as_ref(),
                 Asked::Tool(id) | Asked::Other(id) => Some(id),
@@ -123,32 +137,7 @@ impl Answer {
     }
 
     fn of(status: StatusCode, body: String) -> Self {
-        Self { status, challenge: None, body }
-    }
-}
-
-/// 401 and 403 are for tokens and their scopes (RFC 6750, 3.1); without any token no error is named.
-fn challenge(reason: Reason, had_token: bool) -> Option<(StatusCode, &'static str)> {
-    match reason {
-        Reason::TokenInvalid if !had_token => Some((StatusCode::UNAUTHORIZED, "Bearer")),
-        Reason::TokenInvalid | Reason::TokenOtherRun => {
-            Some((StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#))
-        }
-        Reason::ToolNotNamed => {
-            Some((StatusCode::FORBIDDEN, r#"Bearer error="insufficient_scope""#))
-        }
-        Reason::MessageInvalid
-        | Reason::TokenNarrowed
-        | Reason::ToolNotPinned
-        | Reason::SchemaArguments
-        | Reason::SqlRefused
-        | Reason::PromptDigest
-        | Reason::PolicyDenied
-        | Reason::CapExceeded
-        | Reason::RunSealed
-        | Reason::Unavailable
-        | Reason::ExecuteFailed
-        | Reason::ResultWithheld => None,
+        Self { status, challenge: None, allow: None, body }
     }
 }
 

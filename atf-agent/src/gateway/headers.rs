@@ -6,6 +6,7 @@ use hyper::header::{
 };
 use hyper::{Method, StatusCode, Uri};
 
+use super::authorization::METADATA_PATHS;
 use crate::gate::Stated;
 
 /// The one path.
@@ -30,6 +31,15 @@ pub(super) struct Envelope {
     pub(super) stated: Stated,
 }
 
+/// What a request wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// To be judged.
+    Call(Envelope),
+    /// The metadata of this resource, which everybody may read.
+    Metadata,
+}
+
 /// A request that is no call.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Turned {
@@ -43,8 +53,8 @@ pub(super) enum Turned {
     #[error("the only path is /mcp")]
     Path,
     /// Another method; there is no stream to open and no session to delete.
-    #[error("the only method is POST")]
-    Method,
+    #[error("the only method is {0}")]
+    Method(&'static str),
     /// Not JSON.
     #[error("the content type must be application/json")]
     ContentType,
@@ -59,35 +69,41 @@ impl Turned {
         match self {
             Self::Host | Self::Origin => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Accept => StatusCode::NOT_ACCEPTABLE,
         }
     }
 }
 
+/// Which of our names the client reached us by; `None` when it is none of them.
+pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let host = one(headers, &HOST).filter(|host| is_ours(host))?;
+    // An absolute request target names the host too (RFC 9112, 3.2.2): both must be ours.
+    let named = uri.authority().map_or(host, |authority| authority.as_str());
+    is_ours(named).then_some(named)
+}
+
 /// Reads the head of a request.
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Envelope, Turned> {
-    let host = match (one(headers, &HOST), uri.authority()) {
-        // An absolute request target names the host too (RFC 9112, 3.2.2): both must be ours.
-        (Some(host), Some(authority)) if is_ours(host) => Some(authority.as_str()),
-        (Some(host), None) => Some(host),
-        _ => None,
-    };
-    if !host.is_some_and(is_ours) {
+pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Wanted, Turned> {
+    if host(uri, headers).is_none() {
         return Err(Turned::Host);
     }
     if headers.contains_key(ORIGIN) && !one(headers, &ORIGIN).is_some_and(is_our_origin) {
         return Err(Turned::Origin);
     }
-    if uri.path() != PATH || uri.query().is_some() {
+    let is_metadata = METADATA_PATHS.contains(&uri.path());
+    if uri.query().is_some() || (uri.path() != PATH && !is_metadata) {
         return Err(Turned::Path);
     }
-    if method != Method::POST {
-        return Err(Turned::Method);
+    match (is_metadata, method) {
+        (true, &Method::GET) => return Ok(Wanted::Metadata),
+        (true, _) => return Err(Turned::Method("GET")),
+        (false, &Method::POST) => {}
+        (false, _) => return Err(Turned::Method("POST")),
     }
     if !one(headers, &CONTENT_TYPE).is_some_and(is_json) {
         return Err(Turned::ContentType);
@@ -95,7 +111,7 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<En
     if headers.contains_key(ACCEPT) && !headers.get_all(ACCEPT).iter().any(takes_json) {
         return Err(Turned::Accept);
     }
-    Ok(Envelope {
+    Ok(Wanted::Call(Envelope {
         jwt: one(headers, &AUTHORIZATION).and_then(bearer),
         prompt: stated(headers, &PROMPT),
         stated: Stated {
@@ -104,7 +120,7 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<En
             method: stated(headers, &METHOD),
             name: stated(headers, &NAME),
         },
-    })
+    }))
 }
 
 /// The value of a header that is there once; more than one is as good as none.
@@ -191,6 +207,13 @@ mod tests {
         headers
     }
 
+    fn envelope(headers: &HeaderMap) -> Envelope {
+        match read(&Method::POST, &"/mcp".parse().unwrap(), headers) {
+            Ok(Wanted::Call(envelope)) => envelope,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[track_caller]
     fn check(changes: &[(&str, &str)], expected: Result<(), Turned>) {
         let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(changes));
@@ -250,9 +273,19 @@ mod tests {
             (Method::POST, "/", Err(Turned::Path)),
             (Method::POST, "/mcp/", Err(Turned::Path)),
             (Method::POST, "/mcp?access_token=x", Err(Turned::Path)),
-            (Method::GET, "/mcp", Err(Turned::Method)),
-            (Method::DELETE, "/mcp", Err(Turned::Method)),
-            (Method::OPTIONS, "/mcp", Err(Turned::Method)),
+            (Method::GET, "/mcp", Err(Turned::Method("POST"))),
+            (Method::DELETE, "/mcp", Err(Turned::Method("POST"))),
+            (Method::OPTIONS, "/mcp", Err(Turned::Method("POST"))),
+            (Method::GET, METADATA_PATHS[0], Ok(())),
+            (Method::GET, METADATA_PATHS[1], Ok(())),
+            (Method::POST, METADATA_PATHS[0], Err(Turned::Method("GET"))),
+            (Method::GET, "/.well-known/oauth-protected-resource/other", Err(Turned::Path)),
+            (Method::GET, "/.well-known/oauth-protected-resource?x", Err(Turned::Path)),
+            (
+                Method::GET,
+                "http://example.org/.well-known/oauth-protected-resource",
+                Err(Turned::Host),
+            ),
         ] {
             let found = read(&method, &uri.parse().unwrap(), &headers(&[]));
             assert_eq!(found.map(|_| ()), expected, "{method} {uri}");
@@ -271,16 +304,14 @@ mod tests {
             (&[], None),
         ] {
             let changes: Vec<_> = values.iter().map(|v| ("authorization", *v)).collect();
-            let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(&changes));
-            assert_eq!(found.unwrap().jwt.as_deref(), expected, "{values:?}");
+            let found = envelope(&headers(&changes));
+            assert_eq!(found.jwt.as_deref(), expected, "{values:?}");
         }
     }
 
     #[test]
     fn what_is_stated_twice_or_unreadably_is_not_none() {
-        let stated = |headers: &HeaderMap| {
-            read(&Method::POST, &"/mcp".parse().unwrap(), headers).unwrap().stated
-        };
+        let stated = |headers: &HeaderMap| envelope(headers).stated;
         let mut unreadable = headers(&[]);
         unreadable.insert("mcp-method", HeaderValue::from_bytes(b"tools/c\xe4ll").unwrap());
         assert_eq!(stated(&unreadable).method.as_deref(), Some(""));
@@ -299,8 +330,7 @@ mod tests {
         let twice = [("atf-prompt-sha256", "aa"), ("atf-prompt-sha256", "bb")];
         for (changes, expected) in [(&twice[..], Some("")), (&twice[..1], Some("aa")), (&[], None)]
         {
-            let found = read(&Method::POST, &"/mcp".parse().unwrap(), &headers(changes));
-            assert_eq!(found.unwrap().prompt.as_deref(), expected);
+            assert_eq!(envelope(&headers(changes)).prompt.as_deref(), expected);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -16,8 +17,9 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::answer::Answer;
+use super::authorization;
 use super::connections::Open;
-use super::headers::{self, Turned};
+use super::headers::{self, Turned, Wanted};
 use super::line::{self, Sent};
 use super::runs::LiveRun;
 use crate::call::Caller;
@@ -46,9 +48,13 @@ impl Default for Patience {
 /// Serves one connection until it ends or is shut. Calls under way are detached from it.
 pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Caller, open: Open) {
     let patience = gateway.patience;
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
-        async move { Ok::<_, Infallible>(respond(answer(gateway, run, caller, request).await)) }
+        async move {
+            let (head, body) = request.into_parts();
+            let answer = answer(gateway, run, caller, &head, body).await;
+            Ok::<_, Infallible>(respond(answer, headers::host(&head.uri, &head.headers)))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -66,14 +72,26 @@ async fn answer(
     gateway: Arc<Gateway>,
     run: Arc<LiveRun>,
     caller: Caller,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: Incoming,
 ) -> Answer {
-    let (head, body) = request.into_parts();
     let envelope = match headers::read(&head.method, &head.uri, &head.headers) {
-        Ok(envelope) => envelope,
+        Ok(Wanted::Call(envelope)) => envelope,
+        Ok(Wanted::Metadata) => {
+            let host = headers::host(&head.uri, &head.headers).unwrap_or_default();
+            return Answer::metadata(authorization::metadata(host, gateway.keys.issuer()));
+        }
         Err(turned) => {
             tracing::debug!(run = %caller.run, %turned, "a request is turned away");
-            return Answer::turned(turned.status(), &turned.to_string());
+            let allow = match turned {
+                Turned::Method(allowed) => Some(allowed),
+                Turned::Host
+                | Turned::Origin
+                | Turned::Path
+                | Turned::ContentType
+                | Turned::Accept => None,
+            };
+            return Answer { allow, ..Answer::turned(turned.status(), &turned.to_string()) };
         }
     };
     // Taken before the body is read, so that one run holds no more bodies than calls.
@@ -104,7 +122,7 @@ async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
     }
 }
 
-fn respond(answer: Answer) -> Response<Full<Bytes>> {
+fn respond(answer: Answer, host: Option<&str>) -> Response<Full<Bytes>> {
     let is_empty = answer.body.is_empty();
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = answer.status;
@@ -113,11 +131,13 @@ fn respond(answer: Answer) -> Response<Full<Bytes>> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if let Some(challenge) = answer.challenge {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    let challenge = answer.challenge.zip(host).map(|(challenge, host)| challenge.header(host));
+    // A host's and a tool's name are visible ASCII.
+    if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
-    if answer.status == Turned::Method.status() {
-        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    if let Some(allow) = answer.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
     response
 }

@@ -36,6 +36,11 @@ impl Keys {
         Self { path, profile, current: Mutex::new((None, None)) }
     }
 
+    /// The authority's name.
+    pub(super) fn issuer(&self) -> &str {
+        &self.profile.issuer
+    }
+
     /// The verifier with the keys that the file has now. When it cannot be read, or is malformed,
     /// the last good one stays; `None` when there never was one.
     pub(super) fn verifier(&self) -> Option<Arc<Verifier>> {

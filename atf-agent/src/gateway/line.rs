@@ -146,7 +146,7 @@ async fn refused(
     let recorded = after::record(gateway, account.refused(&refusal)).await;
     feedback::tell(gateway, run, account.decision(), &refusal, seal).await;
     let told = recorded.err().unwrap_or(refusal);
-    Answer::refused(account.asked(), account.era(), &told, account.had_token)
+    Answer::refused(account.asked(), account.era(), &told, account.challenge(told.reason))
 }
 
 /// Nanoseconds in a second.

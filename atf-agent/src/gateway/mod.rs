@@ -5,6 +5,7 @@
 mod account;
 mod after;
 mod answer;
+mod authorization;
 mod breaker;
 mod budget;
 mod caller;

@@ -42,9 +42,36 @@ async fn what_is_no_call_gets_the_status_that_says_why() {
             assert!(got.contains("allow: POST\r\n"), "{name}: {got}");
         }
         if status == "401" {
-            assert!(got.contains("www-authenticate: Bearer\r\n"), "{name}: {got}");
+            let challenge = "www-authenticate: Bearer resource_metadata=\"http://atf/.well-known/";
+            assert!(got.contains(challenge), "{name}: {got}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metadata_of_the_resource_is_there_for_the_asking_and_nothing_else_is() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[]);
+    let whole = "/.well-known/oauth-protected-resource/mcp";
+    for (name, method, path, more, status) in [
+        ("the control", "GET", whole, "", "200"),
+        ("where older clients look", "GET", "/.well-known/oauth-protected-resource", "", "200"),
+        ("another method", "POST", whole, "", "405"),
+        ("another origin", "GET", whole, "origin: http://example.org\r\n", "403"),
+        ("another document", "GET", "/.well-known/openid-configuration", "", "404"),
+    ] {
+        let got = raw(&run.socket, head(method, path, more), PATIENCE).await;
+        assert!(got.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {got}");
+        assert_eq!(got.contains("allow: GET\r\n"), status == "405", "{name}: {got}");
+        if status == "200" {
+            let told: serde_json::Value =
+                serde_json::from_str(got.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            assert_eq!(told["resource"], "http://atf/mcp", "{name}");
+            assert_eq!(told["authorization_servers"], json!([super::lab::ISSUER]), "{name}");
+            assert_eq!(told["bearer_methods_supported"], json!(["header"]), "{name}");
+        }
+    }
+    assert!(lab.events().is_empty(), "it tells nothing of the run");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,7 +143,14 @@ async fn token_schema_and_sql_refusals_have_their_reason_and_their_face() {
             "a tool that the token does not name",
             &[QUERY],
             adjust(5),
-            token(403, Reason::ToolNotNamed, r#"Bearer error="insufficient_scope""#),
+            token(
+                403,
+                Reason::ToolNotNamed,
+                concat!(
+                    r#"Bearer error="insufficient_scope", scope="ledger.adjust", "#,
+                    r#"resource_metadata="http://atf/.well-known/oauth-protected-resource/mcp""#
+                ),
+            ),
         ),
         (
             "a tool that is not pinned",
@@ -205,7 +212,10 @@ async fn policy_and_message_refusals_have_their_reason_and_their_face() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_not_the_runs_own_and_good_is_refused() {
-    let invalid = r#"Bearer error="invalid_token""#;
+    let invalid = concat!(
+        r#"Bearer error="invalid_token", "#,
+        r#"resource_metadata="http://atf/.well-known/oauth-protected-resource/mcp""#
+    );
     let foreign = |lab: &Lab, _: &LabRun| Some(lab.run(&[ADJUST]).token);
     let expected = token(401, Reason::TokenOtherRun, invalid);
     check("stolen", &[ADJUST], &adjust(5), foreign, expected).await;
