@@ -27,6 +27,8 @@ pub mod sql;
 mod statement;
 
 #[cfg(test)]
+mod differentials;
+#[cfg(test)]
 mod line;
 #[cfg(test)]
 mod policy_rows;
