@@ -10,7 +10,7 @@ use crate::{cargo, progress};
 /// What to measure and how to say it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The area: `gate`, `line` or `cage`.
+    /// The area: `gate`, `line`, `cage` or `gateway`.
     area: String,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]

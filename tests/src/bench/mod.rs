@@ -3,7 +3,9 @@
 
 mod cage;
 mod call;
+mod direct;
 mod gate;
+mod gateway;
 mod report;
 mod seal;
 
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub use cage::{cage, work as work_in_cage};
+pub use gateway::gateway;
 pub use report::{Report, Row};
 
 /// What to measure with.

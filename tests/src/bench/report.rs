@@ -118,6 +118,30 @@ impl Row {
             met: Some(value <= most),
         }
     }
+
+    /// A row of calls a second, one figure for each round. `least` is what the median should be.
+    pub(super) fn rate(
+        name: &str,
+        mut rates: Vec<f64>,
+        (baseline, mut baseline_rates): (&str, Vec<f64>),
+        least: Option<f64>,
+    ) -> Self {
+        let [min, p50, p99, max] = [0, 50, 99, 100].map(|percent| quantile(&mut rates, percent));
+        let [base_min, base] = [0, 50].map(|percent| quantile(&mut baseline_rates, percent));
+        Self {
+            name: name.to_owned(),
+            unit: "calls/s",
+            n: rates.len(),
+            min,
+            p50,
+            p99,
+            max,
+            baseline: Some(Baseline { name: baseline.to_owned(), min: base_min, p50: base }),
+            ratio: (base > 0.0).then(|| p50 / base),
+            target: least.map(|least| format!("p50 >= {least} calls/s")),
+            met: least.map(|least| p50 >= least),
+        }
+    }
 }
 
 impl Report {
@@ -160,8 +184,17 @@ impl Report {
 /// The quantile by nearest rank, in microseconds; 0 for no times.
 fn quantile_us(times_ns: &mut [u64], percent: usize) -> f64 {
     times_ns.sort_unstable();
-    let rank = (times_ns.len() * percent).div_ceil(100).saturating_sub(1);
-    times_ns.get(rank).map_or(0.0, |ns| *ns as f64 / 1e3)
+    times_ns.get(rank(times_ns.len(), percent)).map_or(0.0, |ns| *ns as f64 / 1e3)
+}
+
+/// The quantile by nearest rank; 0 for no figures.
+fn quantile(figures: &mut [f64], percent: usize) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(rank(figures.len(), percent)).copied().unwrap_or_default()
+}
+
+fn rank(n: usize, percent: usize) -> usize {
+    (n * percent).div_ceil(100).saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -175,6 +208,15 @@ mod tests {
         assert_eq!(quantile_us(&mut times, 99), 99.0);
         assert_eq!(quantile_us(&mut [7_000], 99), 7.0);
         assert_eq!(quantile_us(&mut [], 99), 0.0);
+    }
+
+    #[test]
+    fn a_rate_is_to_be_no_less_than_its_target() {
+        let row = |least| Row::rate("x", vec![3.0, 1.0, 2.0], ("y", vec![4.0]), least);
+        assert_eq!(row(Some(2.0)).met, Some(true));
+        assert_eq!(row(Some(2.1)).met, Some(false));
+        let row = row(None);
+        assert_eq!((row.min, row.p50, row.max, row.ratio), (1.0, 2.0, 3.0, Some(0.5)));
     }
 
     #[test]

@@ -29,6 +29,8 @@ enum Area {
     Line,
     /// The kernel programs: operations with and without them, the seal, the making of runs.
     Cage,
+    /// The whole line under load.
+    Gateway,
     /// A worker of the area `cage`. For the bench itself.
     #[value(hide = true)]
     CageWorker,
@@ -62,6 +64,7 @@ fn run(cli: &Cli) -> Result<()> {
         Area::Gate => bench::gate(&options)?,
         Area::Line => bench::line(&options)?,
         Area::Cage => bench::cage(&options)?,
+        Area::Gateway => bench::gateway(&options)?,
         Area::CageWorker => return bench::work_in_cage(),
     };
     match cli.output {

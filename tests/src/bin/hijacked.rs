@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use atf_tests::hijacked::load::{Plan, load};
 use atf_tests::hijacked::{self, Around, mcp, stdio};
 use clap::{Args, Parser, Subcommand};
 
@@ -65,6 +66,23 @@ enum Mcp {
         #[command(flatten)]
         call: Call,
     },
+    /// Make honest calls on many connections for a stretch of time, and print what each took.
+    Load {
+        /// How many connections.
+        #[arg(long)]
+        connections: usize,
+        /// When to begin, milliseconds of the boot clock.
+        #[arg(long)]
+        from_boot_ms: u64,
+        /// For how long, in milliseconds.
+        #[arg(long)]
+        for_ms: u64,
+        /// From one call of a connection to the next, in microseconds; 0: at once.
+        #[arg(long, default_value_t = 0)]
+        every_us: u64,
+        #[command(flatten)]
+        call: Call,
+    },
     /// Print the token and wait.
     Lend,
 }
@@ -116,6 +134,10 @@ fn run(task: Task) -> Result<()> {
         Task::Mcp(Mcp::Hammer(call)) => mcp::print(&mcp::hammer(&call.ask("tools/call")?)?),
         Task::Mcp(Mcp::Repeat { calls, call }) => {
             mcp::print(&mcp::repeat(&call.ask("tools/call")?, calls)?)
+        }
+        Task::Mcp(Mcp::Load { connections, from_boot_ms, for_ms, every_us, call }) => {
+            let plan = Plan { connections, from_boot_ms, for_ms, every_us };
+            mcp::print(&load(&call.ask("tools/call")?, plan)?)
         }
         Task::Mcp(Mcp::Lend) => mcp::lend(),
     }

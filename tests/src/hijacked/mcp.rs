@@ -245,11 +245,11 @@ fn sealed(answered: &Answered) -> bool {
     answered.answer.as_ref().is_none_or(says)
 }
 
-fn headers(bearer: &str) -> [(&'static str, &str); 2] {
+pub(super) fn headers(bearer: &str) -> [(&'static str, &str); 2] {
     [("Authorization", bearer), ("MCP-Protocol-Version", REVISION)]
 }
 
-fn elapsed_ns(since: Instant) -> u64 {
+pub(super) fn elapsed_ns(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -293,7 +293,7 @@ fn until_stdin_ends() -> std::sync::Arc<AtomicBool> {
 }
 
 /// The boot clock in nanoseconds: the gate's decisions carry the same.
-fn boot_ns() -> u64 {
+pub(super) fn boot_ns() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }

@@ -7,6 +7,7 @@ mod http;
 mod identity;
 mod inet;
 mod link;
+pub mod load;
 pub mod mcp;
 mod ring;
 pub mod stdio;

@@ -1,0 +1,159 @@
+//! `bench gateway`: the whole line under load, beside the same load on the same tool with nothing
+//! before it. All checks are on: caller, token, schema, SQL, policy, caps, permit, receipt, log.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use atf_agent::kernel::boot_ms;
+
+use super::Options;
+use super::call::demo_options;
+use super::direct::Direct;
+use super::report::{Report, Row, Target};
+use crate::demo::calls::{call_arguments, honest, start};
+use crate::demo::installation::{self, AGENT, Installation};
+use crate::demo::process::Place;
+use crate::hijacked::load::Loaded;
+use crate::lab::World;
+
+/// Calls that one run may have under way (the gateway's default); more connections are more runs.
+const CALLS_OF_A_RUN: usize = 16;
+
+/// Rounds, in turns with the direct one.
+const ROUNDS: usize = 3;
+
+/// Time for all runs of a round to start, in milliseconds.
+const START_MS: u64 = 1_500;
+
+/// How long a round loads, in milliseconds.
+const LOAD_MS: u64 = 2_000;
+
+/// One kind of load.
+struct Load {
+    name: &'static str,
+    connections: usize,
+    /// See [`crate::hijacked::load::Plan::every_us`].
+    every_us: u64,
+}
+
+const LOADS: [Load; 5] = [
+    Load { name: "1 connection", connections: 1, every_us: 0 },
+    Load { name: "8 connections", connections: 8, every_us: 0 },
+    Load { name: "32 connections", connections: 32, every_us: 0 },
+    Load { name: "128 connections", connections: 128, every_us: 0 },
+    Load { name: "1,000 calls/s", connections: 8, every_us: 8_000 },
+];
+
+/// What one kind of load came to.
+#[derive(Default)]
+struct Came {
+    times_ns: Vec<u64>,
+    /// Calls a second, of each round.
+    rates: Vec<f64>,
+}
+
+/// The area `gateway`.
+///
+/// # Errors
+/// When something cannot be set up (root?) or a call is refused.
+pub fn gateway(options: &Options) -> Result<Report> {
+    let mut rows = Vec::new();
+    for (audit, queued) in [("durable", false), ("queued", true)] {
+        for (load, through, direct) in measure(options, queued)? {
+            rows.extend(load.rows(audit, queued, through, direct));
+        }
+    }
+    Ok(Report { area: "gateway".to_owned(), rows })
+}
+
+impl Load {
+    fn rows(&self, audit: &str, queued: bool, through: Came, direct: Came) -> [Row; 2] {
+        let (one, fixed) = (self.connections == 1, self.every_us > 0);
+        let name = |what: &str| format!("{}, {audit}: {what}", self.name);
+        let target = Target {
+            added_us: (queued && one).then_some(450.0),
+            p99_us: (queued && fixed).then_some(5_000.0),
+            ..Target::default()
+        };
+        let baseline = ("direct", direct.times_ns);
+        let latency = Row::timed(&name("latency"), through.times_ns, baseline, target);
+        let least = match (queued, self.connections) {
+            _ if fixed => None,
+            (true, 8..) => Some(5_000.0),
+            (false, 128) => Some(4_000.0),
+            _ => None,
+        };
+        let baseline = ("direct", direct.rates);
+        [latency, Row::rate(&name("throughput"), through.rates, baseline, least)]
+    }
+}
+
+fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, Came)>> {
+    let folder = installation::folder()?;
+    let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
+    let place = Place::new(&world, folder.path(), &options.hijacked)?;
+    let installation = Installation::start(folder.path(), &demo_options(options, queued))?;
+    let direct = Direct::start(folder.path())?;
+    let token = folder.path().join("token");
+    fs::write(&token, "none")?;
+    let mut all: Vec<_> =
+        LOADS.iter().map(|load| (load, Came::default(), Came::default())).collect();
+    for _ in 0..ROUNDS {
+        for (load, through, beside) in &mut all {
+            let caged = |words: &[_]| start(&place, &installation, AGENT, "load", words);
+            round(&place, load, &installation.prompt(), caged, through)?;
+            let plain = |words: &[_]| {
+                let mut command = Command::new(place.hijacked());
+                command.env("ATF_SOCKET", &direct.socket).env("ATF_TOKEN_FILE", &token);
+                command.args(words);
+                command
+            };
+            round(&place, load, &installation.prompt(), plain, beside)?;
+        }
+    }
+    Ok(all)
+}
+
+/// Has as many processes as it takes load at the same time, each with its share of the connections.
+fn round(
+    place: &Place<'_>,
+    load: &Load,
+    prompt: &str,
+    command: impl Fn(&[std::ffi::OsString]) -> Command,
+    came: &mut Came,
+) -> Result<()> {
+    let (tool, arguments) = honest();
+    let begin = (boot_ms() + START_MS).to_string();
+    let (lasts, every) = (LOAD_MS.to_string(), load.every_us.to_string());
+    let mut processes = Vec::new();
+    for first in (0..load.connections).step_by(CALLS_OF_A_RUN) {
+        let connections = (load.connections - first).min(CALLS_OF_A_RUN).to_string();
+        let more = [
+            "--connections",
+            &connections,
+            "--from-boot-ms",
+            &begin,
+            "--for-ms",
+            &lasts,
+            "--every-us",
+            &every,
+        ];
+        let mut command = command(&call_arguments("load", (tool, &arguments), prompt, &more));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        processes.push(place.spawn(command)?);
+    }
+    let mut calls = 0;
+    for process in processes {
+        let output = process.wait_with_output()?;
+        let said: Loaded = serde_json::from_slice(&output.stdout).with_context(|| {
+            let complained = String::from_utf8_lossy(&output.stderr);
+            format!("{}: nothing was measured; standard error: {complained}", load.name)
+        })?;
+        calls += said.times_ns.len();
+        came.times_ns.extend(said.times_ns);
+    }
+    ensure!(calls > 0, "{}: no call was made", load.name);
+    came.rates.push(calls as f64 * 1e3 / LOAD_MS as f64);
+    Ok(())
+}
