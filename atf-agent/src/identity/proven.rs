@@ -5,11 +5,13 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use atf_common::limits::RUNS_MAX;
+
 use crate::call::Digest;
 
-/// Most tokens that are remembered, 64 bytes each: every live run has one or two. Only what carries a
-/// good signature gets in, so that nobody but the authority can push others out.
-const PROVEN_MAX: usize = 4_096;
+/// Most tokens that are remembered, 64 bytes each: every live run has one, and two while it is renewed.
+/// Only what carries a good signature gets in, so that nobody but the authority can push others out.
+const PROVEN_MAX: usize = 2 * RUNS_MAX as usize;
 
 /// Digests of whole compact tokens, signature included. It belongs to one verifier and so to one key
 /// set: another set makes another verifier, which has proven nothing.
