@@ -53,16 +53,24 @@ pub(super) fn uid_of(ids: &Ids, daemon: &str) -> u32 {
 /// # Errors
 /// See [`LayoutError`].
 pub(super) fn make(places: &Places, ids: &Ids) -> Result<(), LayoutError> {
-    directory(&places.run_dir, 0, 0, 0o755)?;
-    directory(&places.state_dir, 0, 0, 0o755)?;
-    directory(&places.run_dir.join("runs"), 0, ids.group, 0o710)?;
-    directory(&places.run_dir.join("pids"), 0, 0, 0o755)?;
+    let all = directories(places, ids);
+    all.iter().try_for_each(|(path, owner, group, mode)| directory(path, *owner, *group, *mode))
+}
+
+/// Path, owner, group and mode of each, every one after the one that it is in.
+fn directories(places: &Places, ids: &Ids) -> Vec<(PathBuf, u32, u32, u32)> {
+    let mut all = vec![
+        (places.run_dir.clone(), 0, 0, 0o755),
+        (places.state_dir.clone(), 0, 0, 0o755),
+        (places.run_dir.join("runs"), 0, ids.group, 0o710),
+        (places.run_dir.join("pids"), 0, 0, 0o755),
+    ];
     for daemon in DAEMONS {
         let uid = uid_of(ids, daemon);
-        directory(&places.runtime(daemon), uid, ids.group, 0o750)?;
-        directory(&places.state(daemon), uid, uid, 0o700)?;
+        all.push((places.runtime(daemon), uid, ids.group, 0o750));
+        all.push((places.state(daemon), uid, uid, 0o700));
     }
-    Ok(())
+    all
 }
 
 /// Makes one directory. One that exists must be a real directory of the right owner; its group and
@@ -88,6 +96,31 @@ fn directory(path: &Path, owner: u32, group: u32, mode: u32) -> Result<(), Layou
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn systemd_makes_the_same_directories() {
+        let packaged = include_str!("../../../packaging/tmpfiles.d/atf.conf");
+        let ids = Ids::default();
+        let id = |name: &str| match name {
+            "root" => 0,
+            "atf" => ids.group,
+            daemon => uid_of(&ids, daemon.strip_prefix("atf-").unwrap()),
+        };
+        let lines = packaged.lines().filter(|line| !line.starts_with('#'));
+        let mut found: Vec<(PathBuf, u32, u32, u32)> = lines
+            .map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let [kind, path, mode, owner, group] = words[..] else { panic!("{line}") };
+                assert_eq!(kind, "d", "{line}");
+                let mode = u32::from_str_radix(mode, 8).unwrap();
+                (path.into(), id(owner), id(group), mode)
+            })
+            .collect();
+        let mut expected = directories(&Places::default(), &ids);
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn what_stands_in_the_way_is_refused() {

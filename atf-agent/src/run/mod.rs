@@ -25,6 +25,7 @@ mod view;
 mod tests;
 
 pub use error::RunError;
+pub use filter::allowed_calls;
 pub use launch::launch;
 pub use request::{Ended, Hooks, Request};
 pub use settings::Settings;

@@ -30,6 +30,13 @@ pub(super) fn compile() -> Result<Vec<BpfProgram>, RunError> {
     })
 }
 
+/// The numbers of the calls that a run may make, some of them with some arguments alone. For whatever
+/// stands around a run and must leave these to it: a service manager's filter.
+pub fn allowed_calls() -> Vec<i64> {
+    // Rules that do not compile allow nothing.
+    allowed::rules().map(|rules| rules.into_keys().collect()).unwrap_or_default()
+}
+
 fn all() -> Result<Vec<BpfProgram>, BackendError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let program = |rules: Rules, otherwise: SeccompAction, matching: SeccompAction| {
