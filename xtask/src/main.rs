@@ -9,6 +9,7 @@ mod ebpf;
 mod packages;
 mod progress;
 mod run;
+mod suite;
 mod test;
 mod toolchain;
 mod vm;
@@ -26,6 +27,8 @@ enum Task {
     Test,
     /// Measure one area and compare it with its baseline.
     Bench(bench::Options),
+    /// Run a long campaign: `chaos`.
+    Suite(suite::Options),
     /// Judge a file of labelled cases with the real gate.
     Check(check::Options),
     /// Build the eBPF object that is committed beside its source.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Run(options) => run::run(&options),
         Task::Test => test::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Suite(options) => suite::run(&options),
         Task::Check(options) => check::run(&options),
         Task::Ebpf { check } => ebpf::build(check).map(|()| ExitCode::SUCCESS),
     };

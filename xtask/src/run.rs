@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// What the suite is told beside this, by `cargo xtask suite`.
+    #[arg(skip)]
+    more: Vec<String>,
 }
 
 /// How a result is printed.
@@ -76,7 +79,17 @@ impl Options {
             kvm: false,
             kernel_tests: true,
             output: Output::Text,
+            more: Vec::new(),
         }
+    }
+
+    /// Chaos on this kernel.
+    pub(crate) fn chaos(rounds: u32, seed: Option<u64>, output: Output) -> Self {
+        let mut more = vec!["--rounds".to_owned(), rounds.to_string()];
+        if let Some(seed) = seed {
+            more.extend(["--seed".to_owned(), seed.to_string()]);
+        }
+        Self { suite: "chaos".to_owned(), output, more, ..Self::host() }
     }
 }
 
@@ -115,7 +128,7 @@ fn on_host(options: &Options) -> Result<Shown> {
         demo.arg("--suite").arg(&options.suite);
         demo.arg("--atf").arg(&binaries.atf).arg("--hijacked").arg(&binaries.hijacked);
         demo.arg("--policies").arg(cargo::workspace().join("policies"));
-        demo.arg("--result").arg(&result);
+        demo.arg("--result").arg(&result).args(&options.more);
         progress::command(&mut demo)
     })?;
     read(&result)

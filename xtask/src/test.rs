@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{cargo, ebpf, packages, progress, run};
+use crate::{cargo, ebpf, packages, progress, run, suite};
 
 /// One step: its name, and the work.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("format", || tool(&["fmt", "--all", "--check"])),
     ("lints", lints),
     ("cargo test", || tool(&with_workspace("test"))),
     ("ebpf object", || ebpf::build(true)),
     ("demo on this kernel", || demo(&run::Options::host())),
+    ("chaos on this kernel", || demo(&run::Options::chaos(suite::SAMPLE, None, run::Output::Text))),
     ("demo in the VM, 6.1", || demo(&run::Options::vm("6.1"))),
 ];
 
@@ -25,7 +26,8 @@ const STEPS: [Step; 6] = [
 /// # Errors
 /// When the packages for it cannot be had. A step's failure is in the table and in the status.
 pub(crate) fn run() -> Result<ExitCode> {
-    packages::ensure(&["gcc", "libc6-dev"])?;
+    // systemd: its systemd-analyze reads the units. Nothing of it has to run.
+    packages::ensure(&["gcc", "libc6-dev", "systemd"])?;
     let mut table: Vec<(&str, Duration, bool)> = Vec::new();
     for (name, work) in STEPS {
         let began = Instant::now();

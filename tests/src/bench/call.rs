@@ -39,6 +39,7 @@ pub(super) fn demo_options(options: &Options, queued: bool) -> demo::Options {
         queued,
         seals_per_minute_max: Some(std::num::NonZeroU32::MAX),
         timed: true,
+        chaos: (0, 0),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use atf_tests::demo::{self, Options, Suite, init, offer};
@@ -44,6 +45,12 @@ struct Show {
     /// Report no times: they mean nothing under emulation.
     #[arg(long)]
     untimed: bool,
+    /// Rounds of chaos.
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// The seed that deals them; without it the clock gives one.
+    #[arg(long)]
+    seed: Option<u64>,
     /// Write the whole result as JSON to this file, and leave the judgement to its reader.
     #[arg(long)]
     result: Option<PathBuf>,
@@ -64,6 +71,11 @@ fn main() -> ExitCode {
     })
 }
 
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs()
+}
+
 fn show(show: Show) -> Result<ExitCode> {
     if !rustix::process::geteuid().is_root() {
         bail!("the demo makes namespaces, cgroups and kernel programs: run it as root");
@@ -80,6 +92,7 @@ fn show(show: Show) -> Result<ExitCode> {
         queued: false,
         seals_per_minute_max: None,
         timed: !show.untimed,
+        chaos: (show.rounds, show.seed.unwrap_or_else(seed)),
     })?;
     if let Some(file) = &show.result {
         std::fs::write(file, serde_json::to_string(&shown)?)

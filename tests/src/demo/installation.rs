@@ -183,6 +183,14 @@ impl Installation {
         &self.atf
     }
 
+    /// Has a launcher take away what dead ones left; its own run does nothing.
+    pub(crate) fn sweep(&self) -> Result<String> {
+        let prompt = self.prompt_file.as_os_str();
+        let mut launch = self.atf();
+        launch.args(["run", "--agent", AGENT, "--task", "sweep", "--user", "demo@example.com"]);
+        output(launch.arg("--prompt").arg(prompt).args(["--", "/bin/true"]))
+    }
+
     /// The digest of the agents' prompt.
     pub(crate) fn prompt(&self) -> String {
         Digest::of(PROMPT.as_bytes()).to_string()

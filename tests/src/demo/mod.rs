@@ -4,6 +4,7 @@
 mod audit;
 mod caged;
 pub(crate) mod calls;
+mod chaos;
 mod control;
 pub mod init;
 pub(crate) mod installation;
@@ -16,7 +17,7 @@ mod seal;
 mod table;
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub seals_per_minute_max: Option<NonZeroU32>,
     /// Whether times mean anything; they do not under emulation.
     pub timed: bool,
+    /// How many rounds of chaos, and the seed that deals them.
+    pub chaos: (u32, u64),
 }
 
 /// A part that can be shown alone.
@@ -53,6 +56,8 @@ pub enum Suite {
     Demo,
     /// Only the negative controls: what each attempt does without ATF.
     Lab,
+    /// Runs that try to get out while something of ATF is killed, hung or torn out.
+    Chaos,
 }
 
 /// Runs the demo.
@@ -63,6 +68,9 @@ pub fn run(options: &Options) -> Result<Shown> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
     let place = process::Place::new(&world, folder.path(), &options.hijacked)?;
+    if options.suite == Suite::Chaos {
+        return in_chaos(&place, folder.path(), options);
+    }
     say("the attempts without ATF");
     let mut rows = Vec::new();
     for attempt in &ATTEMPTS {
@@ -76,6 +84,15 @@ pub fn run(options: &Options) -> Result<Shown> {
     let mut installation = Installation::start(folder.path(), options)?;
     under_atf(&place, &mut installation, &doctor, &mut rows);
     Ok(Shown::new(kernel, Some(doctor.posture), rows, doctor.not_covered, timed))
+}
+
+fn in_chaos(place: &process::Place<'_>, folder: &Path, options: &Options) -> Result<Shown> {
+    let doctor = doctor(&options.atf)?;
+    let installation = Installation::start(folder, options)?;
+    let (rounds, seed) = options.chaos;
+    let rows = chaos::run(place, &installation, &doctor, rounds, seed)?;
+    // What the doctor lists as open is tried by the demo alone.
+    Ok(Shown::new(report::kernel(), Some(doctor.posture), rows, Vec::new(), options.timed))
 }
 
 /// Everything that needs a running ATF. A part that fails is a row that escaped, so that the others

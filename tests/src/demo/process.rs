@@ -24,7 +24,7 @@ pub(crate) struct Place<'a> {
     /// A folder with nothing but the attacker's program, which runs may see.
     pub(crate) bin: PathBuf,
     /// A folder for what processes say.
-    scratch: PathBuf,
+    pub(crate) scratch: PathBuf,
     /// This program.
     myself: PathBuf,
 }
