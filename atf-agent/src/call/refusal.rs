@@ -51,6 +51,9 @@ pub enum Reason {
     /// No approved pin for the tool.
     #[serde(rename = "tool.not_pinned")]
     ToolNotPinned,
+    /// The tool's server changed it after it was approved, or does not offer it.
+    #[serde(rename = "tool.withheld")]
+    ToolWithheld,
     /// The arguments do not satisfy the tool's pinned schema.
     #[serde(rename = "schema.arguments")]
     SchemaArguments,

@@ -20,6 +20,12 @@ impl Untrusted {
     pub fn raw(&self) -> &str {
         &self.0
     }
+
+    /// The first character that is not seen or that steers; line ends and tabs are seen.
+    pub fn hidden(&self) -> Option<char> {
+        let plain = |c: char| matches!(c, '\n' | '\r' | '\t');
+        self.0.chars().find(|c| hides(*c) || (c.is_control() && !plain(*c)))
+    }
 }
 
 impl From<&str> for Untrusted {
@@ -64,6 +70,19 @@ fn hides(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_found() {
+        for (text, found) in [
+            ("plain é 漢\n\tline", None),
+            ("a\u{200b}b", Some('\u{200b}')),
+            ("\u{202e}txt", Some('\u{202e}')),
+            ("tag \u{e0041}", Some('\u{e0041}')),
+            ("\x1b[2J", Some('\x1b')),
+        ] {
+            assert_eq!(Untrusted::from(text).hidden(), found, "{text:?}");
+        }
+    }
 
     #[test]
     fn nothing_that_steers_a_terminal_or_hides_is_shown() {

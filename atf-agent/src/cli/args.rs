@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::call::{AgentName, RunId};
+use crate::call::{AgentName, RunId, ToolName};
 
 /// Makes an LLM agent unable to act except through one gate.
 ///
@@ -89,6 +89,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         action: PolicyAction,
+    },
+    /// Say what the tool servers offer, and approve it
+    Tools {
+        /// What to do
+        #[command(subcommand)]
+        action: ToolsAction,
     },
     /// Load, prove, watch or remove the kernel's half of the cage
     Enforcer {
@@ -221,6 +227,36 @@ pub struct PolicyArguments {
     pub output: Output,
 }
 
+/// `atf tools`.
+#[derive(Debug, Subcommand)]
+pub enum ToolsAction {
+    /// Ask the servers for their tools, and write a draft of a pin for each that is not approved
+    Pin(ToolsArguments),
+    /// Say what differs between what the servers offer and what is approved
+    Diff(ToolsArguments),
+    /// Make pins of drafts
+    Approve {
+        /// The tools, each `server.tool`
+        #[arg(required = true, value_name = "TOOL")]
+        tools: Vec<ToolName>,
+        /// Which policy, and how to answer
+        #[command(flatten)]
+        policy: PolicyArguments,
+    },
+    /// Say whether each pin and each draft would be taken
+    Lint(PolicyArguments),
+}
+
+/// Which servers are asked.
+#[derive(Debug, Args)]
+pub struct ToolsArguments {
+    /// The server, if not all
+    pub server: Option<String>,
+    /// Which policy, and how to answer
+    #[command(flatten)]
+    pub policy: PolicyArguments,
+}
+
 /// `atf enforcer`.
 #[derive(Debug, Subcommand)]
 pub enum EnforcerAction {
@@ -271,6 +307,10 @@ mod tests {
             "atf policy check --output json",
             "atf policy test --dir /tmp/policies",
             "atf enforcer check --output json",
+            "atf tools pin files --output json",
+            "atf tools diff --dir /tmp/policies",
+            "atf tools approve files.read files.list",
+            "atf tools lint --output json",
             "atf run --agent a --task t --user u --prompt p -- /bin/true -x",
         ] {
             let parsed = Arguments::try_parse_from(words.split(' '));

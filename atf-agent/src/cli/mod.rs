@@ -15,6 +15,7 @@ mod policy;
 mod run;
 mod runs;
 mod sides;
+mod tools;
 mod up;
 
 pub use args::{Arguments, Command, LogFormat, Output};
@@ -57,6 +58,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Audit { action } => audit::audit(&config, action),
         Command::Config { action } => config::config(&config, &action),
         Command::Policy { action } => policy::policy(&config, &action),
+        Command::Tools { action } => tools::tools(&config, &action),
         Command::Authority(start) => daemon::authority(&config, &start),
         Command::Gateway(start) => daemon::gateway(&config, &start),
         Command::Recorder(start) => daemon::recorder(&config, &start),

@@ -1,5 +1,6 @@
 //! Whether to act on a permit: every party that had to agree is asked for its own signature.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::Mistrust;
@@ -19,7 +20,7 @@ const PERMIT_S_MAX: u64 = 60;
 pub(super) struct Checks {
     pub(super) nonce: Digest,
     pub(super) require_durable: bool,
-    pub(super) trust: Trust,
+    pub(super) trust: Arc<Trust>,
     pub(super) kernel: KernelSide,
     pub(super) used: Used,
     pub(super) fragments: Fragments,

@@ -139,6 +139,14 @@ pub enum Mistrust {
         /// How many.
         held: usize,
     },
+    /// The tool is not what was approved.
+    #[error("the tool {tool} is withheld: {why}")]
+    ToolWithheld {
+        /// The tool, as its server calls it.
+        tool: String,
+        /// What differs.
+        why: &'static str,
+    },
     /// The server is not there at the moment.
     #[error("the tool server {server} is away: {why}")]
     ServerAway {

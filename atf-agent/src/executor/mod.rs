@@ -27,7 +27,7 @@ use crate::wire::{self, Ids, Places};
 pub use error::{ExecutorError, Mistrust};
 pub use kernel_side::{KernelFault, KernelSide};
 pub use seed::seed;
-pub use servers::{Prepared, Server, ServersError, read as read_servers};
+pub use servers::{Answer, Offered, Prepared, Server, ServersError, offers, read as read_servers};
 pub use settings::Settings;
 pub use trust::Parties;
 
@@ -80,13 +80,15 @@ fn open(
     let mut nonce = [0; 32];
     aws_lc_rs::rand::fill(&mut nonce).map_err(|_| ExecutorError::Random)?;
     let path = places.state("executor").join(&settings.ledger);
+    let trust = Arc::new(trust::Trust::new(places, parties));
+    let watch = servers::Watch::new(Arc::clone(&trust), places.recorder_socket());
     Ok(Executor {
         ledger: ledger::Ledger::open(&path, settings)?,
-        servers: servers::Servers::start(servers).map_err(ExecutorError::Servers)?,
+        servers: servers::Servers::start(servers, watch).map_err(ExecutorError::Servers)?,
         checks: checks::Checks {
             nonce: Digest::from_bytes(nonce),
             require_durable: settings.require_durable,
-            trust: trust::Trust::new(places, parties),
+            trust,
             kernel,
             used: used::Used::default(),
             fragments: crate::gate::Fragments::default(),

@@ -22,7 +22,9 @@ impl From<Outcome> for ExecutorReply {
             Outcome::Answered(result) => Self::Result { result },
             Outcome::NotDone(mistrust) => {
                 tracing::warn!(%mistrust, "a permit is not acted on");
-                Self::Refused { why: Untrusted::new(mistrust.to_string()) }
+                let why = Untrusted::new(mistrust.to_string());
+                let changed = matches!(mistrust, Mistrust::ToolWithheld { .. });
+                if changed { Self::Changed { why } } else { Self::Refused { why } }
             }
             Outcome::Unknown(why) => Self::Unknown { why: Untrusted::new(why) },
         }

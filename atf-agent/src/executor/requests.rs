@@ -69,6 +69,9 @@ impl Executor {
             ExecutorRequest::Hello => {
                 reply.give(ExecutorReply::Hello { nonce: self.checks.nonce });
             }
+            ExecutorRequest::Withheld => {
+                reply.give(ExecutorReply::Withheld { tools: self.servers.withheld() });
+            }
             ExecutorRequest::Execute { permit, arguments, token, receipt } => {
                 match self.checks.admit(&permit, arguments.get(), &token, &receipt) {
                     Ok(admitted) => self.act(&admitted, arguments, reply),
@@ -105,8 +108,11 @@ impl Executor {
     ) -> Call {
         let (cgroup, expires_unix_s) = (admitted.permit().cgroup, admitted.permit().expires_unix_s);
         let executor = Arc::clone(self);
+        // What cannot be read was approved by nobody.
+        let approved = self.checks.trust.approved(&admitted.permit().tool).unwrap_or_default();
         Call {
             tool: tool.to_owned(),
+            approved,
             arguments,
             unexpired: Box::new(move || super::checks::unexpired(expires_unix_s)),
             unsealed: Box::new(move || executor.checks.not_sealed(cgroup)),

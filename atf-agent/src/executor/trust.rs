@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::error::Mistrust;
@@ -28,7 +29,7 @@ pub(super) struct Trust {
     pub(super) log_key: Published<VerifyingKey>,
     pub(super) tokens: Published<Verifier>,
     pins_dir: PathBuf,
-    pins: Mutex<HashMap<ToolName, Arc<Published<Digest>>>>,
+    pins: Mutex<HashMap<ToolName, Arc<Published<Seen>>>>,
 }
 
 impl Trust {
@@ -50,6 +51,16 @@ impl Trust {
     /// The digest of the pin of `tool`, from this process's own reading: SHA-256 over the canonical
     /// JSON of `tools/NAME.json`.
     pub(super) fn pin(&self, tool: &ToolName) -> Result<Digest, Mistrust> {
+        self.seen(tool).map(|seen| seen.digest)
+    }
+
+    /// The digest of what the tool's server said of it when it was approved; none when the pin does not
+    /// say.
+    pub(super) fn approved(&self, tool: &ToolName) -> Result<Option<Digest>, Mistrust> {
+        self.seen(tool).map(|seen| seen.approved)
+    }
+
+    fn seen(&self, tool: &ToolName) -> Result<Arc<Seen>, Mistrust> {
         let pin = {
             let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
             let fresh = || {
@@ -59,17 +70,27 @@ impl Trust {
             };
             Arc::clone(pins.entry(tool.clone()).or_insert_with(fresh))
         };
-        pin.get().map(|digest| *digest)
+        pin.get()
     }
 }
 
-fn pin(bytes: &[u8], tool: &ToolName) -> Result<Digest, String> {
+/// What of a pin counts here.
+struct Seen {
+    digest: Digest,
+    approved: Option<Digest>,
+}
+
+fn pin(bytes: &[u8], tool: &ToolName) -> Result<Seen, String> {
     let pin: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if pin["name"] != tool.as_str() {
         return Err(format!("it is not the pin of {tool}"));
     }
     let canonical = serde_json_canonicalizer::to_vec(&pin).map_err(|error| error.to_string())?;
-    Ok(Digest::of(&canonical))
+    let approved = match pin.get("x-atf-server") {
+        None => None,
+        Some(digest) => Some(Digest::deserialize(digest).map_err(|error| error.to_string())?),
+    };
+    Ok(Seen { digest: Digest::of(&canonical), approved })
 }
 
 fn key(bytes: &[u8]) -> Result<VerifyingKey, String> {

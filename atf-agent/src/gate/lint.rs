@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::call::Untrusted;
+
 /// Marks an argument that is SQL; its value is the profile that the statement has to keep.
 pub(super) const SQL_MARK: &str = "x-atf-sql";
 
@@ -33,7 +35,7 @@ const KNOWN: [&str; 22] = [
 ];
 
 /// The one dialect.
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Whether `schema` is the schema of an object that bounds everything in it.
 pub(super) fn check(schema: &Value) -> Result<(), String> {
@@ -41,6 +43,23 @@ pub(super) fn check(schema: &Value) -> Result<(), String> {
         return Err("inputSchema: type is not \"object\"".to_owned());
     }
     part("inputSchema", schema, true)
+}
+
+/// A text anywhere in `value` that has a character which is not seen or turns the direction of text: what
+/// a model reads of a tool and a person who approves it does not. Says where.
+pub fn hidden_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => {
+            let text = Untrusted::new(text.as_str());
+            text.hidden()
+                .map(|c| format!("a text with U+{:04X}, which is not seen: {text}", c as u32))
+        }
+        Value::Array(items) => items.iter().find_map(hidden_text),
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            hidden_text(&Value::String(name.clone())).or_else(|| hidden_text(value))
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
 }
 
 fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
@@ -212,6 +231,9 @@ mod tests {
             ("\"name\":\"t\",", ""),
             ("\"name\":\"t\"", "\"name\":\"t\",\"outputSchema\":{}"),
             ("\"name\":\"t\"", "\"name\":\"t\",\"name\":\"t\""),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"description\":\"a\u{200b}b\""),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"title\":\"\\u202etxt\""),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-server\":\"00\""),
             (",\"additionalProperties\":false", ""),
             ("\"type\":\"object\"", "\"type\":\"array\""),
             (

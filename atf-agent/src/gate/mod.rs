@@ -25,6 +25,7 @@ mod revision;
 mod schema;
 pub mod sql;
 mod statement;
+mod tighten;
 
 #[cfg(test)]
 mod differentials;
@@ -42,6 +43,7 @@ pub use decide::{Presented, Rules, decide};
 pub use era::{Era, STATELESS, Stated};
 pub use facts::{Counters, Facts, Obligations};
 pub use id::Id;
+pub use lint::hidden_text;
 pub use method::{Method, Notification};
 pub use narrow::{Fragments, lint_fragment};
 pub use permit::{PERMIT_TTL_S, Permit, Terms, reserve};
@@ -53,3 +55,4 @@ pub use reply::{Code, Reply};
 pub use revision::Revision;
 pub use schema::{WellFormed, check_schema};
 pub use statement::{SqlChecked, check_sql};
+pub use tighten::tighten;

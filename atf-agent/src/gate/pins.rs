@@ -35,6 +35,7 @@ pub struct Pin {
     name: ToolName,
     listing: Value,
     digest: Digest,
+    server: Option<Digest>,
     validator: Validator,
     sql: Vec<(String, SqlProfile)>,
 }
@@ -70,6 +71,9 @@ struct File {
     #[serde(rename = "inputSchema")]
     input_schema: Value,
     annotations: Option<Value>,
+    /// The digest of what its server said of it when it was approved.
+    #[serde(default, rename = "x-atf-server")]
+    server: Option<Digest>,
 }
 
 impl Pins {
@@ -148,6 +152,11 @@ impl Pin {
         self.listing.get("inputSchema")
     }
 
+    /// The digest of what the tool's server said of it when it was approved; none for a built-in tool.
+    pub fn server(&self) -> Option<Digest> {
+        self.server
+    }
+
     pub(super) fn validator(&self) -> &Validator {
         &self.validator
     }
@@ -157,13 +166,20 @@ impl Pin {
         &self.sql
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, String> {
+    /// Reads the file of one pin.
+    ///
+    /// # Errors
+    /// What is wrong with it: it is malformed, leaves something open, or has a text that is not seen.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let text = super::json::scan(bytes, PIN_DEPTH_MAX, usize::MAX)
             .map_err(|fault| fault.to_string())?;
         let file: File = super::envelope::object(text)?;
         let whole: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let name = file.name.parse().map_err(|e: NameError| e.to_string())?;
         lint::check(&file.input_schema)?;
+        if let Some(hidden) = lint::hidden_text(&whole) {
+            return Err(hidden);
+        }
         let canonical = serde_json_canonicalizer::to_vec(&whole).map_err(|e| e.to_string())?;
         let mut listing = whole;
         strip(&mut listing);
@@ -172,6 +188,7 @@ impl Pin {
             name,
             listing,
             digest: Digest::of(&canonical),
+            server: file.server,
             validator: compile(&file.input_schema)
                 .map_err(|error| format!("inputSchema: {error}"))?,
             sql: sql_arguments(&file.input_schema)?,

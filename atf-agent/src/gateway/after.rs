@@ -85,8 +85,8 @@ pub(super) fn filter(
 ) -> (Outcome, Result<ToolResult, Refusal>) {
     let result = match acted {
         Acted::Answered(result) => result,
-        Acted::Not(outcome) => {
-            let refusal = Refusal::new(Step::Execute, Reason::ExecuteFailed, not_done(&outcome));
+        Acted::Not(outcome, reason) => {
+            let refusal = Refusal::new(Step::Execute, reason, not_done(&outcome));
             return (outcome, Err(refusal));
         }
     };

@@ -32,6 +32,7 @@ impl Challenge {
             Reason::MessageInvalid
             | Reason::TokenNarrowed
             | Reason::ToolNotPinned
+            | Reason::ToolWithheld
             | Reason::SchemaArguments
             | Reason::SqlRefused
             | Reason::PromptDigest

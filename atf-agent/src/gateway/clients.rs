@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::audit::{Event, Outcome};
-use crate::call::{Digest, Untrusted};
+use crate::call::{Digest, Reason, ToolName, Untrusted};
 use crate::wire::{
     ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt, RecorderReply, RecorderRequest,
     SignedPermit,
@@ -151,8 +151,8 @@ pub(super) struct Ready {
 pub(super) enum Acted {
     /// The tool answered.
     Answered(Box<RawValue>),
-    /// It did not; the outcome says what is known.
-    Not(Outcome),
+    /// It did not; the outcome says what is known, the reason what the caller learns.
+    Not(Outcome, Reason),
 }
 
 impl Executor {
@@ -177,6 +177,27 @@ impl Executor {
         };
         Ok(Ready { pipelined, execute_timeout: self.execute_timeout, nonce: known })
     }
+
+    /// The tools that are not what was approved. What a run is told of a tool is the pin's text, so that
+    /// an executor that is away withholds nothing here; it refuses the calls.
+    pub(super) async fn withheld(&self) -> Vec<ToolName> {
+        let asked = async {
+            let (pipelined, _) = self.link.get().await?;
+            let ask = async { pipelined.ask(&ExecutorRequest::Withheld).await };
+            within("executor", OPEN_TIMEOUT, ask).await
+        };
+        match asked.await {
+            Ok(ExecutorReply::Withheld { tools }) => tools,
+            Ok(other) => {
+                tracing::error!(?other, "the executor does not say which tools it withholds");
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "which tools are withheld is not known");
+                Vec::new()
+            }
+        }
+    }
 }
 
 impl Ready {
@@ -194,9 +215,14 @@ impl Ready {
         let request = ExecutorRequest::Execute { permit, arguments, token, receipt };
         match timeout(self.execute_timeout, self.pipelined.ask(&request)).await {
             Ok(Ok(ExecutorReply::Result { result })) => Acted::Answered(result),
-            Ok(Ok(ExecutorReply::Refused { why })) => Acted::Not(Outcome::NotDone { why }),
-            Ok(Ok(ExecutorReply::Unknown { why })) => Acted::Not(Outcome::Unknown { why }),
-            Ok(Ok(ExecutorReply::Hello { .. })) => unknown("the executor answered with a hello"),
+            Ok(Ok(ExecutorReply::Refused { why })) => failed(Outcome::NotDone { why }),
+            Ok(Ok(ExecutorReply::Changed { why })) => {
+                Acted::Not(Outcome::NotDone { why }, Reason::ToolWithheld)
+            }
+            Ok(Ok(ExecutorReply::Unknown { why })) => failed(Outcome::Unknown { why }),
+            Ok(Ok(ExecutorReply::Hello { .. } | ExecutorReply::Withheld { .. })) => {
+                unknown("the executor answered another question")
+            }
             // Only the encoding fails this way, before anything is sent.
             Ok(Err(error @ FrameError::Length { .. })) => not_done(&error.to_string()),
             Ok(Err(error)) => unknown(&error.to_string()),
@@ -230,10 +256,14 @@ async fn within<T>(
     }
 }
 
+fn failed(outcome: Outcome) -> Acted {
+    Acted::Not(outcome, Reason::ExecuteFailed)
+}
+
 fn not_done(why: &str) -> Acted {
-    Acted::Not(Outcome::NotDone { why: why.into() })
+    failed(Outcome::NotDone { why: why.into() })
 }
 
 fn unknown(why: &str) -> Acted {
-    Acted::Not(Outcome::Unknown { why: why.into() })
+    failed(Outcome::Unknown { why: why.into() })
 }

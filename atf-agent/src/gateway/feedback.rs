@@ -222,6 +222,7 @@ fn counts(reason: Reason) -> bool {
         | Reason::CapExceeded => true,
         Reason::RunSealed
         | Reason::Unavailable
+        | Reason::ToolWithheld
         | Reason::ExecuteFailed
         | Reason::ResultWithheld => false,
     }

@@ -15,7 +15,7 @@ use super::runs::LiveRun;
 use super::{after, feedback, mcp};
 use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
-use crate::gate::{self, Permit, Terms};
+use crate::gate::{self, Method, Permit, Terms};
 
 /// A message as it came, and the place that it takes among its run's calls.
 pub(super) struct Sent {
@@ -82,7 +82,11 @@ async fn live(
     let (verifier, jwt) = (gateway.verifier()?, envelope.jwt.as_deref());
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
     account.learn(|call| authenticated.describe(call));
-    if let Some(result) = mcp::result(&authenticated, &rules.pins) {
+    let withheld = match authenticated.method() {
+        Method::ToolsList => gateway.executor.withheld().await,
+        Method::Initialize | Method::Discover | Method::Ping | Method::ToolsCall => Vec::new(),
+    };
+    if let Some(result) = mcp::result(&authenticated, &rules.pins, &withheld) {
         account.decided();
         if mcp::tells(authenticated.method()) {
             feedback::told(run).await;

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use super::after::COMPLETE;
+use crate::call::ToolName;
 use crate::gate::{Authenticated, Era, Method, Pins, Revision, STATELESS};
 
-/// The result of a method that reaches no tool; `None` for the one that does.
-pub(super) fn result(call: &Authenticated, pins: &Pins) -> Option<Value> {
+/// The result of a method that reaches no tool; `None` for the one that does. Tools that are `withheld`
+/// are not told of.
+pub(super) fn result(call: &Authenticated, pins: &Pins, withheld: &[ToolName]) -> Option<Value> {
     match call.method() {
         Method::Initialize => Some(json!({
             "protocolVersion": call.received().offered().map(Revision::as_str),
@@ -20,6 +22,7 @@ pub(super) fn result(call: &Authenticated, pins: &Pins) -> Option<Value> {
         Method::Ping => Some(json!({})),
         Method::ToolsList => {
             let named = pins.iter().filter(|pin| call.names(pin.name()));
+            let named = named.filter(|pin| !withheld.contains(pin.name()));
             let tools: Vec<_> = named.map(|pin| pin.listing()).collect();
             let result = json!({ "tools": tools });
             Some(match call.era() {

@@ -275,6 +275,8 @@ pub struct PermitBody {
 pub enum ExecutorRequest {
     /// The boot nonce, please.
     Hello,
+    /// The tools whose servers changed them since they were approved.
+    Withheld,
     /// Act.
     Execute {
         /// What allows it.
@@ -301,6 +303,16 @@ pub enum ExecutorReply {
     Result {
         /// The object, as JSON.
         result: Box<RawValue>,
+    },
+    /// The tools that no run is to be told of.
+    Withheld {
+        /// Their names.
+        tools: Vec<ToolName>,
+    },
+    /// Nothing was done, for the tool is not what was approved.
+    Changed {
+        /// For the log alone.
+        why: Untrusted,
     },
     /// Nothing was done, and why.
     Refused {

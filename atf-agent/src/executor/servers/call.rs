@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
+use crate::call::Digest;
 
 /// Says whether the run may still act; asked right before the server hears of the call, and again
 /// before its answer leaves.
@@ -13,6 +14,8 @@ pub(in crate::executor) type Standing = Box<dyn Fn() -> Result<(), Mistrust> + S
 pub(in crate::executor) struct Call {
     /// The tool, as its server names it.
     pub(in crate::executor) tool: String,
+    /// The digest of what its server said of it when it was approved.
+    pub(in crate::executor) approved: Option<Digest>,
     /// The arguments, byte for byte as judged.
     pub(in crate::executor) arguments: Box<RawValue>,
     /// Whether the permit is still one.

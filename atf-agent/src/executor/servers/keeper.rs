@@ -33,6 +33,8 @@ pub(super) struct Kept {
     pub(super) number: u32,
     /// Who starts it.
     pub(super) spawner: Arc<Spawner>,
+    /// Who is told what it offers.
+    pub(super) offered: session::Hear,
 }
 
 /// Keeps it until the executor ends.
@@ -61,24 +63,30 @@ pub(super) async fn keep(kept: Kept, mut calls: Receiver<Call>) {
 }
 
 /// One life, from its pipes to its end.
-async fn life(kept: &Kept, pipes: Pipes, calls: &mut Receiver<Call>) -> std::io::Result<Ended> {
+pub(super) async fn life(
+    kept: &Kept,
+    pipes: Pipes,
+    calls: &mut Receiver<Call>,
+) -> std::io::Result<Ended> {
     let [input, output, errors] = pipes.0;
     let to = pipe::Sender::from_owned_fd(input)?;
     let from = pipe::Receiver::from_owned_fd(output)?;
     let errors = pipe::Receiver::from_owned_fd(errors)?;
     // Ends with the pipe: when the last process of the server is gone.
     tokio::spawn(stderr::log(kept.name.clone(), errors));
-    Ok(session::live(&kept.name, kept.bounds, from, to, calls).await)
+    Ok(session::live(&kept.name, kept.bounds, (from, to), calls, &kept.offered).await)
 }
 
-async fn start(kept: &Kept) -> Result<Pipes, String> {
+/// Has the spawner start it.
+pub(super) async fn start(kept: &Kept) -> Result<Pipes, String> {
     let (spawner, number) = (Arc::clone(&kept.spawner), kept.number);
     let started = spawn_blocking(move || spawner.start(number)).await;
     let started: Result<[OwnedFd; 3], _> = started.map_err(|error| error.to_string())?;
     started.map(Pipes).map_err(|error| format!("it cannot be started: {error}"))
 }
 
-async fn stop(kept: &Kept) {
+/// Has the spawner end it.
+pub(super) async fn stop(kept: &Kept) {
     let (spawner, number) = (Arc::clone(&kept.spawner), kept.number);
     if let Ok(Err(error)) = spawn_blocking(move || spawner.stop(number)).await {
         tracing::error!(server = kept.name, %error, "a tool server cannot be ended");

@@ -27,7 +27,10 @@ pub(super) enum Heard {
         is_ping: bool,
     },
     /// A notification.
-    Told,
+    Told {
+        /// Whether it says that the tools are others now.
+        of_tools: bool,
+    },
     /// Nothing that is understood, and why.
     Bad(String),
 }
@@ -87,7 +90,9 @@ pub(super) fn read(bytes: &[u8]) -> Heard {
     let answers = incoming.result.is_some() || incoming.error.is_some();
     match (&incoming.method, incoming.id) {
         (Some(_), _) if answers => bad("a request and an answer in one"),
-        (Some(_), None) => Heard::Told,
+        (Some(method), None) => {
+            Heard::Told { of_tools: method == "notifications/tools/list_changed" }
+        }
         (Some(method), Some(id)) if is_id(id.get()) => {
             Heard::Asked { id: id.to_owned(), is_ping: method == "ping" }
         }
@@ -134,7 +139,8 @@ mod tests {
             Heard::Answer { body: Body::Broken(_), .. } => "broken",
             Heard::Asked { is_ping: true, .. } => "ping",
             Heard::Asked { .. } => "asked",
-            Heard::Told => "told",
+            Heard::Told { of_tools: true } => "tools",
+            Heard::Told { .. } => "told",
             Heard::Bad(_) => "bad",
         };
         for (text, expected) in [
@@ -160,6 +166,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, "bad"),
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, "bad"),
             (r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#, "told"),
+            (r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, "tools"),
             (r#"{"jsonrpc":"2.0"}"#, "bad"),
             ("listening on stdio", "bad"),
             ("", "bad"),

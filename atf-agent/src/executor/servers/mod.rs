@@ -6,10 +6,14 @@ mod framing;
 mod handshake;
 mod keeper;
 mod message;
+mod offer;
+mod once;
 mod request;
 mod session;
 mod settings;
+mod sides;
 mod stderr;
+mod watch;
 
 #[cfg(test)]
 mod hostile;
@@ -23,10 +27,14 @@ use tokio::sync::mpsc::{self, Sender};
 
 use super::error::Mistrust;
 use super::spawner::{Confinement, Spawner};
+use crate::call::ToolName;
 use crate::wire::{Ids, Places};
 
 pub(super) use call::Call;
+pub use offer::Offered;
+pub use once::{Answer, offers};
 pub use settings::{Server, ServersError, read};
+pub(super) use watch::Watch;
 
 /// Calls that may wait for one server beside those that are under way.
 const WAITING_MAX: usize = 64;
@@ -76,6 +84,7 @@ impl Prepared {
 /// The servers at work.
 pub(super) struct Servers {
     by_name: HashMap<String, Sender<Call>>,
+    watch: Arc<Watch>,
     /// What speaks with them; ends with this value.
     _runtime: Option<Runtime>,
 }
@@ -85,9 +94,10 @@ impl Servers {
     ///
     /// # Errors
     /// When there are no threads to be had.
-    pub(super) fn start(prepared: Prepared) -> std::io::Result<Self> {
+    pub(super) fn start(prepared: Prepared, watch: Watch) -> std::io::Result<Self> {
+        let watch = Arc::new(watch);
         let Some(spawner) = prepared.spawner else {
-            return Ok(Self { by_name: HashMap::new(), _runtime: None });
+            return Ok(Self { by_name: HashMap::new(), watch, _runtime: None });
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -101,17 +111,25 @@ impl Servers {
                 session::Bounds { call_timeout: server.call_timeout, calls_max: server.calls_max };
             by_name.insert(server.name.clone(), calls);
             let spawner = Arc::clone(&spawner);
-            runtime.spawn(keeper::keep(
-                keeper::Kept { name: server.name, bounds, number, spawner },
-                waiting,
-            ));
+            let (name, watch) = (server.name, Arc::clone(&watch));
+            let offered = {
+                let name = name.clone();
+                Box::new(move |tools: &[Offered]| watch.offered(&name, tools))
+            };
+            let kept = keeper::Kept { name, bounds, number, spawner, offered };
+            runtime.spawn(keeper::keep(kept, waiting));
         }
-        Ok(Self { by_name, _runtime: Some(runtime) })
+        Ok(Self { by_name, watch, _runtime: Some(runtime) })
     }
 
     /// Whether there is a server of this name.
     pub(super) fn has(&self, server: &str) -> bool {
         self.by_name.contains_key(server)
+    }
+
+    /// The tools that are not what was approved.
+    pub(super) fn withheld(&self) -> Vec<ToolName> {
+        self.watch.withheld()
     }
 
     /// Hands a call to its server. It answers when the server has, or has not in time.

@@ -1,10 +1,10 @@
 //! One life of a server: the handshake, the calls that are under way, and their answers. The server is
 //! not believed: it may answer what nobody asked, twice, never, or without end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -13,14 +13,11 @@ use super::super::answer;
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
 use super::call::{Call, Standing};
-use super::framing::{Line, Lines};
-use super::message::{self, Body, Heard};
+use super::message::{Body, Heard};
+use super::offer::{self, Listing, Next, Offered};
+use super::sides::{self, LINE_BYTES_MAX, Said};
 use super::{handshake, request};
-use crate::call::Untrusted;
-
-/// Longest line in bytes that a server may say. The gateway passes on a quarter of it by default, and
-/// a frame of the wire carries twice as much.
-const LINE_BYTES_MAX: usize = 4 << 20;
+use crate::call::{Digest, Untrusted};
 
 /// Messages to the server that may wait until it reads; past that a call is not taken.
 const UNREAD_MAX: usize = 64;
@@ -46,6 +43,9 @@ pub(super) struct Bounds {
     pub(super) calls_max: usize,
 }
 
+/// Who is told what a server offers.
+pub(super) type Hear = Box<dyn Fn(&[Offered]) + Send + Sync>;
+
 /// Why a life is over.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Ended {
@@ -69,12 +69,6 @@ pub(super) enum Ended {
     NoCallers,
 }
 
-/// What the reading side hears.
-enum Said {
-    Message(Heard),
-    Endless,
-}
-
 /// A call that the server may have heard of.
 struct UnderWay {
     until: Instant,
@@ -91,24 +85,44 @@ pub(super) struct Session<'a> {
     under_way: BTreeMap<u64, UnderWay>,
     unasked: u32,
     bad: u32,
+    /// The digests of what it offers now.
+    offers: HashMap<String, Digest>,
+    /// Its list, while it is read. Calls wait meanwhile.
+    listing: Option<Listing>,
+    /// Whether the list that is read is out of date already.
+    is_stale: bool,
+    list_until: Instant,
+    offered: &'a Hear,
 }
 
 /// Speaks with a server until its life is over. What was under way then has an unknown outcome.
 pub(super) async fn live(
     name: &str,
     bounds: Bounds,
-    from: impl AsyncRead + Unpin + Send + 'static,
-    to: impl AsyncWrite + Unpin + Send + 'static,
+    (from, to): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     calls: &mut Receiver<Call>,
+    offered: &Hear,
 ) -> Ended {
     let (unread, queue) = mpsc::channel(UNREAD_MAX);
     let (say, mut said) = mpsc::channel(UNHEARD_MAX);
     // Both end with this life: dropping the set aborts them.
-    let mut sides = JoinSet::new();
-    sides.spawn(write(to, queue));
-    sides.spawn(read(from, say));
-    let mut session =
-        Session { name, bounds, unread, next: 0, under_way: BTreeMap::new(), unasked: 0, bad: 0 };
+    let mut both = JoinSet::new();
+    both.spawn(sides::write(to, queue));
+    both.spawn(sides::read(from, say));
+    let mut session = Session {
+        name,
+        bounds,
+        unread,
+        next: 0,
+        under_way: BTreeMap::new(),
+        unasked: 0,
+        bad: 0,
+        offers: HashMap::new(),
+        listing: None,
+        is_stale: false,
+        list_until: Instant::now(),
+        offered,
+    };
     let greeted = timeout(HANDSHAKE_MAX, session.greet(&mut said)).await;
     let greeted = greeted
         .unwrap_or_else(|_| Err(Ended::Handshake(format!("no answer in {HANDSHAKE_MAX:?}"))));
@@ -137,6 +151,12 @@ impl Session<'_> {
         };
         let agreed = handshake::agreed(&result).map_err(Ended::Handshake)?;
         self.say(handshake::initialized());
+        self.list();
+        while self.listing.is_some() {
+            if let Some((answered, body)) = self.hear(said.recv().await)? {
+                self.answered(answered, body)?;
+            }
+        }
         tracing::info!(server = self.name, revision = %agreed, "the tool server is there");
         Ok(())
     }
@@ -144,7 +164,9 @@ impl Session<'_> {
     async fn serve(&mut self, said: &mut Receiver<Said>, calls: &mut Receiver<Call>) -> Ended {
         loop {
             let first = self.under_way.first_key_value().map(|(_, call)| call.until);
-            let has_room = self.under_way.len() < self.bounds.calls_max;
+            let lists = self.listing.is_some();
+            let has_room = !lists && self.under_way.len() < self.bounds.calls_max;
+            let list_until = self.list_until;
             let heard = tokio::select! {
                 heard = said.recv() => self.hear(heard),
                 call = calls.recv(), if has_room => match call {
@@ -154,6 +176,10 @@ impl Session<'_> {
                 () = sleep_until(first.unwrap_or_else(Instant::now)), if first.is_some() => {
                     self.give_up();
                     continue;
+                }
+                () = sleep_until(list_until), if lists => {
+                    let why = format!("it did not list its tools in {HANDSHAKE_MAX:?}");
+                    return Ended::Handshake(why);
                 }
             };
             match heard {
@@ -170,7 +196,11 @@ impl Session<'_> {
 
     /// Has the server hear of a call, unless something speaks against it at the last moment.
     fn ask(&mut self, call: Call) {
-        if let Err(mistrust) = (call.unexpired)().and_then(|()| (call.unsealed)()) {
+        let stands = self
+            .is_approved(&call)
+            .and_then(|()| (call.unexpired)())
+            .and_then(|()| (call.unsealed)());
+        if let Err(mistrust) = stands {
             return call.not_done(mistrust);
         }
         let id = self.number();
@@ -195,7 +225,12 @@ impl Session<'_> {
                 self.say(request::answer_of(&id, is_ping));
                 self.count_unasked().map(|()| None)
             }
-            Some(Said::Message(Heard::Told)) => self.count_unasked().map(|()| None),
+            Some(Said::Message(Heard::Told { of_tools })) => {
+                if of_tools {
+                    self.list();
+                }
+                self.count_unasked().map(|()| None)
+            }
             Some(Said::Message(Heard::Bad(why))) => {
                 let why = Untrusted::new(why);
                 tracing::warn!(server = self.name, %why, "a tool server said what is no message");
@@ -205,7 +240,52 @@ impl Session<'_> {
         }
     }
 
+    /// Asks for its tools; when that is under way, it is done again afterwards.
+    fn list(&mut self) {
+        if self.listing.is_some() {
+            self.is_stale = true;
+            return;
+        }
+        let listing = Listing::begin(self.number());
+        self.say(offer::ask(listing.id, None));
+        self.list_until = Instant::now() + HANDSHAKE_MAX;
+        self.listing = Some(listing);
+    }
+
+    /// Takes a page of the list.
+    fn listed(&mut self, mut listing: Listing, body: &Body) -> Result<(), Ended> {
+        match listing.take(body).map_err(Ended::Handshake)? {
+            Next::Page(cursor) => {
+                listing.id = self.number();
+                self.say(offer::ask(listing.id, Some(&cursor)));
+                self.listing = Some(listing);
+            }
+            Next::Whole(tools) => {
+                (self.offered)(&tools);
+                self.offers = tools.into_iter().map(|tool| (tool.tool, tool.digest)).collect();
+                if std::mem::take(&mut self.is_stale) {
+                    self.list();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tool is what an operator approved, by what its server said last.
+    fn is_approved(&self, call: &Call) -> Result<(), Mistrust> {
+        let why = match (self.offers.get(&call.tool), call.approved) {
+            (Some(offered), Some(approved)) if *offered == approved => return Ok(()),
+            (Some(_), Some(_)) => "its server changed it after it was approved",
+            (Some(_), None) => "its pin does not say what of its server was approved",
+            (None, _) => "its server does not offer it",
+        };
+        Err(Mistrust::ToolWithheld { tool: call.tool.clone(), why })
+    }
+
     fn answered(&mut self, id: u64, body: Body) -> Result<(), Ended> {
+        if let Some(listing) = self.listing.take_if(|listing| listing.id == id) {
+            return self.listed(listing, &body);
+        }
         let Some(call) = self.under_way.remove(&id) else {
             // Answered before, given up, or never asked.
             tracing::debug!(server = self.name, id, "a tool server answered what is not asked");
@@ -257,29 +337,5 @@ impl Session<'_> {
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
-    }
-}
-
-async fn write(mut to: impl AsyncWrite + Unpin, mut queue: Receiver<String>) {
-    while let Some(line) = queue.recv().await {
-        // A server that does not take it is about to end, and the reading side notices.
-        if to.write_all(line.as_bytes()).await.is_err() || to.flush().await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn read(from: impl AsyncRead + Unpin, say: Sender<Said>) {
-    let mut lines = Lines::new(from, LINE_BYTES_MAX);
-    loop {
-        let said = match lines.next().await {
-            Ok(Some(Line::Whole(line))) if line.trim_ascii().is_empty() => continue,
-            Ok(Some(Line::Whole(line))) => Said::Message(message::read(&line)),
-            Ok(Some(Line::Cut(_))) => Said::Endless,
-            Ok(None) | Err(_) => return,
-        };
-        if say.send(said).await.is_err() {
-            return;
-        }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use super::*;
+use crate::audit::Event;
+use crate::wire::{RecorderReply, RecorderRequest};
 
 /// A small MCP server. It tells what it is and whether what it heard has a token in it.
 const SERVER: &str = r#"
@@ -15,6 +17,8 @@ while read -r line; do
     case $line in
         *'"method":"initialize"'*)
             echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-11-25"}}' ;;
+        *'"method":"tools/list"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"tools":[{"name":"echo"},{"name":"die"},{"name":"slow"}]}}' ;;
         *'"name":"die"'*) exit 1 ;;
         *'"name":"slow"'*) ;;
         *'"method":"tools/call"'*)
@@ -45,15 +49,28 @@ impl World {
         let [one, two] = [file(uids[0], "one"), file(uids[1], "two")];
         let world = Self::with(&[("one", &one), ("two", &two)]);
         for tool in ["one.echo", "one.die", "one.slow", "two.echo"] {
-            let pin = world.places.policy_dir.join(format!("tools/{tool}.json"));
-            std::fs::write(pin, PIN.replace("TOOL", tool)).unwrap();
+            let (_, own) = tool.split_once('.').unwrap();
+            world.pin(tool, &Digest::of(format!(r#"{{"name":"{own}"}}"#).as_bytes()).to_string());
         }
         (world, uids)
+    }
+
+    /// Pins a tool; `approved` is the digest of what its server said.
+    fn pin(&self, tool: &str, approved: &str) {
+        let pin =
+            json!({"name": tool, "inputSchema": {"type": "object"}, "x-atf-server": approved});
+        let path = self.places.policy_dir.join(format!("tools/{tool}.json"));
+        std::fs::write(path, pin.to_string()).unwrap();
     }
 
     /// An honest draft of a server's tool.
     fn of_server(&self, tool: &str) -> Draft {
         let mut draft = self.draft(tool, &json!({"text": "a\nb"}));
+        let path = self.places.policy_dir.join(format!("tools/{tool}.json"));
+        if let Ok(pin) = std::fs::read(path) {
+            let pin: Value = serde_json::from_slice(&pin).unwrap();
+            draft.permit.pin = Digest::of(&serde_json_canonicalizer::to_vec(&pin).unwrap());
+        }
         draft.claims.entitlements.allowed_tools.push(tool.parse().unwrap());
         draft
     }
@@ -150,4 +167,63 @@ fn a_slow_server_holds_nobody_up() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The attack: the server says something else of a tool than what an operator approved.
+#[test]
+fn a_tool_that_is_not_what_was_approved_is_withheld_and_the_log_is_told() {
+    let (world, _) = World::with_two_servers();
+    let listener = std::os::unix::net::UnixListener::bind(world.places.recorder_socket()).unwrap();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        crate::wire::serve(
+            &listener,
+            |_| true,
+            move |mut server| {
+                while let Ok(Some((number, RecorderRequest::Append { event, .. }))) = server.hear()
+                {
+                    tell.send(*event).unwrap();
+                    let receipt = Receipt {
+                        seq: 0,
+                        fingerprint: Digest::of(b""),
+                        permit: None,
+                        durable: true,
+                        signature: String::new(),
+                    };
+                    server.answer(number, &RecorderReply::Recorded { receipt }).unwrap();
+                }
+            },
+        )
+    });
+    assert_eq!(world.told("one.echo")["who"], "one", "the control");
+    let withheld = || match world.ask(ExecutorRequest::Withheld) {
+        ExecutorReply::Withheld { tools } => tools,
+        other => panic!("{other:?}"),
+    };
+    assert!(withheld().is_empty(), "the control");
+
+    // As if the server had changed: what was approved is another digest. It is noticed at its next start.
+    world.pin("one.echo", &Digest::of(b"as it was").to_string());
+    let ExecutorReply::Changed { why } = world.execute(world.of_server("one.echo")) else {
+        panic!("the tool is not withheld");
+    };
+    assert!(why.raw().contains("changed it after it was approved"), "{why}");
+    let died = world.execute(world.of_server("one.die"));
+    assert!(matches!(died, ExecutorReply::Unknown { .. }), "{died:?}");
+    let until = Instant::now() + Duration::from_secs(20);
+    while withheld() != ["one.echo".parse().unwrap()] {
+        assert!(Instant::now() < until, "{:?}", withheld());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut found = Vec::new();
+    while !found.iter().any(|(name, _)| name == "tool.changed") {
+        match told.recv_timeout(Duration::from_secs(20)).unwrap() {
+            Event::Finding { name, detail, .. } => found.push((name, detail.raw().to_owned())),
+            other => panic!("{other:?}"),
+        }
+    }
+    let of = |name: &str| found.iter().filter(|(found, _)| found == name).collect::<Vec<_>>();
+    assert!(of("tool.changed")[0].1.starts_with("one.echo: approved is "), "{found:?}");
+    // The second server's tools but one are pinned by nobody.
+    assert!(of("tool.not_approved").iter().any(|(_, detail)| detail.contains("two: 2 tools")));
 }

@@ -39,7 +39,9 @@ async fn what_was_certainly_not_done_is_refunded_and_what_is_unknown_is_not() {
         match mood {
             Mood::Works => assert!(matches!(outcome, [Outcome::Answered { .. }])),
             Mood::Refuses => assert!(matches!(outcome, [Outcome::NotDone { .. }])),
-            Mood::HangsUp | Mood::Waits => assert!(matches!(outcome, [Outcome::Unknown { .. }])),
+            Mood::Changed | Mood::HangsUp | Mood::Waits => {
+                assert!(matches!(outcome, [Outcome::Unknown { .. }]))
+            }
         }
         assert_eq!(reason, if mood == Mood::Works { "" } else { "execute.failed" });
         assert_eq!(lab.gateway.caps.spent(run.entry.run), spent);
@@ -116,4 +118,24 @@ async fn a_result_that_passes_a_limit_is_withheld_and_recorded() {
         assert_eq!(bytes, result.len() as u64);
         assert_eq!(is_error, result.contains("true"));
     }
+}
+
+/// A rug pull: the server changed the tool after it was approved. It is not listed, and a call says why
+/// and costs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_changed_is_neither_listed_nor_called() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    let listed = async |run| {
+        let got = post(run, &request("tools/list", &json!({}))).await.json();
+        got["result"]["tools"].as_array().unwrap().len()
+    };
+    assert_eq!(listed(&run).await, 1, "the control");
+    assert_eq!(post(&run, &adjust(5)).await.reason(), "", "the control");
+    lab.executor.withheld.lock().unwrap().push(ADJUST.parse().unwrap());
+    lab.executor.mood.set(Mood::Changed);
+    assert_eq!(listed(&run).await, 0);
+    assert_eq!(post(&run, &adjust(5)).await.reason(), "tool.withheld");
+    assert!(matches!(lab.outcomes().pop(), Some(Outcome::NotDone { .. })));
+    assert_eq!(lab.gateway.caps.spent(run.entry.run), 5, "the control's alone");
 }

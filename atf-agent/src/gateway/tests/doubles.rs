@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use serde_json::value::RawValue;
 
 use crate::audit::Event;
-use crate::call::Digest;
+use crate::call::{Digest, ToolName};
 use crate::wire::{
     AuthorityRequest, ExecutorReply, ExecutorRequest, PermitBody, Receipt, RecorderReply,
     RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, serve,
@@ -83,6 +83,8 @@ impl AuthorityDouble {
 pub(crate) enum Mood {
     Works,
     Refuses,
+    /// An executor whose tool is not what was approved.
+    Changed,
     HangsUp,
     /// Waits until the mood changes.
     Waits,
@@ -123,7 +125,7 @@ impl RecorderDouble {
                 let reply = match shared.mood.settled() {
                     Mood::Works => shared.append(*event, durable, permit.as_deref()),
                     Mood::Refuses => RecorderReply::Refused { why: "the disk is full".into() },
-                    Mood::HangsUp | Mood::Waits => break,
+                    Mood::Changed | Mood::HangsUp | Mood::Waits => break,
                 };
                 server.answer(number, &reply).unwrap();
             }
@@ -161,6 +163,7 @@ pub(crate) struct Act {
 pub(crate) struct ExecutorDouble {
     pub(crate) acts: Mutex<Vec<Act>>,
     pub(crate) result: Mutex<String>,
+    pub(crate) withheld: Mutex<Vec<ToolName>>,
     pub(crate) mood: Moody,
 }
 
@@ -174,6 +177,7 @@ impl ExecutorDouble {
         let double = Arc::new(Self {
             acts: Mutex::new(Vec::new()),
             result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
+            withheld: Mutex::default(),
             mood: Moody::new(),
         });
         let shared = Arc::clone(&double);
@@ -181,6 +185,9 @@ impl ExecutorDouble {
             while let Ok(Some((number, asked))) = server.hear() {
                 let reply = match asked {
                     ExecutorRequest::Hello => ExecutorReply::Hello { nonce: nonce() },
+                    ExecutorRequest::Withheld => {
+                        ExecutorReply::Withheld { tools: shared.withheld.lock().unwrap().clone() }
+                    }
                     ExecutorRequest::Execute { permit, arguments, token, receipt } => {
                         shared.acts.lock().unwrap().push(Act {
                             permit: serde_json::from_str(&permit.body).unwrap(),
@@ -198,6 +205,9 @@ impl ExecutorDouble {
                             },
                             Mood::Refuses => {
                                 ExecutorReply::Refused { why: "the permit has expired".into() }
+                            }
+                            Mood::Changed => {
+                                ExecutorReply::Changed { why: "the server changed it".into() }
                             }
                             Mood::HangsUp | Mood::Waits => break,
                         }

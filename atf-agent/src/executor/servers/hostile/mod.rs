@@ -1,6 +1,8 @@
 //! Servers that lie, flood, stall and die, on both ends of a real stream. Beside each stands an honest
 //! answer, so that a row that proves nothing fails.
 
+mod changing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,12 +14,16 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::error::Mistrust;
-use super::super::outcome::Reply;
 use super::Call;
 use super::framing::{Line, Lines};
-use super::session::{Bounds, Ended, live};
+use super::offer::Offered;
+use super::session::{Bounds, Ended, Hear, live};
+use crate::executor::error::Mistrust;
+use crate::executor::outcome::Reply;
 use crate::wire::ExecutorReply;
+
+/// The one tool of the server.
+const TOOL: &str = r#"{"name":"echo","description":"says it again","inputSchema":{}}"#;
 
 /// A session with a server that the test plays.
 struct Lab {
@@ -39,8 +45,10 @@ impl Lab {
         let (ours, theirs) = duplex(room);
         let (calls, mut waiting) = channel(256);
         let (from, to) = split(ours);
-        let life =
-            tokio::spawn(async move { live("fixture", bounds, from, to, &mut waiting).await });
+        let life = tokio::spawn(async move {
+            let offered: Hear = Box::new(|_| {});
+            live("fixture", bounds, (from, to), &mut waiting, &offered).await
+        });
         let (hears, says) = split(theirs);
         let hears = Lines::new(hears, 1 << 20);
         Self { calls, hears, says, life, sealed: Arc::default(), expired: Arc::default() }
@@ -54,7 +62,16 @@ impl Lab {
         let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
         lab.answer(&asked, &result).await;
         assert_eq!(lab.hear().await["method"], "notifications/initialized");
+        lab.list(TOOL).await;
         lab
+    }
+
+    /// Is asked for its tools, and offers one.
+    async fn list(&mut self, tool: &str) {
+        let asked = self.hear().await;
+        assert_eq!(asked["method"], "tools/list");
+        let tool: Value = serde_json::from_str(tool).unwrap();
+        self.answer(&asked, &json!({"tools": [tool]})).await;
     }
 
     async fn hear(&mut self) -> Value {
@@ -84,6 +101,7 @@ impl Lab {
         };
         let call = Call {
             tool: "echo".to_owned(),
+            approved: Some(Offered::read(TOOL).unwrap().digest),
             arguments: RawValue::from_string(json!({"text": text}).to_string()).unwrap(),
             unexpired: Box::new(move || refuse(expired.load(Ordering::SeqCst), "expired")),
             unsealed: Box::new(move || refuse(sealed.load(Ordering::SeqCst), "sealed")),
@@ -112,7 +130,8 @@ fn word(reply: ExecutorReply) -> String {
         }
         ExecutorReply::Refused { why } => format!("refused: {why}"),
         ExecutorReply::Unknown { why } => format!("unknown: {why}"),
-        ExecutorReply::Hello { .. } => panic!("a hello"),
+        ExecutorReply::Changed { why } => format!("changed: {why}"),
+        ExecutorReply::Hello { .. } | ExecutorReply::Withheld { .. } => panic!("no outcome"),
     }
 }
 
@@ -302,6 +321,8 @@ async fn a_server_that_does_not_read_is_busy() {
     let mut lab = Lab::silent(bounds(2_000, 1_024), 1_024);
     let asked = lab.hear().await;
     lab.answer(&asked, &json!({"protocolVersion": "2024-11-05"})).await;
+    assert_eq!(lab.hear().await["method"], "notifications/initialized");
+    lab.list(TOOL).await;
     let mut all = Vec::new();
     for _ in 0..100 {
         all.push(lab.call(&"x".repeat(200)).await);
@@ -355,6 +376,7 @@ async fn without_a_handshake_there_is_no_call() {
         lab.say(format!("{message}\n").as_bytes()).await;
         if fine {
             assert_eq!(lab.hear().await["method"], "notifications/initialized");
+            lab.list(TOOL).await;
             lab.control().await;
         } else {
             let ended = lab.life.await.unwrap();

@@ -1,0 +1,115 @@
+//! A draft of a pin's schema from what a server says: bounds where it has none, so that an operator has
+//! something to cut down. What it cannot bound it leaves, and the pin's own check says so.
+
+use serde_json::{Map, Value, json};
+
+use super::lint::DIALECT;
+
+/// The bounds of a draft: what no honest call passes by accident. An operator cuts them down.
+const LENGTH_MAX: u64 = 4_096;
+/// See [`LENGTH_MAX`].
+const ITEMS_MAX: u64 = 100;
+/// See [`LENGTH_MAX`]: all integers that a double holds.
+const NUMBER_MAX: i64 = 9_007_199_254_740_991;
+
+/// Keywords that say nothing about values, and that a pin may not have.
+const REMARKS: [&str; 7] =
+    ["$id", "$comment", "deprecated", "readOnly", "writeOnly", "$schema", "contentMediaType"];
+
+/// The draft. It never allows what `schema` does not, but for its remarks.
+pub fn tighten(schema: &Value) -> Value {
+    let mut draft = part(schema);
+    if let Some(draft) = draft.as_object_mut() {
+        draft.insert("$schema".to_owned(), json!(DIALECT));
+        draft.entry("type").or_insert_with(|| json!("object"));
+        bound(draft, "additionalProperties", json!(false));
+    }
+    draft
+}
+
+fn part(schema: &Value) -> Value {
+    let Some(schema) = schema.as_object() else { return schema.clone() };
+    let mut draft = schema.clone();
+    draft.retain(|name, _| !REMARKS.contains(&name.as_str()) && !name.starts_with("x-"));
+    if draft.contains_key("enum") || draft.contains_key("const") {
+        return Value::Object(draft);
+    }
+    match draft.get("type").and_then(Value::as_str) {
+        Some("object") => {
+            // Only a closed object is one: what it does not name would go through unseen.
+            if draft.get("additionalProperties").is_none_or(|more| *more == json!(true)) {
+                draft.insert("additionalProperties".to_owned(), json!(false));
+            }
+            if let Some(Value::Object(properties)) = draft.get_mut("properties") {
+                properties.values_mut().for_each(|property| *property = part(property));
+            }
+        }
+        Some("array") => {
+            bound(&mut draft, "maxItems", json!(ITEMS_MAX));
+            if let Some(items) = draft.get_mut("items") {
+                *items = part(items);
+            }
+        }
+        Some("string") => bound(&mut draft, "maxLength", json!(LENGTH_MAX)),
+        Some("integer" | "number") => {
+            bound(&mut draft, "minimum", json!(-NUMBER_MAX));
+            bound(&mut draft, "maximum", json!(NUMBER_MAX));
+        }
+        Some(_) | None => {}
+    }
+    Value::Object(draft)
+}
+
+fn bound(draft: &mut Map<String, Value>, name: &str, value: Value) {
+    draft.entry(name).or_insert(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Pin;
+    use super::*;
+
+    /// Whether a pin with the draft of this argument is taken.
+    fn is_taken(argument: &Value) -> bool {
+        let schema = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "properties": {"a": argument},
+        });
+        let pin = |schema: &Value| json!({"name": "s.t", "inputSchema": schema}).to_string();
+        assert!(Pin::read(pin(&schema).as_bytes()).is_err(), "the control: as it came");
+        Pin::read(pin(&tighten(&schema)).as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn what_can_be_bounded_is_and_the_rest_is_still_refused() {
+        for (argument, taken) in [
+            (json!({"type": "string"}), true),
+            (json!({"type": "string", "x-note": "n", "$comment": "c"}), true),
+            (json!({"type": "integer", "minimum": 0}), true),
+            (json!({"type": "array", "items": {"type": "number"}}), true),
+            (json!({"type": "object", "properties": {"b": {"type": "string"}}}), true),
+            (json!({"type": "array"}), false),
+            (json!({"anyOf": [{"type": "string"}]}), false),
+            (json!({"$ref": "#/$defs/x"}), false),
+            (json!({"type": ["string", "null"]}), false),
+            (json!({"type": "integer", "exclusiveMinimum": 0}), false),
+            (json!({"type": "object", "additionalProperties": {"type": "string"}}), false),
+            (json!({}), false),
+            (json!(true), false),
+        ] {
+            assert_eq!(is_taken(&argument), taken, "{argument}");
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_there_stays() {
+        let schema = json!({"type": "object", "properties": {
+            "a": {"type": "string", "maxLength": 5},
+            "b": {"type": "integer", "minimum": 1, "maximum": 2},
+        }, "required": ["a"]});
+        let draft = tighten(&schema);
+        assert_eq!(draft["properties"], schema["properties"]);
+        assert_eq!(draft["required"], schema["required"]);
+    }
+}
