@@ -10,7 +10,7 @@ use super::{
 };
 use crate::call::{Caller, CgroupId, DecisionId, Digest, Reason, Refusal, RunId, Step};
 use crate::identity::{Claims, SigningKey, Verifier, forge};
-use crate::state::Caps;
+use crate::state::{Caps, Shared};
 use crate::wire::PermitBody;
 
 struct Gate {
@@ -305,7 +305,7 @@ fn a_permit_says_what_was_judged() {
     let (gate, caps) = (Gate::shipped(), Caps::default());
     let attempt = Attempt::honest();
     let judged = attempt.decide(&gate).unwrap();
-    let reservation = reserve(&judged, &caps).unwrap();
+    let reservation = reserve(&judged, &caps, forge::NOW).unwrap();
     assert_eq!(caps.spent(attempt.run), 100);
     let permit = Permit::issue(judged, reservation, terms()).unwrap();
     let key = SigningKey::generate().unwrap();
@@ -329,7 +329,7 @@ fn a_reservation_of_another_run_or_amount_makes_no_permit() {
     for (what, cents, own) in [("another run", 100, false), ("another amount", 99, true)] {
         let judged = judged();
         let run = if own { judged.call().caller().run } else { RunId::random() };
-        let reservation = caps.reserve(run, cents, 1_000).unwrap();
+        let reservation = caps.reserve(run, cents, 1_000, Shared { shares: &[], day: 0 }).unwrap();
         assert!(Permit::issue(judged, reservation, terms()).is_err(), "{what}");
     }
 }
@@ -342,9 +342,9 @@ fn a_run_passes_its_cap_by_no_number_of_calls() {
         a.arguments = r#"{"entry_id":1,"amount_cents":50000,"reason":"x"}"#.to_owned();
     });
     let judged = attempt.decide(&gate).unwrap();
-    let allowed = (0..10).filter(|_| reserve(&judged, &caps).is_ok()).count();
+    let allowed = (0..10).filter(|_| reserve(&judged, &caps, forge::NOW).is_ok()).count();
     assert_eq!((allowed, caps.spent(attempt.run)), (4, cap));
-    let refusal = reserve(&judged, &caps).err();
+    let refusal = reserve(&judged, &caps, forge::NOW).err();
     let refusal = refusal.map(|no| (no.step, no.reason));
     assert_eq!(refusal, Some((Step::Reserve, Reason::CapExceeded)));
 }

@@ -10,6 +10,7 @@ mod era;
 mod facts;
 mod id;
 mod json;
+mod limits;
 mod lint;
 mod method;
 mod narrow;

@@ -4,7 +4,7 @@
 use super::policy::Judged;
 use crate::call::{DecisionId, Digest, Reason, Refusal, Step};
 use crate::identity::{SigningKey, TOKEN_LEEWAY_S};
-use crate::state::{CapError, Caps, Reservation};
+use crate::state::{CapError, Caps, Reservation, Shared};
 use crate::wire::{PermitBody, SignedPermit};
 
 /// Seconds for which a permit is valid: time to record it and to carry it over, not more.
@@ -31,14 +31,20 @@ pub struct Permit {
     json: String,
 }
 
-/// Reserves what the policy wants reserved.
+/// Reserves what the policy wants reserved, of every cap that the call draws on. `now_unix_s`, seconds
+/// since the epoch, says which day it is; it should come of a clock that nobody sets.
 ///
 /// # Errors
-/// When the run's cap would be passed, or the new total cannot be kept.
-pub fn reserve(judged: &Judged, caps: &Caps) -> Result<Reservation, Refusal> {
+/// When a cap would be passed, or a new total cannot be kept.
+pub fn reserve(judged: &Judged, caps: &Caps, now_unix_s: u64) -> Result<Reservation, Refusal> {
     let run = judged.call().caller().run;
-    let cents = judged.obligations().reserve_cents;
-    caps.reserve(run, cents, judged.per_run_cents()).map_err(|error| {
+    let (cents, limits) = (judged.obligations().reserve_cents, judged.limits());
+    let shares = match cents {
+        0 => Vec::new(),
+        _ => limits.shares(judged.call().claims()),
+    };
+    let shared = Shared { shares: &shares, day: limits.day(now_unix_s) };
+    caps.reserve(run, cents, limits.per_run_cents, shared).map_err(|error| {
         let reason = match error {
             CapError::Passed { .. } => Reason::CapExceeded,
             CapError::Counts(_) => Reason::Unavailable,

@@ -7,6 +7,7 @@ use std::{fs, io};
 use serde::Deserialize;
 
 use super::facts::{Decision, Facts, Input, Obligations};
+use super::limits::SpendingLimits;
 use super::profile;
 use super::rego::Rules;
 use super::schema::WellFormed;
@@ -50,17 +51,8 @@ pub enum PolicyError {
 /// The part of `data.json` that ATF itself reads. The rest is the rules' own.
 #[derive(Debug, Clone, Deserialize)]
 struct Data {
-    limits: LimitData,
+    limits: SpendingLimits,
     seal: SealData,
-}
-
-/// Caps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitData {
-    /// The rules read it; here it only has to be there and a number.
-    per_call_cents: u64,
-    per_run_cents: u64,
 }
 
 /// When a run is sealed.
@@ -76,7 +68,7 @@ pub struct Judged {
     call: WellFormed,
     policy: Digest,
     obligations: Obligations,
-    per_run_cents: u64,
+    limits: SpendingLimits,
 }
 
 /// Asks the policy.
@@ -97,7 +89,7 @@ pub fn judge(checked: SqlChecked, policy: &Policy, facts: Facts) -> Result<Judge
         call: checked.into_call(),
         policy: policy.revision,
         obligations: decision.obligations,
-        per_run_cents: policy.settings.limits.per_run_cents,
+        limits: policy.settings.limits,
     })
 }
 
@@ -167,9 +159,9 @@ impl Judged {
         self.obligations
     }
 
-    /// What the run may spend in all, in cents.
-    pub fn per_run_cents(&self) -> u64 {
-        self.per_run_cents
+    /// What may be spent.
+    pub(super) fn limits(&self) -> &SpendingLimits {
+        &self.limits
     }
 
     /// Writes what is known now into the call that the log will tell of.

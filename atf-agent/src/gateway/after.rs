@@ -26,18 +26,19 @@ const OUTCOME_PAUSE: Duration = Duration::from_millis(200);
 /// connections and renew the lease never do.
 ///
 /// # Errors
-/// When the run's cap would be passed, or the new total cannot be kept.
+/// When a cap would be passed, or a new total cannot be kept.
 pub(super) async fn reserve(
     gateway: &Gateway,
     judged: Judged,
 ) -> Result<(Judged, Reservation), Refusal> {
     if judged.obligations().reserve_cents == 0 {
-        let reservation = gate::reserve(&judged, &gateway.caps)?;
+        let reservation = gate::reserve(&judged, &gateway.caps, gateway.steady.unix_s())?;
         return Ok((judged, reservation));
     }
-    let caps = gateway.caps.clone();
-    let reserved =
-        spawn_blocking(move || gate::reserve(&judged, &caps).map(|reserved| (judged, reserved)));
+    let (caps, now_unix_s) = (gateway.caps.clone(), gateway.steady.unix_s());
+    let reserved = spawn_blocking(move || {
+        gate::reserve(&judged, &caps, now_unix_s).map(|reserved| (judged, reserved))
+    });
     reserved.await.map_err(|error| unavailable(Step::Reserve, error))?
 }
 

@@ -26,6 +26,7 @@ mod registry;
 mod rules;
 mod runs;
 mod settings;
+mod steady;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,7 @@ pub(crate) struct Gateway {
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
+    steady: steady::Steady,
     breaker: breaker::Breaker,
     permit_key: SigningKey,
     /// One permit for each call that is under way.
@@ -133,6 +135,7 @@ impl Gateway {
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone())?,
             caps: open_caps(&places)?,
+            steady: steady::Steady::start(),
             breaker: breaker::Breaker::new(settings.seals_per_minute_max.get()),
             permit_key: SigningKey::generate()?,
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),

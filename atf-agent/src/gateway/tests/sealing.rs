@@ -174,7 +174,8 @@ async fn caps_and_counted_refusals_outlive_the_gateway() {
     let path = lab.places.state("gateway").join("caps.db");
     let caps = crate::state::Caps::open(&path).unwrap();
     assert_eq!((caps.spent(id), caps.refusals(id)), (200_000, 2));
-    assert!(caps.reserve(id, 1, 200_000).is_err());
+    let shared = crate::state::Shared { shares: &[], day: 0 };
+    assert!(caps.reserve(id, 1, 200_000, shared).is_err());
     assert!(matches!(lab.authority.restart(), RegistryAck::Done));
     assert!(!lab.kernel.has_deny(run.entry.cgroup), "two are not three");
     refused(&run).await;
