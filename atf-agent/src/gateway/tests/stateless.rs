@@ -111,6 +111,7 @@ async fn each_error_has_its_code_and_its_status() {
     let of = |method: &str| message(method, json!({}));
     for (what, message, more, status, code) in [
         ("the control", adjust(1), &[][..], 200, 0),
+        ("a parameter's header that no pin declares", adjust(1), &[("mcp-param-x", "y")], 200, 0),
         ("an old opening", of("initialize"), &[], 404, -32_601),
         ("an old method", of("ping"), &[], 404, -32_601),
         ("an unknown method", of("resources/list"), &[], 404, -32_601),
@@ -137,7 +138,7 @@ async fn each_error_has_its_code_and_its_status() {
             assert_eq!(data["supported"], all);
         }
     }
-    assert_eq!(lab.executor.acts.lock().unwrap().len(), 1, "the control's");
+    assert_eq!(lab.executor.acts.lock().unwrap().len(), 2, "the control's and the header's");
 }
 
 #[tokio::test(flavor = "multi_thread")]
