@@ -55,8 +55,8 @@ pub(super) struct AnyParams<'a> {
 /// The members of `_meta` that ATF reads.
 #[derive(Default, Deserialize)]
 pub(super) struct Meta<'a> {
-    #[serde(borrow, default, rename = "io.atf/promptSha256")]
-    pub(super) prompt: Option<Cow<'a, str>>,
+    #[serde(default, rename = "io.atf/promptSha256", deserialize_with = "text")]
+    pub(super) prompt: Option<String>,
     #[serde(
         default,
         rename = "io.modelcontextprotocol/protocolVersion",

@@ -206,6 +206,7 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         ),
         (call("\"name\":", "\"_meta\":[],\"name\":"), -32602),
         (call("\"name\":", "\"_meta\":{\"io.atf/promptSha256\":7},\"name\":"), -32602),
+        (call("\"name\":", "\"_meta\":{\"io.atf/promptSha256\":null},\"name\":"), -32602),
         (call("\"name\":", "\"_meta\":{\"io.atf/promptsha256\":\"a\"},\"name\":"), -32602),
     ] {
         check(json.as_bytes(), Some(code));

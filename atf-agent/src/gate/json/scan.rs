@@ -114,6 +114,9 @@ impl<'a> Scanner<'a> {
         loop {
             self.space();
             let name = self.string()?;
+            if is_special(&name) {
+                return Err(self.fault("a name that parsers treat specially"));
+            }
             self.names.push(name);
             self.space();
             self.take(b':', "a name without a colon")?;
@@ -181,6 +184,13 @@ impl<'a> Scanner<'a> {
         self.at += word.len();
         Ok(())
     }
+}
+
+/// Whether parsers make something else of a name than a member: in JavaScript `__proto__` can become
+/// the object's prototype, whose members are then found under their own names; those in C end a name
+/// at its NUL, so that two become one.
+fn is_special(name: &str) -> bool {
+    name == "__proto__" || name.contains('\0')
 }
 
 /// Whether a name occurs twice. The order of `names` is not kept.
@@ -298,6 +308,20 @@ mod tests {
             (r#"[{"a":1},{"a":1}]"#.to_owned(), true),
             (many("\"k100\""), true),
             (many("\"k\\u0037\""), false),
+        ] {
+            check(json.as_bytes(), good);
+        }
+    }
+
+    #[test]
+    fn a_name_that_parsers_treat_specially_is_refused_and_is_data_elsewhere() {
+        for (json, good) in [
+            (r#"{"a":[{"__proto__":{"b":1}}]}"#, false),
+            (r#"{"__pr\u006fto__":1}"#, false),
+            (r#"{"a\u0000":1}"#, false),
+            (r#"{"\u0000a":1,"a":2}"#, false),
+            (r#"{"proto":1,"__proto":2,"__PROTO__":3,"constructor":4}"#, true),
+            (r#"{"a":"__proto__","b":"\u0000"}"#, true),
         ] {
             check(json.as_bytes(), good);
         }

@@ -188,6 +188,8 @@ impl<'p> Walk<'p> {
                 "column, relation.column",
             ));
         };
+        names::is_no_text(qualifier)?;
+        names::is_no_text(column)?;
         let found = here.scope.qualified(qualifier, column, self.engine)?;
         self.reads(found);
         self.see(qualifier);

@@ -2,8 +2,8 @@
 //! functions look like keywords and are nodes of their own; they need their name listed as well.
 
 use sqlparser::ast::{
-    CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Ident, ValueWithSpan,
+    CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ValueWithSpan,
 };
 
 use super::agree::position;
@@ -78,12 +78,18 @@ impl<'p> Walk<'p> {
         list: &FunctionArgumentList,
         here: Here<'_, 'p>,
     ) -> Result<(), SqlRefusal> {
-        let FunctionArgumentList { duplicate_treatment: _, args, clauses } = list;
+        let FunctionArgumentList { duplicate_treatment, args, clauses } = list;
         self.cap_list(args.len())?;
         let refuse = |found: &str, allowed: &str| {
             Err(SqlRefusal::new(Rule::R9, at, format!("{name} {found}"), allowed))
         };
-        if OF_ONE.contains(&name.to_ascii_lowercase().as_str()) && args.len() != 1 {
+        // MySQL counts distinct rows of several columns so.
+        let counts_rows = self.engine == Engine::Mysql
+            && name.eq_ignore_ascii_case("count")
+            && *duplicate_treatment == Some(DuplicateTreatment::Distinct)
+            && !args.is_empty();
+        let of_one = OF_ONE.contains(&name.to_ascii_lowercase().as_str()) && !counts_rows;
+        if of_one && args.len() != 1 {
             return refuse("without or with several arguments", "one argument");
         }
         if let Some(clause) = clauses.first() {
@@ -98,7 +104,10 @@ impl<'p> Walk<'p> {
             };
             match value {
                 FunctionArgExpr::Expr(expr) => self.expr(expr, here)?,
-                FunctionArgExpr::Wildcard if name.eq_ignore_ascii_case("count") => {}
+                FunctionArgExpr::Wildcard
+                    if name.eq_ignore_ascii_case("count")
+                        && args.len() == 1
+                        && duplicate_treatment.is_none() => {}
                 FunctionArgExpr::Wildcard
                 | FunctionArgExpr::QualifiedWildcard(_)
                 | FunctionArgExpr::WildcardWithOptions(_) => return Err(wildcard()),

@@ -10,6 +10,7 @@
 //! reader of text, so the database role must be limited as well.
 
 mod agree;
+mod aliases;
 mod expr;
 mod facts;
 mod from;

@@ -113,7 +113,7 @@ pub(super) fn place(ident: &Ident) -> Option<Position> {
 pub(super) fn one_part(name: &ObjectName) -> Result<&Ident, SqlRefusal> {
     let ObjectName(parts) = name;
     match parts.as_slice() {
-        [ObjectNamePart::Identifier(ident)] => Ok(ident),
+        [ObjectNamePart::Identifier(ident)] => is_no_text(ident).map(|()| ident),
         [ObjectNamePart::Identifier(first), ..] => Err(SqlRefusal::new(
             Rule::R6,
             place(first),
@@ -124,6 +124,15 @@ pub(super) fn one_part(name: &ObjectName) -> Result<&Ident, SqlRefusal> {
             Err(SqlRefusal::new(Rule::R6, None, "a name that is a call", "plain names"))
         }
     }
+}
+
+/// Refuses a text where a name must stand: SQLite takes it for the name, the others for an error.
+pub(super) fn is_no_text(ident: &Ident) -> Result<(), SqlRefusal> {
+    if ident.quote_style == Some('\'') {
+        let found = format!("the text {} for a name", quote(&ident.value));
+        return Err(SqlRefusal::new(Rule::R6, place(ident), found, "names, not in text quotes"));
+    }
+    Ok(())
 }
 
 /// Refuses names that an engine would call instead of look up.

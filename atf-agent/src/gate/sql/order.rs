@@ -50,7 +50,12 @@ impl<'p> Walk<'p> {
         self.expr(&term.expr, here)
     }
 
-    fn is_output(&self, ident: &Ident, outputs: &[Option<String>]) -> Result<bool, SqlRefusal> {
+    /// Whether a name is that of an output column.
+    pub(super) fn is_output(
+        &self,
+        ident: &Ident,
+        outputs: &[Option<String>],
+    ) -> Result<bool, SqlRefusal> {
         names::is_no_call(ident)?;
         let key = names::key(ident, self.engine);
         let known = outputs.iter().flatten().map(String::as_str);

@@ -4,7 +4,7 @@
 use sqlparser::ast::Query;
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 
 use super::agree;
 use super::profile::Engine;
@@ -35,6 +35,7 @@ pub(super) fn parse(
     let tokens = Tokenizer::new(dialect, text)
         .tokenize_with_location()
         .map_err(|error| unread(error.to_string()))?;
+    let tokens = part_signs(tokens);
     agree::agree(lexemes, &tokens)?;
 
     let mut parser =
@@ -55,6 +56,45 @@ pub(super) fn parse(
             "one SELECT and nothing behind it",
         ))
     }
+}
+
+/// PostgreSQL ends an operator of these characters before a sign, `a>-1` as `a > -1`; the parser's
+/// tokenizer makes one of the two.
+fn part_signs(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut parted = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        match two(&token) {
+            Some(both) => parted.extend(both),
+            None => parted.push(token),
+        }
+    }
+    parted
+}
+
+/// An operator and the sign behind it, when the token is both.
+fn two(token: &TokenWithSpan) -> Option<[TokenWithSpan; 2]> {
+    let TokenWithSpan { token: Token::CustomBinaryOperator(text), span } = token else {
+        return None;
+    };
+    let (operator, sign) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let first = match operator {
+        "<>" => Token::Neq,
+        ">=" => Token::GtEq,
+        ">" => Token::Gt,
+        "-" => Token::Minus,
+        _ => return None,
+    };
+    let second = match sign {
+        "+" => Token::Plus,
+        "-" => Token::Minus,
+        _ => return None,
+    };
+    let mut between = span.start;
+    between.column += operator.len() as u64;
+    Some([
+        TokenWithSpan { token: first, span: Span::new(span.start, between) },
+        TokenWithSpan { token: second, span: Span::new(between, span.end) },
+    ])
 }
 
 /// Names other statements by their verb, which says more than a parser's error.

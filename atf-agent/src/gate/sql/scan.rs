@@ -270,9 +270,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// An operator, or one with a sign behind it, which is where PostgreSQL would end it as well:
-    /// an operator that ends in a sign must have a character that none of ours has but `%`, `!`
-    /// and `|`.
+    /// An operator, or one with a sign behind it, which is where PostgreSQL would end it as well,
+    /// but for those with `%`, `!` or `|`: with them a sign is the operator's last character.
     fn operator(&mut self) -> Result<(), SqlRefusal> {
         let run = &self.rest()[..span(self.rest(), |c| OPERATOR_CHARS.contains(c))];
         if run.contains("--") || run.contains("/*") {
@@ -280,8 +279,8 @@ impl<'t> Scanner<'t> {
         }
         let known = OPERATORS.iter().find(|operator| {
             run.strip_prefix(**operator).is_some_and(|sign| {
-                sign.is_empty()
-                    || (matches!(sign, "-" | "+") && !operator.contains(['%', '!', '|']))
+                let glued = self.engine == Engine::Postgres && operator.contains(['%', '!', '|']);
+                sign.is_empty() || (matches!(sign, "-" | "+") && !glued)
             })
         });
         match known {

@@ -75,10 +75,9 @@ impl<'p> Walk<'p> {
         self.conditions(&from, outer, ctes)?;
         let (outputs, sortable) = self.projection(projection, here)?;
         self.distinct(distinct.as_ref(), here)?;
-        for condition in selection.iter().chain(having) {
-            self.expr(condition, here)?;
-        }
-        self.group_by(group_by, here)?;
+        selection.iter().try_for_each(|condition| self.expr(condition, here))?;
+        having.iter().try_for_each(|condition| self.having(condition, &outputs, here))?;
+        self.group_by(group_by, &outputs, here)?;
         for window in named_window {
             self.named_window(window, here)?;
         }
@@ -169,14 +168,18 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// GROUP BY: names are columns, never aliases, because engines prefer a column and it may be one
-    /// that is not listed.
-    fn group_by(&mut self, group_by: &GroupByExpr, here: Here<'_, 'p>) -> Result<(), SqlRefusal> {
+    fn group_by(
+        &mut self,
+        group_by: &GroupByExpr,
+        outputs: &Outputs,
+        here: Here<'_, 'p>,
+    ) -> Result<(), SqlRefusal> {
         match group_by {
             GroupByExpr::All(_) => Err(refused("GROUP BY ALL")),
             GroupByExpr::Expressions(exprs, modifiers) => {
                 absent("a GROUP BY modifier", modifiers.is_empty())?;
-                self.exprs(exprs, here)
+                self.cap_list(exprs.len())?;
+                exprs.iter().try_for_each(|term| self.group_term(term, outputs, here))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Rows for each rule, a real SQLite, hostile depth and random text.
 
+mod aliases;
 mod depth;
 mod language;
 mod random;
