@@ -46,6 +46,38 @@ fn the_counters_of_a_run_add_up() {
     assert!(told <= counters.suppressed);
 }
 
+/// Processes that are denied at once, and how often each begins anew.
+const PROCESSES: u64 = 4;
+const TIMES: u64 = 10;
+
+#[test]
+fn the_counters_of_each_run_add_up_under_load() {
+    let cell = Cell::up();
+    let runs = [cell.run("one"), cell.run("other")];
+    let tcp = Attempt::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
+    let attempts = vec![tcp; DENIALS as usize];
+    std::thread::scope(|scope| {
+        for run in &runs {
+            for _ in 0..PROCESSES {
+                scope.spawn(|| {
+                    for _ in 0..TIMES {
+                        let outcomes = run.tries_all(&attempts);
+                        assert!(outcomes.iter().all(|errno| *errno == libc::EPERM));
+                    }
+                });
+            }
+        }
+    });
+    for run in &runs {
+        let state = cell.runs.state(run.id).expect("readable").expect("there");
+        let denied: u64 = state.vectors.iter().map(|vector| vector.denied).sum();
+        assert_eq!(denied, PROCESSES * TIMES * DENIALS, "none is lost, none counted twice");
+        state.vectors.iter().for_each(adds_up);
+        let suppressed: u64 = state.vectors.iter().map(|vector| vector.suppressed).sum();
+        assert!(suppressed > 0, "the limiter held nothing back: there was no load");
+    }
+}
+
 #[test]
 fn what_no_run_did_is_counted_too() {
     let cell = Cell::up();

@@ -80,6 +80,36 @@ fn a_run_is_denied_when_anything_that_makes_it_live_ends() {
     }
 }
 
+/// Nobody does anything at the deadline: no daemon lives here, and the maps stay as they are.
+#[test]
+fn a_deadline_passes_by_itself_with_every_daemon_dead() {
+    type Ends = fn(&Cell, &Place, u64);
+    let rows: [(&str, Ends, Denial); 3] = [
+        ("own-token", |cell, run, ms| ending(cell, run, (HOUR_MS, ms)), Denial::TokenExpired),
+        ("own-end", |cell, run, ms| ending(cell, run, (ms, HOUR_MS)), Denial::Ended),
+        ("own-lease", |cell, _, ms| cell.renew(ms), Denial::LeaseExpired),
+    ];
+    for (name, ends, denial) in rows {
+        let Bench { cell, run, reach, _gateway } = bench(name);
+        ends(&cell, &run, DEADLINE_MS);
+        let allowed = run.tries(&reach);
+        assert_eq!(allowed, 0, "{name}: control: not yet");
+        std::thread::sleep(std::time::Duration::from_millis(DEADLINE_MS));
+        assert_eq!(run.tries(&reach), libc::EPERM, "{name}");
+        assert_eq!(crate::count::last_denial(&cell), Some(denial), "{name}");
+    }
+}
+
+/// Long enough for the control on a loaded host, and short enough to wait for.
+const DEADLINE_MS: u64 = 2_000;
+
+/// Gives the run an end and its token another, in so many milliseconds.
+fn ending(cell: &Cell, run: &Place, (end_ms, token_ms): (u64, u64)) {
+    let mut ends = lasting(end_ms);
+    ends.token_boot_ms = lasting(token_ms).token_boot_ms;
+    cell.runs.extend(run.id, ends).expect("extended");
+}
+
 #[test]
 fn a_renewed_token_and_lease_make_the_run_live_again() {
     let Bench { cell, run, reach, _gateway } = bench("renew");
