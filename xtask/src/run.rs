@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::{cargo, packages, progress, vm};
 
+/// What the demo can show: everything, the attempts with their layers alone, the controls alone.
+const SUITES: [&str; 3] = ["demo", "cage", "lab"];
+
 /// What to show and where.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -19,7 +22,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "6.1")]
     kernel: Vec<String>,
     /// Which suite to run.
-    #[arg(long, default_value = "demo")]
+    #[arg(long, default_value = "demo", value_parser = SUITES)]
     suite: String,
     /// Use KVM, when it proves that it boots; emulation otherwise.
     #[arg(long)]
@@ -99,7 +102,8 @@ impl Options {
 /// # Errors
 /// When something cannot be built, fetched, booted or read.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let shown = if options.host { vec![on_host(options)?] } else { in_vms(options)? };
+    let (shown, failures) =
+        if options.host { (vec![on_host(options)?], Vec::new()) } else { in_vms(options)? };
     if options.output == Output::Json {
         let reports: Vec<_> = shown.iter().map(|one| &one.report).collect();
         println!("{}", serde_json::to_string(&reports)?);
@@ -108,10 +112,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             println!("{}", one.table);
         }
     }
-    for complaint in shown.iter().flat_map(|one| &one.complaints) {
+    let complaints = shown.iter().flat_map(|one| &one.complaints);
+    let wrong: Vec<&String> = complaints.chain(&failures).collect();
+    for complaint in &wrong {
         eprintln!("xtask: {complaint}");
     }
-    let clean = shown.iter().all(|one| one.complaints.is_empty());
+    let clean = wrong.is_empty();
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -134,27 +140,62 @@ fn on_host(options: &Options) -> Result<Shown> {
     read(&result)
 }
 
-fn in_vms(options: &Options) -> Result<Vec<Shown>> {
+/// One report for each kernel, and why there is none of the others: a kernel that cannot be had or
+/// booted hides nothing of what the rest have shown.
+fn in_vms(options: &Options) -> Result<(Vec<Shown>, Vec<String>)> {
     packages::ensure(&["qemu-system-x86"])?;
+    let (mut kernels, mut failures) = (Vec::new(), Vec::new());
+    for version in distinct(&options.kernel) {
+        match vm::kernel::get(version) {
+            Ok(kernel) => kernels.push((version, kernel)),
+            Err(error) => failures.push(format!("Linux {version}: {error:#}")),
+        }
+    }
+    if kernels.is_empty() {
+        bail!("no kernel to boot: {}", failures.join("; "));
+    }
+    for failure in &failures {
+        eprintln!("xtask: {failure}; going on without it");
+    }
     let mut binaries = cargo::binaries()?;
     if options.kernel_tests {
         binaries.kernel_tests = Some(cargo::kernel_tests()?);
     }
     let mut shown = Vec::new();
-    for version in &options.kernel {
-        let kernel = vm::kernel::get(version)?;
-        let initramfs = vm::initramfs::write(&kernel, &binaries)?;
-        let machine = vm::qemu::Machine {
-            kernel: &kernel,
-            initramfs: &initramfs,
-            init_arguments: &["--suite", &options.suite],
-            kvm: options.kvm,
-        };
-        let what = format!("{} on Linux {} in a VM", options.suite, kernel.release);
-        let text = progress::step(&what, || machine.boot())?;
-        shown.push(parse(&text)?);
+    for (version, kernel) in &kernels {
+        match in_vm(options, kernel, &binaries) {
+            Ok(one) => shown.push(one),
+            Err(error) => failures.push(format!("Linux {version}: {error:#}")),
+        }
     }
-    Ok(shown)
+    Ok((shown, failures))
+}
+
+fn in_vm(
+    options: &Options,
+    kernel: &vm::kernel::Kernel,
+    binaries: &cargo::Binaries,
+) -> Result<Shown> {
+    let initramfs = vm::initramfs::write(kernel, binaries)?;
+    let machine = vm::qemu::Machine {
+        kernel,
+        initramfs: &initramfs,
+        init_arguments: &["--suite", &options.suite],
+        kvm: options.kvm,
+    };
+    let what = format!("{} on Linux {} in a VM", options.suite, kernel.release);
+    parse(&progress::step(&what, || machine.boot())?)
+}
+
+/// Each version once, in the order in which they were named.
+fn distinct(versions: &[String]) -> Vec<&str> {
+    let mut distinct: Vec<&str> = Vec::new();
+    for version in versions {
+        if !distinct.contains(&version.as_str()) {
+            distinct.push(version);
+        }
+    }
+    distinct
 }
 
 fn read(result: &Path) -> Result<Shown> {
@@ -165,4 +206,15 @@ fn read(result: &Path) -> Result<Shown> {
 
 fn parse(text: &str) -> Result<Shown> {
     serde_json::from_str(text).context("the demo's result is not what it should be")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_is_named_twice_is_booted_once() {
+        let named = ["6.12", "6.1", "6.12"].map(str::to_owned);
+        assert_eq!(distinct(&named), ["6.12", "6.1"]);
+    }
 }
