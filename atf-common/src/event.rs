@@ -19,7 +19,8 @@ pub struct Event {
     /// Socket family, where the hook has one.
     pub family: u32,
     /// Socket type (`sock_create`, `socket_create`), destination port (`connect`, `sendmsg`,
-    /// `bind`) or EtherType (`egress`, `ingress`), else 0.
+    /// `bind`), EtherType (`egress`, `ingress`), mode (`ptrace_access_check`) or command (`bpf`),
+    /// else 0.
     pub detail: u32,
     /// The process's command name, zero-terminated; empty for packet hooks.
     pub comm: [u8; 16],

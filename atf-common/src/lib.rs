@@ -10,4 +10,4 @@ pub mod vector;
 pub mod verdict;
 
 /// Version of every record in this crate. Pinned maps of another version are not reused.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

@@ -1,7 +1,7 @@
 //! The ways out of a run that the kernel programs judge, one for each kind of operation.
 
 /// How many vectors there are; the length of the per-run counters.
-pub const VECTORS: usize = 16;
+pub const VECTORS: usize = 18;
 
 macro_rules! vectors {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $layer:literal;)*) => {
@@ -63,4 +63,12 @@ vectors! {
     UnixStreamConnect = 12, "unix_stream_connect", 'B';
     /// `lsm_cgroup/unix_may_send`: the peer of a datagram.
     UnixMaySend = 13, "unix_may_send", 'B';
+    /// `lsm_cgroup/socket_sendmsg`: something is sent on a socket that is no local one.
+    SocketSendmsg = 14, "socket_sendmsg", 'B';
+    /// `lsm_cgroup/file_receive`: another process hands a socket over.
+    FileReceive = 15, "file_receive", 'B';
+    /// `lsm_cgroup/ptrace_access_check`: another process's memory or descriptors.
+    PtraceAccessCheck = 16, "ptrace_access_check", 'B';
+    /// `lsm_cgroup/bpf`: a call of bpf(2).
+    Bpf = 17, "bpf", 'B';
 }

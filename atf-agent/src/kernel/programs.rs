@@ -32,7 +32,7 @@ pub(super) struct Program {
 }
 
 /// All of them. The place in this list is the program's bit in `Config::programs`.
-pub(super) const PROGRAMS: [Program; 15] = [
+pub(super) const PROGRAMS: [Program; 19] = [
     inet("sock_create", 2),
     inet("connect4", 10),
     inet("connect6", 11),
@@ -48,6 +48,10 @@ pub(super) const PROGRAMS: [Program; 15] = [
     lsm("socket_post_create"),
     lsm("unix_stream_connect"),
     lsm("unix_may_send"),
+    lsm("socket_sendmsg"),
+    lsm("file_receive"),
+    lsm("ptrace_access_check"),
+    lsm("bpf"),
 ];
 
 /// The bit of a program in `Config::programs`.

@@ -15,7 +15,7 @@ use crate::report::{Actor, Attempt, answer};
 use crate::run;
 
 pub const AF_UNIX: u32 = 1;
-const AF_NETLINK: u32 = 16;
+pub const AF_NETLINK: u32 = 16;
 const SOCK_STREAM: u32 = 1;
 const SOCK_DGRAM: u32 = 2;
 const SOCK_SEQPACKET: u32 = 5;
@@ -85,20 +85,24 @@ fn admitted(family: u32, kind: u32, protocol: u32) -> Result<(), Denial> {
     }
 }
 
-/// The run's gateway, which learns from the stamp who is calling, or a socket of the run's own.
+/// The run's gateway, which learns from the stamp who is calling, or a socket of the run's own: then
+/// the accepted socket is the run's own, too.
 #[inline(always)]
 fn meet(run: u64, other: *mut c_void, newsk: *mut c_void) -> Result<(), Denial> {
-    if of_socket(&MARKS, other).is_some_and(|mark| mark.run == run) {
-        return match put_on_socket(&STAMPS, newsk, stamp(run)) {
-            true => Ok(()),
-            false => Err(Denial::HelperFailed),
-        };
+    let told = if of_socket(&MARKS, other).is_some_and(|mark| mark.run == run) {
+        &STAMPS
+    } else {
+        own(run, other)?;
+        &OWNERS
+    };
+    match put_on_socket(told, newsk, stamp(run)) {
+        true => Ok(()),
+        false => Err(Denial::HelperFailed),
     }
-    own(run, other)
 }
 
 #[inline(always)]
-fn own(run: u64, other: *mut c_void) -> Result<(), Denial> {
+pub fn own(run: u64, other: *mut c_void) -> Result<(), Denial> {
     match of_socket(&OWNERS, other) {
         Some(owner) if owner.run == run => Ok(()),
         _ => Err(Denial::ForeignPeer),
@@ -107,7 +111,7 @@ fn own(run: u64, other: *mut c_void) -> Result<(), Denial> {
 
 /// The `struct sock` of a `struct socket`; null when it has none.
 #[inline(always)]
-fn sk(socket: *const u8) -> *mut c_void {
+pub fn sk(socket: *const u8) -> *mut c_void {
     // SAFETY: `socket` is an argument of the hook, typed by the verifier, which also makes a read
     // through a null pointer give zero.
     unsafe { socket.add(SOCKET_SK_OFFSET).cast::<*mut c_void>().read() }

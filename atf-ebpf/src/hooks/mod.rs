@@ -4,6 +4,7 @@
 mod bind;
 mod connect;
 mod create;
+mod handles;
 mod lsm;
 mod packet;
 mod sendmsg;
