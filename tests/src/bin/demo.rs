@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use atf_tests::demo::{self, Options, Suite, init, offer};
+use atf_tests::demo::{self, Options, Suite, init, launch, offer};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -23,6 +23,9 @@ enum Task {
     /// Start a command with what a careless parent offers. For the demo itself.
     #[command(hide = true)]
     Offer(offer::Offer),
+    /// Start a command in the launcher's cage without the kernel's. For the demo itself.
+    #[command(hide = true)]
+    Launch(launch::Launch),
 }
 
 #[derive(Args)]
@@ -61,8 +64,9 @@ fn main() -> ExitCode {
         init::run();
     }
     let cli = Cli::parse();
-    let done = match &cli.task {
-        Some(Task::Offer(offer)) => offer::run(offer),
+    let done = match cli.task {
+        Some(Task::Offer(offer)) => offer::run(&offer),
+        Some(Task::Launch(launch)) => launch::run(launch),
         None => show(cli.show),
     };
     done.unwrap_or_else(|error| {

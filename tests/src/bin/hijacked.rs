@@ -30,7 +30,17 @@ enum Task {
         /// How many ancestors have tried already.
         #[arg(long, default_value_t = 0)]
         depth: u32,
+        /// The process beside it that has what it wants.
+        #[arg(long, default_value_t = 0)]
+        victim: i32,
+        /// Where that process's memory is.
+        #[arg(long, default_value_t = 0)]
+        victim_memory: u64,
     },
+    /// Use what a run may use: its own sockets, and descriptors handed from one to another.
+    Own,
+    /// Be the process that has what an attacker wants.
+    Victim,
     /// Speak MCP to the gateway.
     #[command(subcommand)]
     Mcp(Mcp),
@@ -123,9 +133,12 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<()> {
     match task {
-        Task::Attempt { id, lab, unanswered, depth } => {
-            mcp::print(&hijacked::attempt(&id, &Around { lab, unanswered, depth })?)
+        Task::Attempt { id, lab, unanswered, depth, victim, victim_memory } => {
+            let around = Around { lab, unanswered, depth, victim, victim_memory };
+            mcp::print(&hijacked::attempt(&id, &around)?)
         }
+        Task::Own => hijacked::own::run(),
+        Task::Victim => hijacked::victim::run(),
         Task::Mcp(Mcp::Ask { method, call }) => mcp::print(&mcp::ask(&call.ask(&method)?)),
         Task::Mcp(Mcp::Stdio { atf, call }) => {
             mcp::print(&stdio::ask(&atf, &call.ask("tools/call")?))

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::control;
 use super::installation::{AGENT, Doctor, Installation};
 use super::log::Log;
 use super::process::{Came, Place};
@@ -29,13 +30,8 @@ pub(super) fn run(
     let inner: Vec<OsString> =
         std::iter::once(place.hijacked().into()).chain(place.attempt(attempt)).collect();
     let command = installation.run_command(AGENT, attempt.id, place, &inner);
-    let came = place.try_out(attempt, &[], &command, |child| {
-        if attempt.id == "child_cgroup" {
-            nest(&installation.agents_cgroup()?, child)
-        } else {
-            Ok(())
-        }
-    })?;
+    let came =
+        place.try_out(attempt, &[], &command, |child| meanwhile(installation, attempt, child))?;
     let said: Option<Said> = serde_json::from_str(&came.said).ok();
     judge(&mut row, &came, said.as_ref(), attempt, doctor);
     row.us = said.as_ref().map(|said| said.us);
@@ -43,6 +39,18 @@ pub(super) fn run(
         row.stopped_by = Some(stopped_by(log, said.as_ref(), attempt)?);
     }
     Ok(row)
+}
+
+/// What the lab does while the attacker runs under ATF.
+pub(super) fn meanwhile(
+    installation: &Installation,
+    attempt: &Attempt,
+    child: &mut Child,
+) -> Result<()> {
+    match attempt.id {
+        "child_cgroup" => nest(&installation.agents_cgroup()?, child),
+        _ => Ok(()),
+    }
 }
 
 fn judge(row: &mut Row, came: &Came, said: Option<&Said>, attempt: &Attempt, doctor: &Doctor) {
@@ -84,8 +92,13 @@ fn layer_c<'a>(id: &str, errno: &'a str) -> &'a str {
         // The filter refuses the ioctl itself; a foreign terminal is not even there.
         ("tiocsti", "EPERM") => "seccomp",
         ("tiocsti", _) => "terminal",
-        ("raw" | "packet", "EPERM") => "capabilities",
-        ("unix_path" | "unix_visible", "ENOENT" | "EACCES") => "mounts",
+        ("raw" | "raw_connected" | "raw_header" | "raw6", "EPERM") => "capabilities",
+        // A new network namespace has echo sockets for nobody.
+        ("ping4" | "ping4_connected" | "ping6", "EACCES") => "netns",
+        ("shared_memory" | "message_queue", "ENOENT") => "ipcns",
+        ("signal" | "proc_environ" | "proc_memory" | "setns", "ENOENT" | "ESRCH") => "pidns",
+        (_, "ENOENT" | "EACCES") => "mounts",
+        (_, "ESRCH") => "pidns",
         (_, "ENOSYS" | "EAFNOSUPPORT" | "EPERM") => "seccomp",
         (_, "ENETUNREACH" | "EADDRNOTAVAIL" | "ECONNREFUSED" | "ENODEV") => "netns",
         (_, other) => other,
@@ -103,9 +116,7 @@ fn nest(agents: &Path, child: &mut Child) -> Result<()> {
         for entry in runs.flatten().filter(|entry| entry.path().is_dir()) {
             let found =
                 processes_with(&entry.path(), "hijacked", "child_cgroup").unwrap_or_default();
-            if let Some(process) = found.first() {
-                // It notes where it is as the first thing that it does.
-                thread::sleep(Duration::from_millis(100));
+            if let Some(process) = found.iter().find(|process| control::waits(**process)) {
                 // The run takes its cgroups with it, so this one is not ours to remove.
                 let nested = std::mem::ManuallyDrop::new(Cgroup::new(&entry.path(), "nested")?);
                 return Ok(nested.take(*process)?);
@@ -138,6 +149,7 @@ mod tests {
             errno: (outcome == "errno").then(|| "EPERM".to_owned()),
             us: 1.0,
             run: None,
+            learned: None,
         });
         let doctor = Doctor {
             posture: "CORE".to_owned(),

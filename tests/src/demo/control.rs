@@ -8,22 +8,17 @@ use std::{fs, thread};
 
 use anyhow::Result;
 
-use super::process::{Came, Place};
+use super::process::{Came, Place, UNPRIVILEGED};
 use super::report::{Row, Verdict};
 use crate::attempts::Attempt;
-use crate::hijacked::Said;
+use crate::hijacked::{Said, WAITING};
 use crate::lab::Cgroup;
 use crate::lab::cgroup::mount_point;
-
-/// Nobody: the owner of nothing.
-const UNPRIVILEGED: &str = "65534";
 
 /// Makes the attempt and begins its row.
 pub(super) fn run(place: &Place<'_>, attempt: &Attempt) -> Result<Row> {
     let mut offers = vec!["--uid", UNPRIVILEGED];
-    if attempt.net_raw {
-        offers.push("--net-raw");
-    }
+    offers.extend(attempt.capability);
     let mut command: Vec<OsString> = vec![place.hijacked().into()];
     command.extend(place.attempt(attempt));
     let came = if attempt.id == "child_cgroup" {
@@ -61,18 +56,20 @@ fn row(place: &Place<'_>, attempt: &Attempt, came: &Came) -> Row {
     row
 }
 
-/// The process execs twice before it is the attacker, who waits for the move by itself; this waits
-/// for the last exec.
-fn until_it_is_the_attacker(child: &Child) {
+/// The process execs twice before it is the attacker, who says by its name that it waits to be moved.
+pub(super) fn until_it_is_the_attacker(child: &Child) {
     /// Far longer than an exec takes, even under emulation.
     const TURNS: u32 = 2_000;
-    let name = format!("/proc/{}/comm", child.id());
     for _ in 0..TURNS {
-        if fs::read_to_string(&name).is_ok_and(|name| name.trim() == "hijacked") {
-            // It notes where it is as the first thing that it does.
-            thread::sleep(Duration::from_millis(100));
+        if waits(child.id()) {
             return;
         }
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Whether a process says that it waits to be moved.
+pub(super) fn waits(process: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{process}/comm"));
+    name.is_ok_and(|name| name.trim().as_bytes() == WAITING.to_bytes())
 }

@@ -191,6 +191,30 @@ impl Installation {
         output(launch.arg("--prompt").arg(prompt).args(["--", "/bin/true"]))
     }
 
+    /// The words of `demo launch` for a command: as [`Installation::run_command`], but without the
+    /// proof of the cage.
+    pub(crate) fn launch_command(
+        &self,
+        place: &Place<'_>,
+        command: &[OsString],
+    ) -> Result<Vec<OsString>> {
+        let mut words: Vec<OsString> = vec![std::env::current_exe()?.into(), "launch".into()];
+        words.extend(["--config".into(), self.config_file.clone().into()]);
+        words.extend(["--agent".into(), AGENT.into()]);
+        words.extend(["--prompt".into(), self.prompt_file.clone().into()]);
+        for path in [place.bin.clone(), place.visible()] {
+            words.extend(["--read-only".into(), path.into()]);
+        }
+        words.push("--".into());
+        words.extend(command.iter().cloned());
+        Ok(words)
+    }
+
+    /// Where its kernel objects are pinned.
+    pub(super) fn pin_dir(&self) -> &Path {
+        &self.config.places.pin_dir
+    }
+
     /// The digest of the agents' prompt.
     pub(crate) fn prompt(&self) -> String {
         Digest::of(PROMPT.as_bytes()).to_string()

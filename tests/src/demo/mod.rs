@@ -1,6 +1,7 @@
 //! The demo: the hijacked agent in the lab, without ATF and under it; then the line, the seal, the
 //! death of each process, and the log. What the report says, the oracle and the log have said.
 
+mod alone;
 mod audit;
 mod caged;
 pub(crate) mod calls;
@@ -9,12 +10,17 @@ mod control;
 pub mod init;
 pub(crate) mod installation;
 mod killed;
+pub mod launch;
 pub(crate) mod log;
 pub mod offer;
+mod own;
+mod pass;
 pub(crate) mod process;
 mod report;
 mod seal;
 mod table;
+mod victim;
+mod witness;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -23,6 +29,7 @@ use anyhow::{Context, Result};
 
 use crate::attempts::ATTEMPTS;
 use crate::lab::World;
+use alone::Alone;
 use installation::{Installation, doctor};
 pub use report::{Report, Row, Shown, Verdict};
 
@@ -54,6 +61,8 @@ pub struct Options {
 pub enum Suite {
     /// Everything.
     Demo,
+    /// Only the attempts to get out of the cage: against all layers, and against each alone.
+    Cage,
     /// Only the negative controls: what each attempt does without ATF.
     Lab,
     /// Runs that try to get out while something of ATF is killed, hung or torn out.
@@ -82,7 +91,12 @@ pub fn run(options: &Options) -> Result<Shown> {
     }
     let doctor = doctor(&options.atf)?;
     let mut installation = Installation::start(folder.path(), options)?;
-    under_atf(&place, &mut installation, &doctor, &mut rows);
+    attempts(&place, &installation, &doctor, &mut rows);
+    if options.suite == Suite::Cage {
+        each_layer_alone(&place, &installation, &mut rows);
+    } else {
+        promises(&place, &mut installation, &mut rows);
+    }
     Ok(Shown::new(kernel, Some(doctor.posture), rows, doctor.not_covered, timed))
 }
 
@@ -95,13 +109,13 @@ fn in_chaos(place: &process::Place<'_>, folder: &Path, options: &Options) -> Res
     Ok(Shown::new(report::kernel(), Some(doctor.posture), rows, Vec::new(), options.timed))
 }
 
-/// Everything that needs a running ATF. A part that fails is a row that escaped, so that the others
-/// are still seen.
-fn under_atf(
+/// Every attempt again, under ATF. One that fails is a row that escaped, so that the others are
+/// still seen.
+fn attempts(
     place: &process::Place<'_>,
-    installation: &mut Installation,
+    installation: &Installation,
     doctor: &installation::Doctor,
-    rows: &mut Vec<Row>,
+    rows: &mut [Row],
 ) {
     say("the attempts under ATF");
     let log = installation.log();
@@ -111,8 +125,35 @@ fn under_atf(
         *row = Row::or_failed(attempt.id, attempt.vector, tried);
         row.without = without;
     }
+}
+
+/// Every attempt against one layer after the other.
+fn each_layer_alone(place: &process::Place<'_>, installation: &Installation, rows: &mut Vec<Row>) {
+    for layer in ['A', 'B', 'C'] {
+        say(&format!("the attempts against layer {layer} alone"));
+        let alone = match layer {
+            'C' => Alone::launcher(installation).map(Some),
+            _ => Alone::programs(layer),
+        };
+        match alone {
+            Ok(Some(alone)) => alone::run(place, layer, &alone, rows),
+            Ok(None) => say("this kernel has none"),
+            Err(error) => {
+                let id = format!("layer_{}", layer.to_ascii_lowercase());
+                rows.push(Row::or_failed(&id, "a layer alone", Err(error)));
+            }
+        }
+    }
+}
+
+/// What else ATF promises: the line, the seal, the death of each process, the log.
+fn promises(place: &process::Place<'_>, installation: &mut Installation, rows: &mut Vec<Row>) {
+    let log = installation.log();
     say("calls through the gate");
     rows.extend(calls::run(place, installation, &log));
+    say("a run's own sockets");
+    let own = own::run(place, installation);
+    rows.push(Row::or_failed("own_handles", "a run's own sockets, handed over", own));
     say("the seal");
     let sealed = seal::run(place, installation, &log);
     rows.push(Row::or_failed("seal", "a run that repeats a refusal", sealed));

@@ -23,6 +23,12 @@ pub struct Offer {
     /// Leave it `CAP_NET_RAW`.
     #[arg(long)]
     net_raw: bool,
+    /// Leave it `CAP_SYS_ADMIN`.
+    #[arg(long)]
+    sys_admin: bool,
+    /// Start it in this cgroup.
+    #[arg(long)]
+    cgroup: Option<PathBuf>,
     /// Start it from this terminal.
     #[arg(long, requires = "typed")]
     terminal: Option<PathBuf>,
@@ -39,6 +45,9 @@ pub struct Offer {
 /// # Errors
 /// When something cannot be offered or the command cannot be started.
 pub fn run(offer: &Offer) -> Result<ExitCode> {
+    if let Some(cgroup) = &offer.cgroup {
+        fs::write(cgroup.join("cgroup.procs"), "0").context("cannot enter the cgroup")?;
+    }
     let mut command = Command::new(&offer.command[0]);
     command.args(&offer.command[1..]);
     let taken = offer.terminal.as_deref().map(terminal::take).transpose()?;
@@ -61,12 +70,15 @@ pub fn run(offer: &Offer) -> Result<ExitCode> {
 
 fn lower(offer: &Offer) -> Result<()> {
     let Some(uid) = offer.uid else { return Ok(()) };
-    rustix::thread::set_keep_capabilities(offer.net_raw)?;
+    let left =
+        [(offer.net_raw, CapabilitySet::NET_RAW), (offer.sys_admin, CapabilitySet::SYS_ADMIN)];
+    let left: Vec<_> =
+        left.into_iter().filter_map(|(given, which)| given.then_some(which)).collect();
+    rustix::thread::set_keep_capabilities(!left.is_empty())?;
     rustix::thread::set_thread_groups(&[])?;
     rustix::thread::set_thread_gid(Gid::from_raw(uid))?;
     rustix::thread::set_thread_uid(Uid::from_raw(uid))?;
-    if offer.net_raw {
-        let only = CapabilitySet::NET_RAW;
+    for only in left {
         let sets = CapabilitySets { effective: only, permitted: only, inheritable: only };
         rustix::thread::set_capabilities(None, sets)?;
         rustix::thread::configure_capability_in_ambient_set(only, true)?;

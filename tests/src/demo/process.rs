@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::io::FdFlags;
 
-use crate::attempts::Attempt;
-use crate::hijacked::COMMAND;
+use super::pass::Passed;
+use super::victim::Victim;
+use super::witness;
+use crate::attempts::{Attempt, KNOWLEDGE, Sight, WITNESS};
+use crate::hijacked::{COMMAND, Said};
 use crate::lab::terminal::Terminal;
 use crate::lab::{World, address};
 
@@ -27,7 +30,12 @@ pub(crate) struct Place<'a> {
     pub(crate) scratch: PathBuf,
     /// This program.
     myself: PathBuf,
+    /// The process beside the agent.
+    victim: Victim,
 }
+
+/// Nobody: the owner of nothing.
+pub(crate) const UNPRIVILEGED: &str = "65534";
 
 /// What one attempt came to.
 pub(crate) struct Came {
@@ -54,7 +62,9 @@ impl<'a> Place<'a> {
         let copy = bin.join("hijacked");
         fs::copy(hijacked, &copy).with_context(|| format!("no {}", hijacked.display()))?;
         fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
-        Ok(Self { world, bin, scratch, myself: std::env::current_exe()? })
+        let myself = std::env::current_exe()?;
+        let victim = Victim::start(world, &world.oracle, &myself, &copy, UNPRIVILEGED)?;
+        Ok(Self { world, bin, scratch, myself, victim })
     }
 
     /// The attacker's program.
@@ -72,6 +82,8 @@ impl<'a> Place<'a> {
         let lab = self.world.folder.as_os_str();
         let words = [OsStr::new("attempt"), OsStr::new(attempt.id), OsStr::new("--lab"), lab];
         let mut words = words.map(OsStr::to_owned).to_vec();
+        let (victim, memory) = (self.victim.id().to_string(), self.victim.memory.to_string());
+        words.extend(["--victim".into(), victim.into(), "--victim-memory".into(), memory.into()]);
         if self.world.oracle.absent(attempt.canary).is_some() {
             words.push("--unanswered".into());
         }
@@ -98,17 +110,28 @@ impl<'a> Place<'a> {
         process.arg("--").args(command);
         let inheritable =
             (attempt.id == "inherited_fd").then(|| self.world.inheritable()).transpose()?;
+        let passed = (attempt.id == "passed_fd").then(|| Passed::new(self.world)).transpose()?;
         if let Some(stream) = &inheritable {
             rustix::io::fcntl_setfd(stream, FdFlags::empty())?;
+        }
+        if attempt.canary == "inherited_fd" {
             // Its connection has reached the canary before the attempt begins.
             thread::sleep(ARRIVAL_MAX);
         }
         let before = self.world.oracle.seen();
-        let (said, complained) = self.finish(process, meanwhile)?;
-        drop(inheritable);
+        let stdin = passed.as_ref().map_or_else(|| Ok(Stdio::null()), Passed::stdin)?;
+        let (said, complained, seen) = self.watched(process, stdin, attempt.sight, meanwhile)?;
+        drop((inheritable, passed));
         let mut reached = self.reached_since(&before, attempt);
         if fs::read(&typed).is_ok_and(|typed| typed == COMMAND) {
             reached.push("terminal");
+        }
+        if seen {
+            reached.push(WITNESS);
+        }
+        let learned = serde_json::from_str::<Said>(&said).ok().and_then(|said| said.learned);
+        if learned.is_some_and(|learned| learned == self.victim.nonce) {
+            reached.push(KNOWLEDGE);
         }
         Ok(Came { reached, said, complained })
     }
@@ -123,17 +146,32 @@ impl<'a> Place<'a> {
     /// Runs a command in the agent's namespace to its end: what it wrote to its two outputs.
     pub(crate) fn finish(
         &self,
-        mut command: Command,
+        command: Command,
         meanwhile: impl FnOnce(&mut Child) -> Result<()>,
     ) -> Result<(String, String)> {
+        let (said, complained, _) = self.watched(command, Stdio::null(), None, meanwhile)?;
+        Ok((said, complained))
+    }
+
+    /// The same; also whether the witness saw what it looked for meanwhile.
+    fn watched(
+        &self,
+        mut command: Command,
+        stdin: Stdio,
+        sight: Option<Sight>,
+        meanwhile: impl FnOnce(&mut Child) -> Result<()>,
+    ) -> Result<(String, String, bool)> {
         let (mut out, mut err) = (self.file("out")?, self.file("err")?);
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+        command.stdin(stdin).stdout(out.try_clone()?).stderr(err.try_clone()?);
         let mut child = self.spawn(command)?;
         let done = meanwhile(&mut child);
-        wait(&mut child, ATTEMPT_MAX)?;
+        let (attacker, first, mut seen) = (self.hijacked(), child.id(), false);
+        wait_with(&mut child, ATTEMPT_MAX, || {
+            seen |= sight.is_some_and(|sight| !seen && witness::sees(&attacker, first, sight));
+        })?;
         let complained = text(&mut err)?;
         done.with_context(|| format!("standard error: {complained}"))?;
-        Ok((text(&mut out)?, complained))
+        Ok((text(&mut out)?, complained, seen))
     }
 
     fn file(&self, name: &str) -> Result<File> {
@@ -162,8 +200,19 @@ impl<'a> Place<'a> {
 
 /// Waits for the end of a child, and ends it when that takes too long.
 pub(crate) fn wait(child: &mut Child, longest: Duration) -> Result<()> {
-    let began = Instant::now();
+    wait_with(child, longest, || ())
+}
+
+/// The same, and does something now and then.
+fn wait_with(child: &mut Child, longest: Duration, mut each: impl FnMut()) -> Result<()> {
+    /// Looking costs a processor that the attacker needs, too.
+    const LOOK_EACH: Duration = Duration::from_millis(50);
+    let (began, mut looked) = (Instant::now(), Instant::now());
     while child.try_wait()?.is_none() {
+        if looked.elapsed() > LOOK_EACH {
+            each();
+            looked = Instant::now();
+        }
         if began.elapsed() > longest {
             child.kill()?;
             child.wait()?;

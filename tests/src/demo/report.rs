@@ -1,5 +1,7 @@
 //! The report: its rows, its totals, and what in it must not be.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::table;
@@ -33,6 +35,9 @@ pub struct Row {
     pub stopped_by: Option<String>,
     /// Microseconds of what was denied; `null` where it does not apply or times mean nothing.
     pub us: Option<f64>,
+    /// What happened under each layer alone, where that was tried.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub layers: BTreeMap<char, String>,
     /// What became of it; `null` when only the control was run.
     pub verdict: Option<Verdict>,
     /// Why the verdict is a bad one, or the control not possible: for people.
@@ -90,6 +95,7 @@ impl Row {
             with: None,
             stopped_by: None,
             us: None,
+            layers: BTreeMap::new(),
             verdict: None,
             note: None,
         }

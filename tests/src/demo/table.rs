@@ -2,11 +2,12 @@
 
 use super::report::{Report, Row, Verdict};
 
-const HEAD: [&str; 6] = ["attempt", "without ATF", "with ATF", "stopped by", "us", "verdict"];
+const HEAD: [&str; 7] =
+    ["attempt", "without ATF", "with ATF", "stopped by", "stops it alone", "us", "verdict"];
 
 /// The table.
 pub(super) fn render(report: &Report) -> String {
-    let lines: Vec<[String; 6]> =
+    let lines: Vec<[String; 7]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(report.rows.iter().map(cells)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
     let widths: Vec<usize> = (0..HEAD.len()).map(|column| width(column).unwrap_or(0)).collect();
@@ -29,7 +30,7 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
-fn cells(row: &Row) -> [String; 6] {
+fn cells(row: &Row) -> [String; 7] {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let verdict = match row.verdict {
         Some(Verdict::Closed) => "closed",
@@ -43,7 +44,19 @@ fn cells(row: &Row) -> [String; 6] {
         or_dash(&row.without),
         or_dash(&row.with),
         or_dash(&row.stopped_by),
+        alone(row),
         row.us.map_or_else(|| "-".to_owned(), |us| format!("{us:.1}")),
         verdict.to_owned(),
     ]
+}
+
+/// The layers that each stop it alone, among those that were tried alone.
+fn alone(row: &Row) -> String {
+    let stopping = row.layers.iter().filter(|(_, outcome)| *outcome != "out");
+    let stopping: Vec<String> = stopping.map(|(layer, _)| layer.to_string()).collect();
+    match (row.layers.is_empty(), stopping.is_empty()) {
+        (true, _) => "-".to_owned(),
+        (false, true) => "none".to_owned(),
+        (false, false) => stopping.join(" "),
+    }
 }

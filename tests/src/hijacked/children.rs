@@ -10,18 +10,21 @@ use std::time::{Duration, Instant};
 use rustix::io::{self, Errno};
 
 use super::trial::Trial;
-use super::{Around, Said, inet};
+use super::{Around, Said, stream};
 use crate::lab::address;
 
 /// Generations below the first process; each tries by itself.
 const GENERATIONS: u32 = 3;
+
+/// What the process calls itself once it waits to be moved.
+pub(crate) const WAITING: &std::ffi::CStr = c"waiting";
 
 /// How long the lab has to move us.
 const MOVE_MAX: Duration = Duration::from_secs(20);
 
 /// Tries TCP, and has a child do the same, and so on. It is out when any of them is.
 pub(super) fn tree(trial: &mut Trial, around: &Around) -> io::Result<()> {
-    let own = inet::tcp(trial, address::TCP4.into());
+    let own = stream::tcp(trial, address::TCP4.into());
     if around.depth >= GENERATIONS {
         return own;
     }
@@ -45,11 +48,13 @@ fn child(lab: &Path, depth: u32) -> Option<Said> {
 pub(super) fn moved(trial: &mut Trial) -> io::Result<()> {
     let place = || fs::read("/proc/self/cgroup").map_err(|_| Errno::NOENT);
     let (first, began) = (place()?, Instant::now());
+    // The lab moves nobody before.
+    rustix::thread::set_name(WAITING)?;
     while place()? == first {
         if began.elapsed() > MOVE_MAX {
             return Err(Errno::TIMEDOUT);
         }
         thread::sleep(Duration::from_millis(2));
     }
-    inet::tcp(trial, address::TCP4.into())
+    stream::tcp(trial, address::TCP4.into())
 }

@@ -2,26 +2,33 @@
 //! needs nothing but what a run sees, and nobody believes what it says.
 
 mod children;
+mod datagram;
 mod handles;
+mod held;
 mod http;
 mod identity;
-mod inet;
 mod link;
 pub mod load;
 pub mod mcp;
+pub mod own;
+mod processes;
+mod raw;
 mod ring;
+mod shared;
 pub mod stdio;
+mod stream;
+mod tables;
 mod terminal;
-
 mod trial;
 mod unix;
+pub mod victim;
 mod vsock;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lab::address;
+pub(crate) use children::WAITING;
 pub(crate) use terminal::COMMAND;
 use trial::Trial;
 
@@ -39,6 +46,8 @@ pub struct Said {
     pub us: f64,
     /// The run's id, from its token; absent outside of a run.
     pub run: Option<String>,
+    /// What it read that it could not know otherwise.
+    pub learned: Option<String>,
 }
 
 /// What an attempt has to know of the lab.
@@ -50,11 +59,15 @@ pub struct Around {
     pub unanswered: bool,
     /// How many ancestors of this process have tried already.
     pub depth: u32,
+    /// The process beside it that has what it wants.
+    pub victim: i32,
+    /// Where that process's memory is.
+    pub victim_memory: u64,
 }
 
 impl Default for Around {
     fn default() -> Self {
-        Self { lab: "/nowhere".into(), unanswered: false, depth: 0 }
+        Self { lab: "/nowhere".into(), unanswered: false, depth: 0, victim: 0, victim_memory: 0 }
     }
 }
 
@@ -63,28 +76,10 @@ impl Default for Around {
 /// # Errors
 /// When the attempt is not known.
 pub fn attempt(id: &str, around: &Around) -> anyhow::Result<Said> {
-    let lab = &around.lab;
-    let mut trial = Trial::default();
-    let done = match id {
-        "tcp4" => inet::tcp(&mut trial, address::TCP4.into()),
-        "tcp6" => inet::tcp(&mut trial, address::TCP6.into()),
-        "tcp4_mapped" => inet::tcp(&mut trial, address::TCP4_MAPPED.into()),
-        "udp4" => inet::udp(&mut trial, address::UDP4, address::SECRET),
-        "dns" => inet::dns(&mut trial),
-        "raw" => inet::raw(&mut trial),
-        "packet" => link::packet(&mut trial),
-        "vsock" => vsock::connect(&mut trial, around.unanswered),
-        "metadata" => inet::tcp(&mut trial, address::METADATA.into()),
-        "loopback" => inet::tcp(&mut trial, address::LOOPBACK.into()),
-        "unix_path" => unix::path(&mut trial, &lab.join(address::UNIX_PATH)),
-        "unix_abstract" => unix::abstract_name(&mut trial),
-        "unix_visible" => unix::path(&mut trial, &lab.join(address::UNIX_VISIBLE)),
-        "inherited_fd" => handles::inherited(&mut trial),
-        "io_uring" => ring::connect(&mut trial),
-        "tiocsti" => terminal::type_into_it(&mut trial),
-        "child_tree" => children::tree(&mut trial, around),
-        "child_cgroup" => children::moved(&mut trial),
-        _ => anyhow::bail!("no attempt is named {id:?}; their names are in attempts.rs"),
+    let (mut trial, mut learned) = (Trial::default(), None);
+    let done = by_family(id, &mut trial, around, &mut learned);
+    let Some(done) = done else {
+        anyhow::bail!("no attempt is named {id:?}; their names are in attempts.rs");
     };
     Ok(Said {
         id: id.to_owned(),
@@ -92,5 +87,36 @@ pub fn attempt(id: &str, around: &Around) -> anyhow::Result<Said> {
         errno: done.err().map(trial::errno_name),
         us: trial.last_us(),
         run: identity::run_id(),
+        learned,
     })
+}
+
+fn by_family(
+    id: &str,
+    trial: &mut Trial,
+    around: &Around,
+    learned: &mut Option<String>,
+) -> Option<rustix::io::Result<()>> {
+    let lab = &around.lab;
+    stream::attempt(id, trial)
+        .or_else(|| datagram::attempt(id, trial))
+        .or_else(|| raw::attempt(id, trial))
+        .or_else(|| unix::attempt(id, trial, lab))
+        .or_else(|| processes::attempt(id, trial, around, learned))
+        .or_else(|| shared::attempt(id, trial, lab))
+        .or_else(|| held::attempt(id, trial))
+        .or_else(|| tables::attempt(id, trial))
+        .or_else(|| match id {
+            "packet" => Some(link::packet(trial, false)),
+            "packet_raw" => Some(link::packet(trial, true)),
+            "vsock" => Some(vsock::connect(trial, around.unanswered)),
+            "inherited_fd" => Some(handles::inherited(trial)),
+            "passed_fd" => Some(handles::passed(trial)),
+            "io_uring" => Some(ring::connect(trial, false)),
+            "io_uring_polled" => Some(ring::connect(trial, true)),
+            "tiocsti" => Some(terminal::type_into_it(trial)),
+            "child_tree" => Some(children::tree(trial, around)),
+            "child_cgroup" => Some(children::moved(trial)),
+            _ => None,
+        })
 }

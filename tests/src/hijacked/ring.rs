@@ -7,9 +7,10 @@ use super::trial::Trial;
 use crate::lab::address;
 use crate::sys::uring::Ring;
 
-/// Makes a socket, connects it and sends the secret, all through io_uring.
-pub(super) fn connect(trial: &mut Trial) -> io::Result<()> {
-    let mut ring = trial.step(Ring::new)?;
+/// Makes a socket, connects it and sends the secret, all through io_uring; `polled` by a thread of
+/// the kernel's.
+pub(super) fn connect(trial: &mut Trial, polled: bool) -> io::Result<()> {
+    let mut ring = trial.step(|| Ring::new(polled))?;
     let socket = trial.step(|| ring.socket(libc::AF_INET, libc::SOCK_STREAM))?;
     trial.step(|| ring.connect(&socket, address::TCP4))?;
     trial.step(|| ring.send(&socket, address::SECRET))

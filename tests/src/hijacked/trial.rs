@@ -31,7 +31,7 @@ impl Trial {
 }
 
 /// The names that the report and the cage's matrix use.
-const NAMES: [(Errno, &str); 26] = [
+const NAMES: [(Errno, &str); 28] = [
     (Errno::ACCESS, "EACCES"),
     (Errno::AFNOSUPPORT, "EAFNOSUPPORT"),
     (Errno::AGAIN, "EAGAIN"),
@@ -55,6 +55,8 @@ const NAMES: [(Errno, &str); 26] = [
     (Errno::PERM, "EPERM"),
     (Errno::PIPE, "EPIPE"),
     (Errno::PROTONOSUPPORT, "EPROTONOSUPPORT"),
+    (Errno::PROTOTYPE, "EPROTOTYPE"),
+    (Errno::SRCH, "ESRCH"),
     (Errno::SOCKTNOSUPPORT, "ESOCKTNOSUPPORT"),
     (Errno::TIMEDOUT, "ETIMEDOUT"),
     (Errno::CANCELED, "ECANCELED"),

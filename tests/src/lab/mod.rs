@@ -6,7 +6,9 @@ pub mod cgroup;
 pub(crate) mod link;
 mod namespace;
 mod netlink;
+mod odd;
 mod oracle;
+mod shared;
 pub mod terminal;
 mod world;
 

@@ -49,6 +49,11 @@ impl Oracle {
         self.absent.push((name, error));
     }
 
+    /// The canary of this name.
+    pub fn canary(&self, name: &str) -> Option<Arc<Canary>> {
+        self.canaries.iter().find(|canary| canary.name == name).map(Arc::clone)
+    }
+
     /// A canary that is fed by hand.
     pub fn add(&mut self, name: &'static str) -> Arc<Canary> {
         let canary =

@@ -6,12 +6,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
-use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::{Namespace, Oracle, address, link};
+use super::shared::Shared;
+use super::{Namespace, Oracle, address, link, odd};
 use crate::sys::address::Vsock;
 
 /// The namespaces, the canaries, and the folder with the unix sockets.
@@ -25,6 +26,7 @@ pub struct World {
     pub folder: PathBuf,
     /// Where the internet is; kept because a namespace ends with its last descriptor.
     world: Namespace,
+    _shared: Shared,
 }
 
 const WORLD_LINK: &str = "lab1";
@@ -45,7 +47,11 @@ impl World {
             Ok(listener) => oracle.listener("vsock", listener),
             Err(error) => oracle.miss("vsock", error),
         }
-        Ok(Self { agent, oracle, folder: folder.to_owned(), world })
+        for by_the_victim in ["victim_memory", "victim_signal"] {
+            oracle.add(by_the_victim);
+        }
+        let shared = Shared::new(&mut oracle, folder)?;
+        Ok(Self { agent, oracle, folder: folder.to_owned(), world, _shared: shared })
     }
 
     /// A connection from the agent's namespace to the world, as a careless parent leaves one open.
@@ -97,14 +103,19 @@ fn internet(oracle: &mut Oracle) -> io::Result<()> {
     let family = AddressFamily::PACKET;
     let socket = rustix::net::socket_with(family, SocketType::DGRAM, cloexec, frames)?;
     oracle.packets("packet", socket, |frame| frame.starts_with(address::SECRET));
-    Ok(())
+    oracle.tcp("world_loopback", TcpListener::bind(address::WORLD_LOOPBACK)?);
+    odd::internet(oracle)
 }
 
 fn beside_the_agent(oracle: &mut Oracle) -> io::Result<()> {
     oracle.tcp("loopback", TcpListener::bind(SocketAddr::from(address::LOOPBACK))?);
     let name = UnixAddr::from_abstract_name(address::ABSTRACT_NAME)?;
     oracle.unix("unix_abstract", UnixListener::bind_addr(&name)?);
-    Ok(())
+    oracle.tcp("loopback6", TcpListener::bind(address::LOOPBACK6)?);
+    oracle.udp("resolver", UdpSocket::bind(address::RESOLVER)?);
+    let name = UnixAddr::from_abstract_name(address::ABSTRACT_DATAGRAM)?;
+    oracle.packets("unix_datagram_abstract", UnixDatagram::bind_addr(&name)?.into(), |_| true);
+    odd::let_everybody_ping()
 }
 
 fn unix_services(oracle: &mut Oracle, folder: &Path) -> io::Result<()> {
@@ -117,6 +128,22 @@ fn unix_services(oracle: &mut Oracle, folder: &Path) -> io::Result<()> {
         fs::set_permissions(&path, Permissions::from_mode(0o666))?;
         oracle.unix(name, listener);
     }
+    for (name, path) in [
+        ("unix_datagram", address::UNIX_DATAGRAM),
+        ("unix_datagram_visible", address::UNIX_DATAGRAM_VISIBLE),
+    ] {
+        let path = folder.join(path);
+        let socket = UnixDatagram::bind(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+        oracle.packets(name, socket.into(), |_| true);
+    }
+    let path = folder.join(address::UNIX_SEQPACKET);
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&path)?)?;
+    rustix::net::listen(&socket, 16)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+    oracle.listener("unix_seqpacket", socket);
     Ok(())
 }
 

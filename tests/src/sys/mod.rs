@@ -2,8 +2,15 @@
 //! ones, so they are not in the product's.
 #![allow(unsafe_code, reason = "the tests' one syscall room; every block says why it is sound")]
 
+pub mod abi;
 pub mod address;
+pub mod child;
 pub mod descriptor;
+pub mod doors;
+pub mod ipc;
+pub mod memory;
+pub mod message;
 pub mod namespace;
+pub mod option;
 pub mod terminal;
 pub mod uring;

@@ -93,6 +93,10 @@ const OFFSET_SQ_RING: i64 = 0;
 const OFFSET_CQ_RING: i64 = 0x800_0000;
 const OFFSET_SQES: i64 = 0x1000_0000;
 const ENTER_GETEVENTS: u32 = 1;
+/// Wakes the polling thread, if it sleeps.
+const ENTER_SQ_WAKEUP: u32 = 2;
+/// A thread of the kernel's takes the submissions.
+const SETUP_SQPOLL: u32 = 2;
 
 /// More than we ever have under way, which is one.
 const ENTRIES: u32 = 4;
@@ -107,12 +111,13 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Makes a ring.
+    /// Makes a ring; `polled` has a thread of the kernel's take what is submitted.
     ///
     /// # Errors
     /// `ENOSYS` or `EPERM` where io_uring is not to be had.
-    pub fn new() -> io::Result<Self> {
-        let mut params = Params::default();
+    pub fn new(polled: bool) -> io::Result<Self> {
+        let flags = if polled { SETUP_SQPOLL } else { 0 };
+        let mut params = Params { flags, ..Params::default() };
         // SAFETY: the kernel fills `params`, whose layout and size are those of its header.
         let number = unsafe { libc::syscall(libc::SYS_io_uring_setup, ENTRIES, &raw mut params) };
         if number < 0 {
@@ -216,7 +221,7 @@ impl Ring {
                 ring,
                 1_u32,
                 1_u32,
-                ENTER_GETEVENTS,
+                ENTER_GETEVENTS | ENTER_SQ_WAKEUP,
                 ptr::null::<u8>(),
                 0_usize,
             )

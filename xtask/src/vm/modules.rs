@@ -15,6 +15,21 @@ use crate::packages;
 /// built into Debian's kernels.)
 const WANTED: [&str; 3] = ["veth", "vsock", "vsock_loopback"];
 
+/// Odd families and protocols, as far as a kernel has them: without its module an attempt shows
+/// nothing, and says so.
+const WELCOME: [&str; 10] = [
+    "sctp",
+    "dccp_ipv4",
+    "af_alg",
+    "tipc",
+    "rds",
+    "smc",
+    "kcm",
+    "nfnetlink",
+    "xfrm_user",
+    "inet_diag",
+];
+
 /// A module: its name and its bytes, uncompressed.
 pub(crate) struct Module {
     /// The name.
@@ -23,7 +38,7 @@ pub(crate) struct Module {
     pub(crate) object: Vec<u8>,
 }
 
-/// The wanted modules and what they depend on, each after its dependencies.
+/// The wanted modules, those that are welcome, and what they depend on, each after its dependencies.
 ///
 /// # Errors
 /// When a module is neither in the package nor built in.
@@ -36,6 +51,12 @@ pub(crate) fn wanted(kernel: &Kernel) -> Result<Vec<Module>> {
     let mut ordered = Vec::new();
     for name in WANTED {
         add(name, &files, &builtin, &mut ordered)?;
+    }
+    for name in WELCOME {
+        let loaded = ordered.len();
+        if add(name, &files, &builtin, &mut ordered).is_err() {
+            ordered.truncate(loaded);
+        }
     }
     Ok(ordered)
 }
