@@ -40,9 +40,15 @@ impl Rules {
         Ok(Self { template: Mutex::new(engine), idle: Mutex::default() })
     }
 
-    /// What the rules say of `input`, JSON. An error is a denial.
+    /// What the rules say of `input`, JSON. An error is a denial, once it has come twice: the first may
+    /// be of a busy host, which took the thread away for longer than [`EVALUATION_MAX`], and a run is
+    /// sealed for its denials. What is wrong with rules or input is wrong again.
     pub(super) fn eval(&self, input: &str) -> Result<Value, String> {
         let input = Value::from_json_str(input).map_err(|error| error.to_string())?;
+        self.eval_once(input.clone()).or_else(|_first| self.eval_once(input))
+    }
+
+    fn eval_once(&self, input: Value) -> Result<Value, String> {
         let idle = locked(&self.idle).pop();
         let mut engine = idle.unwrap_or_else(|| locked(&self.template).clone());
         engine.set_input(input);
