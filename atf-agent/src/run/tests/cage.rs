@@ -132,8 +132,16 @@ fn a_run_inherits_nothing_but_its_three_descriptors() {
     let found = lab.run(&lab.request(&["env"])).output;
     let mut names: Vec<&str> = found.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
-    let expected =
-        ["ATF_PROMPT_SHA256", "ATF_RUN", "ATF_SOCKET", "ATF_TOKEN_FILE", "HOME", "LANG", "PATH"];
+    let expected = [
+        "ATF_LINES_SOCKET",
+        "ATF_PROMPT_SHA256",
+        "ATF_RUN",
+        "ATF_SOCKET",
+        "ATF_TOKEN_FILE",
+        "HOME",
+        "LANG",
+        "PATH",
+    ];
     assert_eq!(names, expected);
 }
 
