@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         "atf-tests",
     ];
     progress::step("building with optimization", || {
-        let bins = ["--bin", "atf", "--bin", "hijacked", "--bin", "atf-bench"];
+        let bins = ["--bin", "atf", "--bin", "hijacked", "--bin", "demo", "--bin", "atf-bench"];
         progress::command(cargo::cargo(&build).args(bins))
     })?;
     let program = cargo::target_folder().join("release/atf-bench");

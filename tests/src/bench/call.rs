@@ -33,6 +33,7 @@ pub(super) fn demo_options(options: &Options, queued: bool) -> demo::Options {
     demo::Options {
         suite: demo::Suite::Demo,
         atf: options.atf.clone(),
+        demo: options.demo.clone(),
         hijacked: options.hijacked.clone(),
         policies: options.policies.clone(),
         posture: "CORE".to_owned(),
@@ -46,7 +47,7 @@ pub(super) fn demo_options(options: &Options, queued: bool) -> demo::Options {
 fn through(options: &Options, queued: bool) -> Result<Vec<u64>> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
-    let place = Place::new(&world, folder.path(), &options.hijacked)?;
+    let place = Place::new(&world, folder.path(), &options.demo, &options.hijacked)?;
     let installation = Installation::start(folder.path(), &demo_options(options, queued))?;
     let (tool, arguments) = honest();
     let calls = CALLS.to_string();

@@ -92,7 +92,7 @@ impl Load {
 fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, Came)>> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
-    let place = Place::new(&world, folder.path(), &options.hijacked)?;
+    let place = Place::new(&world, folder.path(), &options.demo, &options.hijacked)?;
     let installation = Installation::start(folder.path(), &demo_options(options, queued))?;
     let direct = Direct::start(folder.path())?;
     let token = folder.path().join("token");

@@ -22,6 +22,8 @@ pub use report::{Report, Row};
 pub struct Options {
     /// The product's binary.
     pub atf: PathBuf,
+    /// The demo's binary.
+    pub demo: PathBuf,
     /// The test agent's binary.
     pub hijacked: PathBuf,
     /// The policies.

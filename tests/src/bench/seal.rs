@@ -46,7 +46,7 @@ pub(super) fn rows(options: &Options) -> Result<[Row; 3]> {
 fn seal_runs(options: &Options) -> Result<(Vec<Sealed>, Vec<u64>)> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
-    let place = Place::new(&world, folder.path(), &options.hijacked)?;
+    let place = Place::new(&world, folder.path(), &options.demo, &options.hijacked)?;
     let installation = Installation::start(folder.path(), &demo_options(options, false))?;
     let log = installation.log();
     let (tool, arguments) = drop_table();

@@ -57,6 +57,7 @@ fn run(cli: &Cli) -> Result<()> {
     let beside = myself.parent().context("this program has no folder")?;
     let options = Options {
         atf: beside.join("atf"),
+        demo: beside.join("demo"),
         hijacked: beside.join("hijacked"),
         policies: cli.policies.clone(),
     };

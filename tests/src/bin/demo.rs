@@ -90,6 +90,7 @@ fn show(show: Show) -> Result<ExitCode> {
     let shown = demo::run(&Options {
         suite: show.suite,
         atf: show.atf.map_or_else(|| beside("atf"), Ok)?,
+        demo: std::env::current_exe()?,
         hijacked: show.hijacked.map_or_else(|| beside("hijacked"), Ok)?,
         policies: show.policies,
         posture: show.posture,

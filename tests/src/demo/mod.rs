@@ -40,6 +40,8 @@ pub struct Options {
     pub suite: Suite,
     /// The product's binary.
     pub atf: PathBuf,
+    /// The demo's own.
+    pub demo: PathBuf,
     /// The attacker's.
     pub hijacked: PathBuf,
     /// The policies to use.
@@ -76,7 +78,7 @@ pub enum Suite {
 pub fn run(options: &Options) -> Result<Shown> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
-    let place = process::Place::new(&world, folder.path(), &options.hijacked)?;
+    let place = process::Place::new(&world, folder.path(), &options.demo, &options.hijacked)?;
     if options.suite == Suite::Chaos {
         return in_chaos(&place, folder.path(), options);
     }

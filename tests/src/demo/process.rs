@@ -28,8 +28,8 @@ pub(crate) struct Place<'a> {
     pub(crate) bin: PathBuf,
     /// A folder for what processes say.
     pub(crate) scratch: PathBuf,
-    /// This program.
-    myself: PathBuf,
+    /// The demo's program, which starts the attacker with what a careless parent offers.
+    demo: PathBuf,
     /// The process beside the agent.
     victim: Victim,
 }
@@ -54,17 +54,21 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 const ARRIVAL_MAX: Duration = Duration::from_millis(250);
 
 impl<'a> Place<'a> {
-    /// Readies the lab for attempts with the program `hijacked`.
-    pub(crate) fn new(world: &'a World, folder: &Path, hijacked: &Path) -> Result<Self> {
+    /// Readies the lab for attempts: with the program `hijacked`, started by the program `demo`.
+    pub(crate) fn new(
+        world: &'a World,
+        folder: &Path,
+        demo: &Path,
+        hijacked: &Path,
+    ) -> Result<Self> {
         let (bin, scratch) = (folder.join("bin"), folder.join("scratch"));
         fs::create_dir_all(&bin)?;
         fs::create_dir_all(&scratch)?;
         let copy = bin.join("hijacked");
         fs::copy(hijacked, &copy).with_context(|| format!("no {}", hijacked.display()))?;
         fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
-        let myself = std::env::current_exe()?;
-        let victim = Victim::start(world, &world.oracle, &myself, &copy, UNPRIVILEGED)?;
-        Ok(Self { world, bin, scratch, myself, victim })
+        let victim = Victim::start(world, &world.oracle, demo, &copy, UNPRIVILEGED)?;
+        Ok(Self { world, bin, scratch, demo: demo.to_owned(), victim })
     }
 
     /// The attacker's program.
@@ -102,7 +106,7 @@ impl<'a> Place<'a> {
         let terminal = (attempt.canary == "terminal").then(Terminal::new).transpose()?;
         let typed = self.scratch.join("typed");
         drop(fs::remove_file(&typed));
-        let mut process = Command::new(&self.myself);
+        let mut process = Command::new(&self.demo);
         process.arg("offer").args(offers);
         if let Some(terminal) = &terminal {
             process.arg("--terminal").arg(&terminal.path).arg("--typed").arg(&typed);
