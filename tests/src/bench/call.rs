@@ -18,10 +18,11 @@ use crate::lab::World;
 const CALLS: usize = 1_000;
 
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>> {
-    let bare = bare()?;
+    let calls = options.extent.of(CALLS);
+    let bare = bare(calls)?;
     let mut rows = Vec::new();
     for (name, queued) in [("call, durable", false), ("call, queued", true)] {
-        let times = through(options, queued)?;
+        let times = through(options, queued, calls)?;
         let baseline = ("the same query by the bare driver", bare.clone());
         rows.push(Row::timed(name, times, baseline, Target::default()));
     }
@@ -44,13 +45,13 @@ pub(super) fn demo_options(options: &Options, queued: bool) -> demo::Options {
     }
 }
 
-fn through(options: &Options, queued: bool) -> Result<Vec<u64>> {
+fn through(options: &Options, queued: bool, calls: usize) -> Result<Vec<u64>> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
     let place = Place::new(&world, folder.path(), &options.demo, &options.hijacked)?;
     let installation = Installation::start(folder.path(), &demo_options(options, queued))?;
     let (tool, arguments) = honest();
-    let calls = CALLS.to_string();
+    let calls = calls.to_string();
     let more = ["--calls", calls.as_str()];
     let words = call_arguments("repeat", (tool, &arguments), &installation.prompt(), &more);
     let command = start(&place, &installation, AGENT, "bench", &words);
@@ -60,13 +61,13 @@ fn through(options: &Options, queued: bool) -> Result<Vec<u64>> {
 }
 
 /// The same queries, on the same data, in this process.
-fn bare() -> Result<Vec<u64>> {
+fn bare(calls: usize) -> Result<Vec<u64>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("ledger.db");
     atf_agent::executor::seed(&path)?;
     let ledger = rusqlite::Connection::open(&path)?;
-    let mut times = Vec::with_capacity(CALLS);
-    for i in 0..CALLS {
+    let mut times = Vec::with_capacity(calls);
+    for i in 0..calls {
         let sql = query(i);
         let began = Instant::now();
         let mut statement = ledger.prepare(&sql)?;

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use atf_agent::kernel::boot_ms;
 
-use super::Options;
 use super::call::demo_options;
 use super::direct::Direct;
 use super::report::{Report, Row, Target};
+use super::{Extent, Options};
 use crate::demo::calls::{call_arguments, honest, start};
 use crate::demo::installation::{self, AGENT, Installation};
 use crate::demo::process::Place;
@@ -28,6 +28,9 @@ const START_MS: u64 = 1_500;
 
 /// How long a round loads, in milliseconds.
 const LOAD_MS: u64 = 2_000;
+
+/// The least that says something: a few calls, even at a fixed rate.
+const LOAD_MS_MIN: u64 = 200;
 
 /// One kind of load.
 struct Load {
@@ -89,6 +92,12 @@ impl Load {
     }
 }
 
+/// A sample leaves out what takes several runs at once.
+fn loads(extent: Extent) -> impl Iterator<Item = &'static Load> {
+    let all = extent == Extent::Whole;
+    LOADS.iter().filter(move |load| all || load.connections <= CALLS_OF_A_RUN)
+}
+
 fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, Came)>> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
@@ -97,19 +106,23 @@ fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, 
     let direct = Direct::start(folder.path())?;
     let token = folder.path().join("token");
     fs::write(&token, "none")?;
+    let load_ms = match options.extent {
+        Extent::Whole => LOAD_MS,
+        Extent::Sample => LOAD_MS_MIN,
+    };
     let mut all: Vec<_> =
-        LOADS.iter().map(|load| (load, Came::default(), Came::default())).collect();
-    for _ in 0..ROUNDS {
+        loads(options.extent).map(|load| (load, Came::default(), Came::default())).collect();
+    for _ in 0..options.extent.of(ROUNDS) {
         for (load, through, beside) in &mut all {
             let caged = |words: &[_]| start(&place, &installation, AGENT, "load", words);
-            round(&place, load, &installation.prompt(), caged, through)?;
+            round(&place, (load, load_ms), &installation.prompt(), caged, through)?;
             let plain = |words: &[_]| {
                 let mut command = Command::new(place.hijacked());
                 command.env("ATF_SOCKET", &direct.socket).env("ATF_TOKEN_FILE", &token);
                 command.args(words);
                 command
             };
-            round(&place, load, &installation.prompt(), plain, beside)?;
+            round(&place, (load, load_ms), &installation.prompt(), plain, beside)?;
         }
     }
     Ok(all)
@@ -118,14 +131,14 @@ fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, 
 /// Has as many processes as it takes load at the same time, each with its share of the connections.
 fn round(
     place: &Place<'_>,
-    load: &Load,
+    (load, load_ms): (&Load, u64),
     prompt: &str,
     command: impl Fn(&[std::ffi::OsString]) -> Command,
     came: &mut Came,
 ) -> Result<()> {
     let (tool, arguments) = honest();
     let begin = (boot_ms() + START_MS).to_string();
-    let (lasts, every) = (LOAD_MS.to_string(), load.every_us.to_string());
+    let (lasts, every) = (load_ms.to_string(), load.every_us.to_string());
     let mut processes = Vec::new();
     for first in (0..load.connections).step_by(CALLS_OF_A_RUN) {
         let connections = (load.connections - first).min(CALLS_OF_A_RUN).to_string();
@@ -154,6 +167,6 @@ fn round(
         came.times_ns.extend(said.times_ns);
     }
     ensure!(calls > 0, "{}: no call was made", load.name);
-    came.rates.push(calls as f64 * 1e3 / LOAD_MS as f64);
+    came.rates.push(calls as f64 * 1e3 / load_ms as f64);
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod cage;
 mod call;
 mod direct;
+mod extent;
 mod gate;
 mod gateway;
 mod report;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub use cage::{cage, work as work_in_cage};
+pub use extent::Extent;
 pub use gateway::gateway;
 pub use report::{Report, Row};
 
@@ -28,6 +30,8 @@ pub struct Options {
     pub hijacked: PathBuf,
     /// The policies.
     pub policies: PathBuf,
+    /// How much is measured.
+    pub extent: Extent,
 }
 
 /// The area `line`: the gate alone, the whole call, the seal.
@@ -35,7 +39,7 @@ pub struct Options {
 /// # Errors
 /// When something cannot be set up (root?) or a call that must succeed does not.
 pub fn line(options: &Options) -> Result<Report> {
-    let mut rows = gate::rows(&options.policies)?;
+    let mut rows = gate::rows(options)?;
     rows.extend(call::rows(options)?);
     rows.extend(seal::rows(options)?);
     Ok(Report { area: "line".to_owned(), rows })
@@ -46,5 +50,5 @@ pub fn line(options: &Options) -> Result<Report> {
 /// # Errors
 /// When the policies cannot be read, or a call that must be allowed is not.
 pub fn gate(options: &Options) -> Result<Report> {
-    Ok(Report { area: "gate".to_owned(), rows: gate::steps(&options.policies)? })
+    Ok(Report { area: "gate".to_owned(), rows: gate::steps(options)? })
 }

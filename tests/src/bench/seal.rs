@@ -50,8 +50,8 @@ fn seal_runs(options: &Options) -> Result<(Vec<Sealed>, Vec<u64>)> {
     let installation = Installation::start(folder.path(), &demo_options(options, false))?;
     let log = installation.log();
     let (tool, arguments) = drop_table();
-    let (mut times, mut allowed) = (Vec::with_capacity(RUNS), Vec::with_capacity(RUNS));
-    for _ in 0..RUNS {
+    let (mut times, mut allowed) = (Vec::new(), Vec::new());
+    for _ in 0..options.extent.of(RUNS) {
         let words = call_arguments("hammer", (tool, &arguments), &installation.prompt(), &[]);
         let command = start(&place, &installation, AGENT, "seal", &words);
         let (said, complained) = place.finish(command, |_| Ok(()))?;

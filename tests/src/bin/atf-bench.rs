@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use atf_tests::bench::{self, Options};
+use atf_tests::bench::{self, Extent, Options};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -19,6 +19,9 @@ struct Cli {
     /// The folder of the policies.
     #[arg(long, default_value = "policies")]
     policies: PathBuf,
+    /// Do a hundredth of it: it shows that it can be measured, and its figures say nothing.
+    #[arg(long)]
+    sample: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -60,6 +63,7 @@ fn run(cli: &Cli) -> Result<()> {
         demo: beside.join("demo"),
         hijacked: beside.join("hijacked"),
         policies: cli.policies.clone(),
+        extent: if cli.sample { Extent::Sample } else { Extent::Whole },
     };
     let report = match cli.area {
         Area::Gate => bench::gate(&options)?,

@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 
 use super::operation::Operation;
 use super::worker::{Batch, Worker};
+use crate::bench::Extent;
 use crate::bench::report::{Row, Target};
 use crate::lab::cell::Cell;
 use crate::lab::{Namespace, link};
@@ -21,13 +22,13 @@ const CONNECT_RATIO: f64 = 1.08;
 /// The most that an operation may take longer, in microseconds.
 const ADDED_US: f64 = 1.0;
 
-pub(super) fn rows() -> Result<Vec<Row>> {
+pub(super) fn rows(extent: Extent) -> Result<Vec<Row>> {
     let namespace = Namespace::new()?;
     namespace.within(|| link::up("lo"))?;
     let mut worker = Worker::start(None, Some(&namespace))?;
     let mut without = OPERATIONS.map(|_| Batch::default());
     let mut with = OPERATIONS.map(|_| Batch::default());
-    for _ in 0..TURNS {
+    for _ in 0..extent.of(TURNS) {
         {
             let _cell = Cell::up();
             all(&mut worker, &mut with)?;

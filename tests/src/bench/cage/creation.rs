@@ -28,14 +28,15 @@ const ALL_US: f64 = 15_000_000.0;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>> {
-    let bare = bare()?;
+    let runs = options.extent.of(RUNS);
+    let bare = bare(runs)?;
     let folder = installation::folder()?;
     let installation = Installation::start(folder.path(), &demo_options(options, false))?;
     let agents = installation.agents_cgroup()?;
-    let mut made = Vec::with_capacity(RUNS);
-    let mut times = Vec::with_capacity(RUNS);
+    let mut made = Vec::with_capacity(runs);
+    let mut times = Vec::with_capacity(runs);
     let began = Instant::now();
-    let all_made = (0..RUNS).try_for_each(|_| {
+    let all_made = (0..runs).try_for_each(|_| {
         let began = Instant::now();
         made.push(agents.join(make(&installation, &agents)?.to_string()));
         times.push(elapsed_ns(began));
@@ -52,7 +53,7 @@ pub(super) fn rows(options: &Options) -> Result<Vec<Row>> {
     let baseline = "cgroup and entries alone";
     Ok(vec![
         Row::timed("run creation, without exec", times, (baseline, bare), one),
-        Row::timed("5000 runs up", vec![all], (baseline, vec![all_bare]), whole),
+        Row::timed(&format!("{runs} runs up"), vec![all], (baseline, vec![all_bare]), whole),
     ])
 }
 
@@ -89,10 +90,10 @@ fn gateway_dir(places: &Places, run: RunId) -> Result<PathBuf> {
 }
 
 /// What the kernel alone takes for it.
-fn bare() -> Result<Vec<u64>> {
+fn bare(runs: usize) -> Result<Vec<u64>> {
     let cell = Cell::up();
-    let mut times = Vec::with_capacity(RUNS);
-    for i in 0..RUNS {
+    let mut times = Vec::with_capacity(runs);
+    for i in 0..runs {
         let began = Instant::now();
         let dir = cell.cage.agents_dir.join(format!("run-{i}"));
         fs::create_dir(&dir)?;

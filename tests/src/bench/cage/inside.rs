@@ -6,6 +6,7 @@ use atf_agent::call::CgroupId;
 
 use super::operation::Operation;
 use super::worker::{Batch, Worker};
+use crate::bench::Extent;
 use crate::bench::report::{Row, Target};
 use crate::lab::cell::{Cell, HOUR_MS, LEASE_MS, Place, lasting};
 
@@ -40,23 +41,28 @@ struct Pair {
     without: Batch,
 }
 
-pub(super) fn rows() -> Result<Vec<Row>> {
+pub(super) fn rows(extent: Extent) -> Result<Vec<Row>> {
     let cell = Cell::up();
     let run = cell.run("run");
     let mut inside = Worker::start(Some(&run.dir), None)?;
     let mut outside = Worker::start(Some(&cell.outside().dir), None)?;
-    let mut rows = allowed(&cell, &mut inside, &mut outside)?;
-    rows.extend(denied(&cell, &run, &mut inside, &mut outside)?);
+    let mut rows = allowed(&cell, &mut inside, &mut outside, extent.of(TURNS))?;
+    rows.extend(denied(&cell, &run, (&mut inside, &mut outside), extent.of(TURNS))?);
     Ok(rows)
 }
 
-fn allowed(cell: &Cell, inside: &mut Worker, outside: &mut Worker) -> Result<Vec<Row>> {
+fn allowed(
+    cell: &Cell,
+    inside: &mut Worker,
+    outside: &mut Worker,
+    turns: usize,
+) -> Result<Vec<Row>> {
     let mut pairs: Vec<Vec<Pair>> = ALLOWED
         .map(|_| REGISTERED.map(|_| Pair::default()).into_iter().collect())
         .into_iter()
         .collect();
     let mut registered = 1;
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         for (at, wanted) in REGISTERED.into_iter().enumerate() {
             register(cell, registered, wanted)?;
             registered = wanted;
@@ -97,11 +103,16 @@ fn allowed(cell: &Cell, inside: &mut Worker, outside: &mut Worker) -> Result<Vec
     Ok(rows)
 }
 
-fn denied(cell: &Cell, run: &Place, inside: &mut Worker, outside: &mut Worker) -> Result<Vec<Row>> {
+fn denied(
+    cell: &Cell,
+    run: &Place,
+    (inside, outside): (&mut Worker, &mut Worker),
+    turns: usize,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut row = |cell: &Cell, operation: Operation, what: &str| {
         let mut pair = Pair::default();
-        for _ in 0..TURNS {
+        for _ in 0..turns {
             turn(cell, (inside, outside), operation, &mut pair)?;
         }
         let counts = (pair.with.refused, pair.without.refused);

@@ -22,9 +22,9 @@ pub use worker::work;
 /// # Errors
 /// When something cannot be set up (root?), or is allowed or refused that should not be.
 pub fn cage(options: &Options) -> Result<Report> {
-    let mut rows: Vec<Row> = inside::rows()?;
-    rows.extend(beside::rows()?);
-    rows.push(seal::row()?);
+    let mut rows: Vec<Row> = inside::rows(options.extent)?;
+    rows.extend(beside::rows(options.extent)?);
+    rows.push(seal::row(options.extent)?);
     rows.extend(creation::rows(options)?);
     Ok(Report { area: "cage".to_owned(), rows })
 }

@@ -9,6 +9,7 @@ use atf_agent::kernel::boot_ns;
 
 use super::operation::Operation;
 use super::worker::Worker;
+use crate::bench::Extent;
 use crate::bench::report::{Row, Target};
 use crate::lab::cell::{Cell, LEASE_MS};
 
@@ -25,14 +26,14 @@ const STEPS: usize = 64;
 /// The most that the slowest of a hundred may take, in microseconds, on an idle core.
 const P99_US: f64 = 25.0;
 
-pub(super) fn row() -> Result<Row> {
+pub(super) fn row(extent: Extent) -> Result<Row> {
     let cell = Cell::up();
     let run = cell.run("run");
     let mut worker = Worker::start(Some(&run.dir), None)?;
     let operation = Operation::UnixSend;
     let allowed = worker.time(operation, 1_000)?.times_ns;
-    let mut times = Vec::with_capacity(SEALS);
-    for i in 0..SEALS {
+    let mut times = Vec::new();
+    for i in 0..extent.of(SEALS) {
         if i % RENEWED_EACH == 0 {
             cell.renew(LEASE_MS);
         }

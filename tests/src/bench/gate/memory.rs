@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 
+use super::Bench;
 use super::calls::Size;
-use super::{Bench, ROUNDS};
 use crate::bench::report::Row;
 
 /// Rounds of all sizes before the first look; by then pools and arenas have their size.
@@ -16,9 +16,15 @@ const GROWTH_KIB_MAX: f64 = 256.0;
 pub(super) fn row(bench: &Bench) -> Result<Row> {
     rounds(bench, WARM_UP)?;
     let before = resident_kib()?;
-    rounds(bench, ROUNDS)?;
+    rounds(bench, bench.rounds)?;
     let grown = resident_kib()?.saturating_sub(before);
-    Ok(Row::single("memory kept by all decisions", "KiB", ROUNDS * 3, grown as f64, GROWTH_KIB_MAX))
+    Ok(Row::single(
+        "memory kept by all decisions",
+        "KiB",
+        bench.rounds * 3,
+        grown as f64,
+        GROWTH_KIB_MAX,
+    ))
 }
 
 fn rounds(bench: &Bench, rounds: usize) -> Result<()> {

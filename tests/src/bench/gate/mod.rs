@@ -4,7 +4,7 @@ mod calls;
 mod memory;
 mod steps;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,7 @@ use atf_agent::gate::{self, Counters, Facts, Limits, Pins, Policy, Presented, Ru
 use atf_agent::identity::{Claims, Context as TokenContext, Entitlements, Minter, Verifier};
 use serde_json::json;
 
+use super::Options;
 use super::report::{Row, Target};
 use calls::Size;
 
@@ -33,16 +34,19 @@ struct Bench {
     pins: Pins,
     policy: Policy,
     limits: Limits,
+    /// How often each thing is done.
+    rounds: usize,
 }
 
 impl Bench {
-    fn new(policies: &Path) -> Result<Self> {
+    fn new(options: &Options) -> Result<Self> {
+        let policies = &options.policies;
         let caller = Caller { run: RunId::random(), cgroup: CgroupId(1) };
         let prompt = Digest::of(b"the bench's prompt");
         let minter = Minter::generate()?;
         let jwks = minter.jwks();
         Ok(Self {
-            policies: policies.to_owned(),
+            policies: policies.clone(),
             caller,
             prompt,
             jwt: minter.mint(&claims(caller.run, prompt)?)?,
@@ -51,6 +55,7 @@ impl Bench {
             pins: Pins::read(&policies.join("tools"))?,
             policy: Policy::read(policies)?,
             limits: Limits::default(),
+            rounds: options.extent.of(ROUNDS),
         })
     }
 
@@ -77,14 +82,14 @@ impl Bench {
 }
 
 /// The whole decision, without SQL and with a typical query: what the area `line` shows of the gate.
-pub(super) fn rows(policies: &Path) -> Result<Vec<Row>> {
-    let bench = Bench::new(policies)?;
+pub(super) fn rows(options: &Options) -> Result<Vec<Row>> {
+    let bench = Bench::new(options)?;
     Ok(vec![whole(&bench, Size::Typical)?, whole(&bench, Size::Small)?])
 }
 
 /// The area `gate`: each size of call as a whole and by step, and the memory.
-pub(super) fn steps(policies: &Path) -> Result<Vec<Row>> {
-    let bench = Bench::new(policies)?;
+pub(super) fn steps(options: &Options) -> Result<Vec<Row>> {
+    let bench = Bench::new(options)?;
     let mut rows = Vec::new();
     for size in Size::ALL {
         rows.push(whole(&bench, size)?);
@@ -97,8 +102,8 @@ pub(super) fn steps(policies: &Path) -> Result<Vec<Row>> {
 /// Times the whole pure decision, beside the one step that no gate with signed tokens can leave out
 /// for a token that it has not seen.
 fn whole(bench: &Bench, size: Size) -> Result<Row> {
-    let (mut times, mut token) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
-    for i in 0..WARM_UP + ROUNDS {
+    let (mut times, mut token) = (Vec::new(), Vec::new());
+    for i in 0..WARM_UP + bench.rounds {
         let message = size.message(i, bench.prompt);
         let began = Instant::now();
         bench.decide(&message)?;

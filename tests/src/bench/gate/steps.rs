@@ -13,7 +13,7 @@ use sqlparser::dialect::SQLiteDialect;
 use sqlparser::parser::Parser;
 
 use super::calls::Size;
-use super::{Bench, ROUNDS, WARM_UP, elapsed_ns, unix_ns, unix_s};
+use super::{Bench, WARM_UP, elapsed_ns, unix_ns, unix_s};
 use crate::bench::report::{Row, Target};
 
 /// What each step and each baseline took, in nanoseconds.
@@ -44,7 +44,7 @@ impl Pair {
 pub(super) fn rows(bench: &Bench, size: Size) -> Result<Vec<Row>> {
     let mut times = Times::default();
     let engine = engine(bench)?;
-    for i in 0..WARM_UP + ROUNDS {
+    for i in 0..WARM_UP + bench.rounds {
         let message = size.message(i, bench.prompt);
         walk(bench, &message, &mut times).map_err(|refusal| anyhow!("{refusal:?}"))?;
         baselines(bench, &engine, (size, i), &message, &mut times)?;
