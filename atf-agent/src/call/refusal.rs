@@ -69,6 +69,21 @@ pub enum Reason {
     /// A cap would be passed.
     #[serde(rename = "cap.exceeded")]
     CapExceeded,
+    /// As many calls as may begin within a span of time have begun.
+    #[serde(rename = "cap.calls")]
+    CapCalls,
+    /// As many calls as may be under way at once are.
+    #[serde(rename = "cap.in_flight")]
+    CapInFlight,
+    /// The tool is not called at this hour.
+    #[serde(rename = "cap.hours")]
+    CapHours,
+    /// More rows are asked for than may still be.
+    #[serde(rename = "cap.rows")]
+    CapRows,
+    /// As many bytes as may be read were read.
+    #[serde(rename = "cap.bytes")]
+    CapBytes,
     /// The run is sealed.
     #[serde(rename = "run.sealed")]
     RunSealed,
@@ -93,12 +108,19 @@ pub struct Refusal {
     pub reason: Reason,
     /// What was found, for the log alone. It may quote the caller.
     pub detail: Untrusted,
+    /// Seconds after which it is worth asking again, where that is known; the caller learns it.
+    pub retry_after_s: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal; `detail` is for the log alone.
     pub fn new(step: Step, reason: Reason, detail: impl Into<String>) -> Self {
-        Self { step, reason, detail: Untrusted::new(detail) }
+        Self { step, reason, detail: Untrusted::new(detail), retry_after_s: None }
+    }
+
+    /// The same, and worth asking again in `ms` milliseconds, rounded up to seconds.
+    pub fn retry_in(self, ms: u64) -> Self {
+        Self { retry_after_s: Some(ms.div_ceil(1_000)), ..self }
     }
 }
 

@@ -6,11 +6,12 @@
 use serde_json::json;
 
 use super::{
-    Counters, Facts, Judged, Limits, Permit, Pins, Policy, Presented, Rules, Terms, decide, reserve,
+    Counters, Facts, Judged, Limits, Moment, Permit, Pins, Policy, Presented, Rules, Terms, decide,
+    demand, reserve,
 };
 use crate::call::{Caller, CgroupId, DecisionId, Digest, Reason, Refusal, RunId, Step};
 use crate::identity::{Claims, SigningKey, Verifier, forge};
-use crate::state::{Caps, Shared};
+use crate::state::{Caps, Demand, Reservation};
 use crate::wire::PermitBody;
 
 struct Gate {
@@ -300,12 +301,18 @@ fn terms() -> Terms {
     Terms { decision: DecisionId::random(), nonce: Digest::of(b"nonce"), now_unix_s: forge::NOW }
 }
 
+/// Step 6 as the line does it.
+fn reserved(judged: &Judged, caps: &Caps) -> Result<Reservation, Refusal> {
+    let now = Moment { unix_s: forge::NOW, boot_ms: 1 };
+    reserve(judged, &demand(judged, now, 1_000)?, caps)
+}
+
 #[test]
 fn a_permit_says_what_was_judged() {
     let (gate, caps) = (Gate::shipped(), Caps::default());
     let attempt = Attempt::honest();
     let judged = attempt.decide(&gate).unwrap();
-    let reservation = reserve(&judged, &caps, forge::NOW).unwrap();
+    let reservation = reserved(&judged, &caps).unwrap();
     assert_eq!(caps.spent(attempt.run), 100);
     let permit = Permit::issue(judged, reservation, terms()).unwrap();
     let key = SigningKey::generate().unwrap();
@@ -329,7 +336,8 @@ fn a_reservation_of_another_run_or_amount_makes_no_permit() {
     for (what, cents, own) in [("another run", 100, false), ("another amount", 99, true)] {
         let judged = judged();
         let run = if own { judged.call().caller().run } else { RunId::random() };
-        let reservation = caps.reserve(run, cents, 1_000, Shared { shares: &[], day: 0 }).unwrap();
+        let demand = Demand { cents, per_run_cents: 1_000, ..Demand::default() };
+        let reservation = caps.reserve(run, &demand).unwrap();
         assert!(Permit::issue(judged, reservation, terms()).is_err(), "{what}");
     }
 }
@@ -342,9 +350,9 @@ fn a_run_passes_its_cap_by_no_number_of_calls() {
         a.arguments = r#"{"entry_id":1,"amount_cents":50000,"reason":"x"}"#.to_owned();
     });
     let judged = attempt.decide(&gate).unwrap();
-    let allowed = (0..10).filter(|_| reserve(&judged, &caps, forge::NOW).is_ok()).count();
+    let allowed = (0..10).filter(|_| reserved(&judged, &caps).is_ok()).count();
     assert_eq!((allowed, caps.spent(attempt.run)), (4, cap));
-    let refusal = reserve(&judged, &caps, forge::NOW).err();
+    let refusal = reserved(&judged, &caps).err();
     let refusal = refusal.map(|no| (no.step, no.reason));
     assert_eq!(refusal, Some((Step::Reserve, Reason::CapExceeded)));
 }

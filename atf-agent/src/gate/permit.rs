@@ -1,10 +1,10 @@
-//! Step 6: the caps, and the permit. A permit is what a passed gate and a reservation make together;
+//! Step 6, its end: the permit. A permit is what a passed gate and a reservation make together;
 //! there is no other way to one.
 
 use super::policy::Judged;
 use crate::call::{DecisionId, Digest, Reason, Refusal, Step};
 use crate::identity::{SigningKey, TOKEN_LEEWAY_S};
-use crate::state::{CapError, Caps, Reservation, Shared};
+use crate::state::Reservation;
 use crate::wire::{PermitBody, SignedPermit};
 
 /// Seconds for which a permit is valid: time to record it and to carry it over, not more.
@@ -29,28 +29,6 @@ pub struct Permit {
     reservation: Reservation,
     body: PermitBody,
     json: String,
-}
-
-/// Reserves what the policy wants reserved, of every cap that the call draws on. `now_unix_s`, seconds
-/// since the epoch, says which day it is; it should come of a clock that nobody sets.
-///
-/// # Errors
-/// When a cap would be passed, or a new total cannot be kept.
-pub fn reserve(judged: &Judged, caps: &Caps, now_unix_s: u64) -> Result<Reservation, Refusal> {
-    let run = judged.call().caller().run;
-    let (cents, limits) = (judged.obligations().reserve_cents, judged.limits());
-    let shares = match cents {
-        0 => Vec::new(),
-        _ => limits.shares(judged.call().claims()),
-    };
-    let shared = Shared { shares: &shares, day: limits.day(now_unix_s) };
-    caps.reserve(run, cents, limits.per_run_cents, shared).map_err(|error| {
-        let reason = match error {
-            CapError::Passed { .. } => Reason::CapExceeded,
-            CapError::Counts(_) => Reason::Unavailable,
-        };
-        Refusal::new(Step::Reserve, reason, error.to_string())
-    })
 }
 
 impl Permit {
@@ -111,6 +89,12 @@ impl Permit {
     /// The permit as it travels to the executor.
     pub fn sign(&self, key: &SigningKey) -> SignedPermit {
         SignedPermit { body: self.json.clone(), signature: key.sign(self.json.as_bytes()) }
+    }
+
+    /// How many bytes its result may have, where at most `bytes_max` may: a cap may leave fewer.
+    pub fn result_bytes_max(&self, bytes_max: usize) -> usize {
+        let reserved = self.reservation.bytes().and_then(|bytes| usize::try_from(bytes).ok());
+        reserved.map_or(bytes_max, |reserved| reserved.min(bytes_max))
     }
 
     /// The reservation, to be settled by what became of the call. The permit is spent.

@@ -1,19 +1,22 @@
 //! Step 5: the policy, on all facts. Rego decides; Rust turns everything that is not a clear yes into
 //! a no.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::facts::{Decision, Facts, Input, Obligations};
-use super::limits::SpendingLimits;
+use super::limits::PolicyLimits;
 use super::profile;
 use super::rego::Rules;
 use super::schema::WellFormed;
 use super::statement::SqlChecked;
 use crate::audit;
-use crate::call::{Digest, Reason, Refusal, Step};
+use crate::call::{Digest, Reason, Refusal, Step, ToolName};
 
 /// Longest module or data file in bytes, most modules, deepest directory.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -51,8 +54,11 @@ pub enum PolicyError {
 /// The part of `data.json` that ATF itself reads. The rest is the rules' own.
 #[derive(Debug, Clone, Deserialize)]
 struct Data {
-    limits: SpendingLimits,
+    limits: Arc<PolicyLimits>,
     seal: SealData,
+    /// What a tool is stands in there for the rules; here it is known by its name.
+    #[serde(default)]
+    tools: BTreeMap<ToolName, IgnoredAny>,
 }
 
 /// When a run is sealed.
@@ -68,7 +74,8 @@ pub struct Judged {
     call: WellFormed,
     policy: Digest,
     obligations: Obligations,
-    limits: SpendingLimits,
+    limits: Arc<PolicyLimits>,
+    rows: u64,
 }
 
 /// Asks the policy.
@@ -86,11 +93,18 @@ pub fn judge(checked: SqlChecked, policy: &Policy, facts: Facts) -> Result<Judge
         return Err(Refusal::new(Step::Policy, reason(&decision.reasons), detail));
     }
     Ok(Judged {
+        rows: rows(&checked),
         call: checked.into_call(),
         policy: policy.revision,
         obligations: decision.obligations,
-        limits: policy.settings.limits,
+        limits: Arc::clone(&policy.settings.limits),
     })
+}
+
+/// The rows that the call's statements ask for. One without a LIMIT asks for all that there are.
+fn rows(checked: &SqlChecked) -> u64 {
+    let of_each = checked.facts().iter().map(|(_, facts)| facts.limit.unwrap_or(u64::MAX));
+    of_each.fold(0, u64::saturating_add)
 }
 
 /// The reason code of several reasons: the most telling one that is known.
@@ -115,7 +129,8 @@ impl Policy {
         }
         super::json::scan(data.as_bytes(), 32, usize::MAX)
             .map_err(|fault| refused(path.clone())(fault.to_string()))?;
-        let settings: Data = super::envelope::object(&data).map_err(refused(path))?;
+        let settings: Data = super::envelope::object(&data).map_err(refused(path.clone()))?;
+        settings.limits.check(&settings.tools).map_err(refused(path))?;
         let rules = Rules::compile(&modules, &data).map_err(refused(policy_dir.to_owned()))?;
         Ok(Self { revision: revision(&modules, &data), settings, rules })
     }
@@ -159,9 +174,14 @@ impl Judged {
         self.obligations
     }
 
-    /// What may be spent.
-    pub(super) fn limits(&self) -> &SpendingLimits {
+    /// What may be done.
+    pub(super) fn limits(&self) -> &PolicyLimits {
         &self.limits
+    }
+
+    /// The rows that it asks for.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Writes what is known now into the call that the log will tell of.

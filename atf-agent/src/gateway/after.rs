@@ -22,8 +22,8 @@ const OUTCOME_TRIED_FOR: Duration = Duration::from_secs(10);
 /// Pause between two tries.
 const OUTCOME_PAUSE: Duration = Duration::from_millis(200);
 
-/// Reserves what the policy wants reserved, on a thread that may wait for the disk: those that accept
-/// connections and renew the lease never do.
+/// Reserves what the call draws on, on a thread that may wait for the disk: those that accept connections
+/// and renew the lease never do.
 ///
 /// # Errors
 /// When a cap would be passed, or a new total cannot be kept.
@@ -31,22 +31,29 @@ pub(super) async fn reserve(
     gateway: &Gateway,
     judged: Judged,
 ) -> Result<(Judged, Reservation), Refusal> {
-    if judged.obligations().reserve_cents == 0 {
-        let reservation = gate::reserve(&judged, &gateway.caps, gateway.steady.unix_s())?;
+    let bytes_max = gateway.settings.result_bytes_max as u64;
+    let demand = gate::demand(&judged, gateway.steady.moment(), bytes_max)?;
+    if !demand.is_kept() {
+        let reservation = gate::reserve(&judged, &demand, &gateway.caps)?;
         return Ok((judged, reservation));
     }
-    let (caps, now_unix_s) = (gateway.caps.clone(), gateway.steady.unix_s());
+    let caps = gateway.caps.clone();
     let reserved = spawn_blocking(move || {
-        gate::reserve(&judged, &caps, now_unix_s).map(|reserved| (judged, reserved))
+        gate::reserve(&judged, &demand, &caps).map(|reserved| (judged, reserved))
     });
     reserved.await.map_err(|error| unavailable(Step::Reserve, error))?
 }
 
 /// Gives a reservation back, on such a thread too.
 pub(super) async fn refund(reservation: Reservation) {
+    settled(reservation, Reservation::refund).await;
+}
+
+/// Settles a reservation, on such a thread too.
+async fn settled(reservation: Reservation, settle: impl FnOnce(Reservation) + Send + 'static) {
     let (run, cents) = (reservation.run(), reservation.cents());
-    if let Err(error) = spawn_blocking(move || reservation.refund()).await {
-        tracing::error!(%error, %run, cents, "a refund failed");
+    if let Err(error) = spawn_blocking(move || settle(reservation)).await {
+        tracing::error!(%error, %run, cents, "a reservation is not settled");
     }
 }
 
@@ -168,13 +175,16 @@ pub(super) async fn record_outcome(
 }
 
 /// Settles the reservation: spent when the tool answered, free when nothing was done, and taken for
-/// good when nobody knows.
-pub(super) async fn settle(permit: Permit, outcome: &Outcome) {
+/// good when nobody knows. `bytes` of a result are passed on.
+pub(super) async fn settle(permit: Permit, outcome: &Outcome, bytes: u64) {
     let reservation = permit.into_reservation();
     match outcome {
-        Outcome::Answered { .. } => reservation.commit(),
+        Outcome::Answered { .. } if reservation.waits() => {
+            settled(reservation, move |reservation| reservation.commit(bytes)).await;
+        }
+        Outcome::Answered { .. } => reservation.commit(bytes),
         Outcome::NotDone { .. } => refund(reservation).await,
-        Outcome::Unknown { .. } => drop(reservation),
+        Outcome::Unknown { .. } => settled(reservation, drop).await,
     }
 }
 

@@ -98,15 +98,7 @@ impl Answer {
         }
         match asked {
             Asked::Unread(reply) => Self::unread(reply, refusal.reason),
-            Asked::Tool(id) => Self::made(
-                id,
-                era,
-                json!({
-                    "content": [{"type": "text", "text": format!("refused: {}", refusal.reason)}],
-                    "structuredContent": {"reason": refusal.reason},
-                    "isError": true,
-                }),
-            ),
+            Asked::Tool(id) => Self::made(id, era, refused_tool(refusal)),
             Asked::Other(id) => {
                 let text = refusal.reason.to_string();
                 let code = Code::Request.number();
@@ -139,6 +131,21 @@ impl Answer {
     fn of(status: StatusCode, body: String) -> Self {
         Self { status, challenge: None, allow: None, body }
     }
+}
+
+/// A refusal as a tool's result: the reason, and when it is worth asking again.
+fn refused_tool(refusal: &Refusal) -> Value {
+    let mut text = format!("refused: {}", refusal.reason);
+    let mut content = json!({"reason": refusal.reason});
+    if let Some(seconds) = refusal.retry_after_s {
+        text = format!("{text}; try again in {seconds} s");
+        content["retry_after_s"] = json!(seconds);
+    }
+    json!({
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": content,
+        "isError": true,
+    })
 }
 
 fn error(id: Option<&Id>, code: i32, message: &str, reason: Option<Reason>) -> String {

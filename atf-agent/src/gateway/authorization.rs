@@ -38,6 +38,11 @@ impl Challenge {
             | Reason::PromptDigest
             | Reason::PolicyDenied
             | Reason::CapExceeded
+            | Reason::CapCalls
+            | Reason::CapInFlight
+            | Reason::CapHours
+            | Reason::CapRows
+            | Reason::CapBytes
             | Reason::RunSealed
             | Reason::Unavailable
             | Reason::ExecuteFailed

@@ -27,6 +27,14 @@ pub enum GatewayError {
         /// Why.
         error: io::Error,
     },
+    /// The kernel does not say which boot this is.
+    #[error("cannot read {path}: {error}; is /proc mounted?")]
+    Boot {
+        /// Where it says so.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// What the runs spent cannot be read. Without it their caps would begin anew.
     #[error(transparent)]
     Counts(#[from] CountsError),

@@ -219,8 +219,14 @@ fn counts(reason: Reason) -> bool {
         | Reason::SqlRefused
         | Reason::PromptDigest
         | Reason::PolicyDenied
-        | Reason::CapExceeded => true,
-        Reason::RunSealed
+        | Reason::CapExceeded
+        | Reason::CapHours
+        | Reason::CapRows
+        | Reason::CapBytes => true,
+        // An honest run comes too soon, and its sisters may have taken the turns.
+        Reason::CapCalls
+        | Reason::CapInFlight
+        | Reason::RunSealed
         | Reason::Unavailable
         | Reason::ToolWithheld
         | Reason::ExecuteFailed

@@ -128,10 +128,12 @@ async fn live(
     let arguments = permit.judged().call().tool_call().arguments().to_owned();
     let acted = executor.execute(signed, arguments, token.to_owned(), receipt).await;
     // 9. filter the result
-    let (outcome, result) = after::filter(acted, gateway.settings.result_bytes_max);
+    let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
+    let (outcome, result) = after::filter(acted, bytes_max);
+    let passed_on = result.as_ref().map_or(0, |result| result.text.get().len() as u64);
     // 10. record the outcome, settle, feed back
     let recorded = after::record_outcome(gateway, &permit, &outcome).await;
-    after::settle(permit, &outcome).await;
+    after::settle(permit, &outcome, passed_on).await;
     recorded?;
     result.map(|result| Answer::result(&id, account.era(), &result))
 }

@@ -44,7 +44,8 @@ use crate::audit::Event;
 use crate::call::{Refusal, RunId, Step};
 use crate::gate::{Counters, Facts, Limits};
 use crate::identity::{SigningKey, Verifier};
-use crate::state::Caps;
+use crate::kernel;
+use crate::state::{Boot, Caps};
 use crate::wire::{Ids, Places};
 
 pub use error::GatewayError;
@@ -204,11 +205,17 @@ impl Gateway {
     }
 }
 
+/// Where the kernel says which boot this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// What the live runs spent before this process started.
 fn open_caps(places: &Places) -> Result<Caps, GatewayError> {
     let path = places.state("gateway");
     fs::create_dir_all(&path).map_err(|error| GatewayError::State { path: path.clone(), error })?;
-    Ok(Caps::open(&path.join("caps.db"))?)
+    let boot = fs::read_to_string(BOOT_ID)
+        .map_err(|error| GatewayError::Boot { path: BOOT_ID.into(), error })?;
+    let boot = Boot { id: boot.trim_end().to_owned(), now_ms: kernel::boot_ms() };
+    Ok(Caps::open(&path.join("caps.db"), &boot)?)
 }
 
 /// Each connection of each run is a descriptor: as many as the hard limit allows.

@@ -1,8 +1,9 @@
-//! The time by which days are told apart. The wall clock is read once, at the start; from then on the
+//! The time by which days and hours are told apart. The wall clock is read once, at the start; from then on the
 //! boot clock carries it, so that a clock that is set while the gateway runs brings no day nearer.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::gate::Moment;
 use crate::kernel;
 
 /// A clock that nobody can set.
@@ -22,9 +23,10 @@ impl Steady {
         }
     }
 
-    /// Seconds since the epoch.
-    pub(super) fn unix_s(&self) -> u64 {
-        self.at(kernel::boot_ns())
+    /// Now.
+    pub(super) fn moment(&self) -> Moment {
+        let boot_ns = kernel::boot_ns();
+        Moment { unix_s: self.at(boot_ns), boot_ms: boot_ns / 1_000_000 }
     }
 
     fn at(&self, boot_ns: u64) -> u64 {

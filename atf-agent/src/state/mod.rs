@@ -2,13 +2,18 @@
 
 mod caps;
 mod counts;
+mod counts_schema;
 mod entry;
 pub mod files;
 mod registry;
+mod reservation;
 mod shared;
+mod turns;
 
-pub use caps::{CapError, Caps, Reservation, Shared};
-pub use counts::CountsError;
+pub use caps::{CapError, Caps, Demand};
+pub use counts::{Boot, CountsError};
 pub use entry::{Ended, Registered, RegistryError};
 pub use registry::Registry;
-pub use shared::{Party, Share};
+pub use reservation::Reservation;
+pub use shared::{Measure, Party, Share};
+pub use turns::{Held, Pace};

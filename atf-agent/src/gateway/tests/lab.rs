@@ -38,6 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) patience: Patience,
     /// `None` when the kernel has layer B, else the agents' cgroup.
     pub(crate) agents_dir: Option<PathBuf>,
+    /// Members of `limits` in the policy's data, besides the shipped ones or in their place.
+    pub(crate) limits: Option<serde_json::Value>,
 }
 
 /// A live run of the lab.
@@ -55,6 +57,27 @@ fn minter() -> Minter {
     Minter::from_pkcs8(key).unwrap()
 }
 
+/// The shipped policy, or a copy below `dir` with other limits.
+fn policies(dir: &Path, limits: Option<serde_json::Value>) -> PathBuf {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    let Some(serde_json::Value::Object(limits)) = limits else {
+        return shipped;
+    };
+    let copy = dir.join("policies");
+    for below in ["atf", "tools"] {
+        std::fs::create_dir_all(copy.join(below)).unwrap();
+        for entry in std::fs::read_dir(shipped.join(below)).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, copy.join(below).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let data = std::fs::read_to_string(shipped.join("data.json")).unwrap();
+    let mut data: serde_json::Value = serde_json::from_str(&data).unwrap();
+    data["limits"].as_object_mut().unwrap().extend(limits);
+    std::fs::write(copy.join("data.json"), data.to_string()).unwrap();
+    copy
+}
+
 /// The prompt of every run of the lab.
 pub(crate) fn prompt() -> Digest {
     Digest::of(b"be honest")
@@ -67,7 +90,7 @@ impl Lab {
         let places = Places {
             run_dir: at("run"),
             state_dir: at("state"),
-            policy_dir: Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies"),
+            policy_dir: policies(dir.path(), wanted.limits),
             agents_dir: at("agents"),
             servers_dir: at("servers"),
             pin_dir: at("pins"),

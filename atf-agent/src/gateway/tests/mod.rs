@@ -11,6 +11,7 @@ mod kernel;
 mod lab;
 mod line_rows;
 mod lines_rows;
+mod pacing;
 mod registering;
 mod sealing;
 mod stateless;

@@ -172,10 +172,11 @@ async fn caps_and_counted_refusals_outlive_the_gateway() {
     let id = run.entry.run;
     lab.gateway.runs.remove(id).unwrap().close();
     let path = lab.places.state("gateway").join("caps.db");
-    let caps = crate::state::Caps::open(&path).unwrap();
+    let boot = crate::state::Boot { id: "another".to_owned(), now_ms: 1 };
+    let caps = crate::state::Caps::open(&path, &boot).unwrap();
     assert_eq!((caps.spent(id), caps.refusals(id)), (200_000, 2));
-    let shared = crate::state::Shared { shares: &[], day: 0 };
-    assert!(caps.reserve(id, 1, 200_000, shared).is_err());
+    let one = crate::state::Demand { cents: 1, per_run_cents: 200_000, ..Default::default() };
+    assert!(caps.reserve(id, &one).is_err());
     assert!(matches!(lab.authority.restart(), RegistryAck::Done));
     assert!(!lab.kernel.has_deny(run.entry.cgroup), "two are not three");
     refused(&run).await;
