@@ -139,7 +139,7 @@ impl Checks {
         if key.verify(&receipt.signed_bytes(), &receipt.signature).is_err() {
             return Err(Mistrust::ReceiptSignature);
         }
-        if receipt.permit != Some(Digest::of(permit.body.as_bytes())) {
+        if receipt.permit != Digest::of(permit.body.as_bytes()) {
             return Err(Mistrust::OtherReceipt);
         }
         if self.require_durable && !receipt.durable {

@@ -1,6 +1,6 @@
-//! The gateway's connections: many requests under way on each, a few of them at work at once.
+//! The gateway's connections, each with a thread: many requests under way on each, one of them at work.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::value::RawValue;
 
@@ -11,31 +11,27 @@ use super::outcome::{Outcome, Reply};
 use super::servers::Call;
 use crate::wire::{ExecutorReply, ExecutorRequest, Server};
 
-/// Requests of one connection that are worked on at once: SQLite has one writer, and readers cost a
-/// core each.
-const WORKERS: usize = 4;
-
-/// Takes the requests of one connection until it ends. Its workers take turns at hearing: a request is
-/// acted on by the one that heard it, because handing it on would cost each a wake-up.
-pub(super) fn attend(server: Server, executor: &Arc<Executor>) {
+/// Takes the requests of one connection until it ends, each acted on by this thread: handing it on would
+/// cost each a wake-up, and the gateway has several connections. A call of a tool server is only handed
+/// over here, so that a slow server holds nobody up.
+pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
     let Ok(back) = server.share() else {
         return;
     };
-    let (ears, back) = (Arc::new(Mutex::new(Some(server))), Arc::new(Mutex::new(back)));
-    for _ in 1..WORKERS {
-        let (executor, ears, back) = (Arc::clone(executor), Arc::clone(&ears), Arc::clone(&back));
-        std::thread::spawn(move || work(&executor, &ears, &back));
-    }
-    work(executor, &ears, &back);
-}
-
-/// One worker, until the connection has ended. A call of a tool server is only handed over here, so
-/// that a slow server holds no worker.
-fn work(executor: &Arc<Executor>, ears: &Mutex<Option<Server>>, back: &Arc<Mutex<Server>>) {
-    while let Some((number, request)) = next(ears) {
-        let back = Arc::clone(back);
+    let back = Arc::new(Mutex::new(back));
+    loop {
+        let (number, request) = match server.hear() {
+            Ok(Some(next)) => next,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the gateway's connection failed");
+                return;
+            }
+        };
+        let back = Arc::clone(&back);
         let reply = Reply::new(move |reply| {
-            let mut back = lock(&back);
+            // A connection is whole even when its holder panicked: it is written by whole frames.
+            let mut back = back.lock().unwrap_or_else(PoisonError::into_inner);
             if back.answer(number, &reply).is_err() {
                 // Half an answer may be on its way; nothing can follow it.
                 back.hang_up();
@@ -43,23 +39,6 @@ fn work(executor: &Arc<Executor>, ears: &Mutex<Option<Server>>, back: &Arc<Mutex
         });
         executor.answer(request, reply);
     }
-}
-
-/// The next request; none for any worker once the connection has ended or failed.
-fn next(ears: &Mutex<Option<Server>>) -> Option<(u64, ExecutorRequest)> {
-    let mut ears = lock(ears);
-    match ears.as_mut()?.hear() {
-        Ok(Some(next)) => return Some(next),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "the gateway's connection failed"),
-    }
-    *ears = None;
-    None
-}
-
-/// A connection is whole even when a worker panicked: it is read and written by whole frames.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Executor {

@@ -60,8 +60,8 @@ async fn settled(reservation: Reservation, settle: impl FnOnce(Reservation) + Se
 /// Appends a decision to the log and waits until it is there.
 ///
 /// # Errors
-/// When there is no receipt: what is not in the log does not happen.
-pub(super) async fn record(gateway: &Gateway, event: Event) -> Result<Receipt, Refusal> {
+/// When it is not known to be there: what is not in the log does not happen.
+pub(super) async fn record(gateway: &Gateway, event: Event) -> Result<(), Refusal> {
     let durable = gateway.settings.audit_durable;
     gateway.recorder.append(event, durable).await.map_err(not_recorded)
 }
@@ -161,7 +161,7 @@ pub(super) async fn record_outcome(
         // Queued, not on the disk: a power cut leaves a permit without an outcome, and that is
         // what a reader of the log must take it for anyway.
         match gateway.recorder.append(event.clone(), false).await {
-            Ok(_) => return Ok(()),
+            Ok(()) => return Ok(()),
             Err(error) if Instant::now() >= deadline => {
                 tracing::error!(%error, decision = %body.decision, ?outcome, "an outcome is not recorded");
                 return Err(unavailable(Step::Record, error));

@@ -2,7 +2,7 @@
 //! executor. Each connection is shared by all calls and opened anew when it has failed.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,12 +91,13 @@ impl Recorder {
         Self { link: Link::new("recorder", path) }
     }
 
-    /// Appends one record, and waits for its receipt.
+    /// Appends one record, and waits until the recorder has it.
     ///
     /// # Errors
-    /// When there is no receipt. Whether the record is in the log is not known then.
-    pub(super) async fn append(&self, event: Event, durable: bool) -> Result<Receipt, Unavailable> {
-        self.ask(RecorderRequest::Append { event: Box::new(event), durable, permit: None }).await
+    /// When it does not say so. Whether the record is in the log is not known then.
+    pub(super) async fn append(&self, event: Event, durable: bool) -> Result<(), Unavailable> {
+        let event = Box::new(event);
+        self.ask(RecorderRequest::Append { event, durable, permit: None }).await.map(drop)
     }
 
     /// Appends the record of an allowed call with its permit's text, for a receipt that stands for
@@ -110,11 +111,13 @@ impl Recorder {
         durable: bool,
         permit: String,
     ) -> Result<Receipt, Unavailable> {
-        let permit = Some(permit);
-        self.ask(RecorderRequest::Append { event: Box::new(event), durable, permit }).await
+        let (event, permit) = (Box::new(event), Some(permit));
+        let receipt = self.ask(RecorderRequest::Append { event, durable, permit }).await?;
+        let why = || "it gave no receipt for a permit".into();
+        receipt.ok_or_else(|| Unavailable::Refused { who: self.link.who, why: why() })
     }
 
-    async fn ask(&self, request: RecorderRequest) -> Result<Receipt, Unavailable> {
+    async fn ask(&self, request: RecorderRequest) -> Result<Option<Receipt>, Unavailable> {
         let (pipelined, _) = self.link.get().await?;
         let asked = async { pipelined.ask(&request).await };
         match within(self.link.who, RECORD_TIMEOUT, asked).await? {
@@ -131,12 +134,23 @@ impl Recorder {
     }
 }
 
+/// Connections to the executor, which works on the requests of each one after the other: SQLite has
+/// one writer, and readers cost a core each.
+const LANES: usize = 4;
+
 /// The executor.
 pub(super) struct Executor {
+    lanes: [Lane; LANES],
+    execute_timeout: Duration,
+}
+
+/// One connection to the executor.
+struct Lane {
     link: Link<ExecutorRequest, ExecutorReply>,
     /// The boot nonce of the executor at the other end of the link.
     nonce: Mutex<Option<Digest>>,
-    execute_timeout: Duration,
+    /// Counts those who have it: this one, and each call that is on its way.
+    taken: Arc<()>,
 }
 
 /// One connection to one life of the executor.
@@ -145,6 +159,8 @@ pub(super) struct Ready {
     execute_timeout: Duration,
     /// What permits for this life must carry.
     pub(super) nonce: Digest,
+    /// As long as this lives, the lane has one call more.
+    _taken: Arc<()>,
 }
 
 /// What became of a permit that was sent, or not.
@@ -157,8 +173,20 @@ pub(super) enum Acted {
 
 impl Executor {
     /// The executor at the socket `path`, which has `execute_timeout` for one call.
-    pub(super) fn new(path: PathBuf, execute_timeout: Duration) -> Self {
-        Self { link: Link::new("executor", path), nonce: Mutex::new(None), execute_timeout }
+    pub(super) fn new(path: &Path, execute_timeout: Duration) -> Self {
+        let lane = |_| Lane {
+            link: Link::new("executor", path.to_owned()),
+            nonce: Mutex::new(None),
+            taken: Arc::default(),
+        };
+        Self { lanes: std::array::from_fn(lane), execute_timeout }
+    }
+
+    /// The lane with the fewest calls; of several the first, so that a calm gateway keeps one of the
+    /// executor's threads warm.
+    fn lane(&self) -> &Lane {
+        let calls = |lane: &&Lane| Arc::strong_count(&lane.taken);
+        self.lanes.iter().min_by_key(calls).unwrap_or(&self.lanes[0])
     }
 
     /// A connection to the executor that lives now, and its nonce.
@@ -166,8 +194,10 @@ impl Executor {
     /// # Errors
     /// When it is away.
     pub(super) async fn ready(&self) -> Result<Ready, Unavailable> {
-        let mut nonce = self.nonce.lock().await;
-        let (pipelined, is_new) = self.link.get().await?;
+        let lane = self.lane();
+        let taken = Arc::clone(&lane.taken);
+        let mut nonce = lane.nonce.lock().await;
+        let (pipelined, is_new) = lane.link.get().await?;
         if is_new {
             *nonce = None;
         }
@@ -175,15 +205,16 @@ impl Executor {
             Some(known) => known,
             None => *nonce.insert(hello(&pipelined).await?),
         };
-        Ok(Ready { pipelined, execute_timeout: self.execute_timeout, nonce: known })
+        let execute_timeout = self.execute_timeout;
+        Ok(Ready { pipelined, execute_timeout, nonce: known, _taken: taken })
     }
 
     /// The tools that are not what was approved. What a run is told of a tool is the pin's text, so that
     /// an executor that is away withholds nothing here; it refuses the calls.
     pub(super) async fn withheld(&self) -> Vec<ToolName> {
         let asked = async {
-            let (pipelined, _) = self.link.get().await?;
-            let ask = async { pipelined.ask(&ExecutorRequest::Withheld).await };
+            let ready = self.ready().await?;
+            let ask = async { ready.pipelined.ask(&ExecutorRequest::Withheld).await };
             within("executor", OPEN_TIMEOUT, ask).await
         };
         match asked.await {
@@ -266,4 +297,81 @@ fn not_done(why: &str) -> Acted {
 
 fn unknown(why: &str) -> Acted {
     failed(Outcome::Unknown { why: why.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::wire;
+
+    /// An executor of which each connection is another life, and which hangs up after `asked` questions.
+    fn executor(dir: &Path, asked: usize) -> Executor {
+        let path = dir.join("s");
+        let listener = wire::listen(&path).unwrap();
+        let lives = AtomicU64::default();
+        std::thread::spawn(move || {
+            wire::serve(
+                &listener,
+                |_| true,
+                move |mut server| {
+                    let life = lives.fetch_add(1, Ordering::SeqCst);
+                    for _ in 0..asked {
+                        let Ok(Some((number, asked))) = server.hear() else {
+                            break;
+                        };
+                        let reply = match asked {
+                            ExecutorRequest::Hello => {
+                                ExecutorReply::Hello { nonce: nonce_of(life) }
+                            }
+                            _ => ExecutorReply::Withheld { tools: Vec::new() },
+                        };
+                        server.answer(number, &reply).unwrap();
+                    }
+                    server.hang_up();
+                },
+            )
+        });
+        Executor::new(&path, Duration::from_secs(5))
+    }
+
+    fn nonce_of(life: u64) -> Digest {
+        Digest::of(&life.to_le_bytes())
+    }
+
+    async fn settled(executor: &Executor) {
+        while executor.lanes[0].link.open.lock().await.as_ref().is_some_and(|p| !p.is_closed()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A list is the first that finds the executor anew; the permits after it are for the new life.
+    #[tokio::test]
+    async fn a_nonce_is_of_the_life_at_the_other_end_whoever_found_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let executor = executor(dir.path(), 2);
+        executor.withheld().await;
+        settled(&executor).await;
+        executor.withheld().await;
+        settled(&executor).await;
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(2));
+    }
+
+    #[tokio::test]
+    async fn calls_at_the_same_time_have_lanes_of_their_own_and_a_lone_one_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let executor = executor(dir.path(), 9);
+        let mut calls = Vec::new();
+        for life in 0..LANES as u64 {
+            let call = executor.ready().await.unwrap();
+            assert_eq!(call.nonce, nonce_of(life));
+            calls.push(call);
+        }
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(0), "all are taken alike");
+        calls.remove(2);
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(2));
+        calls.clear();
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(0));
+    }
 }

@@ -132,7 +132,7 @@ impl Gateway {
             patience: http::Patience::default(),
             runs: runs::Runs::default(),
             recorder: clients::Recorder::new(places.recorder_socket()),
-            executor: clients::Executor::new(places.executor_socket(), execute_timeout),
+            executor: clients::Executor::new(&places.executor_socket(), execute_timeout),
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone())?,
             caps: open_caps(&places)?,

@@ -1,29 +1,31 @@
-//! The kernel's denials on their way into the log. A full ring is counted by the kernel programs; a
-//! full queue here makes the ring wait.
+//! The kernel's denials on their way into the log. A full ring is counted by the kernel programs; the
+//! ring fills while the log is slow.
 
 use std::io;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use atf_common::event::Event as Denied;
 use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
 
-use super::writer::{Answer, Job};
+use super::writer::{Job, Shared};
 use crate::audit::{Event, Process};
 use crate::call::{CgroupId, Untrusted};
+
+/// Records of one group: a reporter waits for no more than that.
+const GROUP_RECORDS_MAX: usize = 256;
 
 /// Pause before a source that failed is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Forwards for ever what `source` gives. A failure is recorded once, until the source works again.
-pub(super) fn forward(mut source: impl FnMut() -> io::Result<Vec<Denied>>, jobs: &SyncSender<Job>) {
+pub(super) fn forward(mut source: impl FnMut() -> io::Result<Vec<Denied>>, log: &Shared) {
     let mut failing = false;
     loop {
-        let events = match source() {
+        let mut events = match source() {
             Ok(denied) => {
                 failing = false;
-                denied.iter().map(event).collect()
+                denied.iter().map(event).collect::<Vec<_>>()
             }
             Err(error) => {
                 std::thread::sleep(RETRY);
@@ -38,11 +40,12 @@ pub(super) fn forward(mut source: impl FnMut() -> io::Result<Vec<Denied>>, jobs:
                 }]
             }
         };
-        for event in events {
-            let job = Job::new(event, Process::Recorder, false, Answer::nobody());
-            if jobs.send(job).is_err() {
-                return;
-            }
+        let job = |event| Job { event, reporter: Process::Recorder, permit: None, durable: false };
+        // What is refused was told to the operator's log; nobody else asked.
+        while !events.is_empty() {
+            let rest = events.split_off(events.len().min(GROUP_RECORDS_MAX));
+            let group = std::mem::replace(&mut events, rest);
+            log.lock().commit(group.into_iter().map(job).collect());
         }
     }
 }

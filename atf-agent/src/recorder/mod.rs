@@ -15,17 +15,16 @@ mod tests;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::sync_channel;
+use std::sync::Arc;
+
+use parking_lot::FairMutex;
 
 use crate::audit::VerifyError;
 use crate::identity::IdentityError;
 use crate::state::files::FileError;
-use crate::wire::{self, Ids, Places};
+use crate::wire::{self, Batches, Ids, Places};
 
 pub use settings::Settings;
-
-/// Records that may wait for the writer; more than that and the reporter waits.
-const QUEUE_RECORDS_MAX: usize = 4_096;
 
 /// Why the recorder does not run.
 #[derive(Debug, thiserror::Error)]
@@ -71,16 +70,14 @@ pub fn serve(
         impl FnMut() -> io::Result<Vec<atf_common::event::Event>> + Send + 'static,
     >,
 ) -> Result<(), RecorderError> {
-    let log = start::open(places, settings)?;
-    let (jobs, queue) = sync_channel(QUEUE_RECORDS_MAX);
-    for job in log.first_jobs() {
-        // The queue is empty and longer than the few records of a start.
-        let _queued = jobs.try_send(job);
-    }
-    std::thread::spawn(move || writer::run(log, &queue));
+    let mut log = start::open(places, settings)?;
+    log.begin();
+    let log: writer::Shared = Arc::new(FairMutex::new(log));
+    let synced = Arc::clone(&log);
+    std::thread::spawn(move || writer::sync_in_time(&synced));
     if let Some(source) = kernel_events {
-        let jobs = jobs.clone();
-        std::thread::spawn(move || kernel_events::forward(source, &jobs));
+        let log = Arc::clone(&log);
+        std::thread::spawn(move || kernel_events::forward(source, &log));
     }
     let path = places.recorder_socket();
     let failed = |what| {
@@ -89,12 +86,13 @@ pub fn serve(
     };
     let listener = wire::listen(&path).map_err(failed("listen at"))?;
     let (admitted, known) = (ids.clone(), ids.clone());
+    let group_records_max = settings.group_records_max.max(1);
     wire::serve(
         &listener,
         move |peer| reporters::reporter(&admitted, peer.uid).is_some(),
         move |server| {
             if let Some(reporter) = reporters::reporter(&known, server.peer.uid) {
-                reporters::attend(server, reporter, &jobs);
+                reporters::attend(Batches::new(server, group_records_max), reporter, &log);
             }
         },
     )

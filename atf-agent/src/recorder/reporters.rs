@@ -1,15 +1,9 @@
-//! The connections: who reports, and the way of a record from the socket to the queue and of its
+//! The connections: who reports, and the way of a record from the socket into the log and of its
 //! receipt back.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-
-use super::writer::{Answer, Job};
+use super::writer::{Job, Shared};
 use crate::audit::{Event, Process};
-use crate::wire::{Ids, RecorderReply, RecorderRequest, Server};
-
-/// Records of one connection that may be under way: so that a peer which reads no answers cannot
-/// fill this process's memory. The gateway has 16 calls a run and answers slowly only when it is ill.
-const UNDER_WAY_MAX: usize = 1_024;
+use crate::wire::{Batches, Ids, RecorderRequest};
 
 /// Which of ATF's processes has `uid`; `None` for anybody else.
 pub(super) fn reporter(ids: &Ids, uid: u32) -> Option<Process> {
@@ -39,50 +33,28 @@ pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
     }
 }
 
-/// Takes the requests of one connection until it ends.
-pub(super) fn attend(mut server: Server, reporter: Process, jobs: &SyncSender<Job>) {
-    let (slot, freed) = sync_channel(UNDER_WAY_MAX);
-    let (answers, outbox) = channel();
-    let Ok(back) = server.share() else {
-        return;
+/// Takes the requests of one connection until it ends. While a group waits for its turn and the disk,
+/// the next one comes together in the socket.
+pub(super) fn attend(mut peer: Batches<RecorderRequest>, reporter: Process, log: &Shared) {
+    let ended = loop {
+        let batch = match peer.hear() {
+            Ok(batch) if batch.is_empty() => return,
+            Ok(batch) => batch,
+            Err(error) => break error,
+        };
+        let (numbers, jobs): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|(number, RecorderRequest::Append { event, durable, permit })| {
+                (number, Job { event: *event, reporter, permit, durable })
+            })
+            .unzip();
+        let replies = log.lock().commit(jobs);
+        let replies: Vec<_> = numbers.into_iter().zip(replies).collect();
+        if let Err(error) = peer.answer(&replies) {
+            break error;
+        }
     };
-    let answering = std::thread::Builder::new().spawn(move || answer_all(back, &outbox, &freed));
-    if let Err(error) = answering {
-        tracing::warn!(?reporter, %error, "no thread for a reporter's answers");
-        return;
-    }
-    loop {
-        match server.hear::<RecorderRequest>() {
-            Ok(Some((number, RecorderRequest::Append { event, durable, permit }))) => {
-                // Waits while too many are under way; fails when the answering side has gone.
-                if slot.send(()).is_err() {
-                    break;
-                }
-                let answer = Answer::to(number, answers.clone());
-                let job = Job::new(*event, reporter, durable, answer).with_permit(permit);
-                if jobs.send(job).is_err() {
-                    break;
-                }
-            }
-            Ok(None) => break,
-            Err(error) => {
-                tracing::warn!(?reporter, %error, "a reporter's connection failed");
-                break;
-            }
-        }
-    }
-    // What is under way is still written; its answers find the connection closed for reading only.
-    drop::<Sender<_>>(answers);
-}
-
-fn answer_all(mut server: Server, outbox: &Receiver<(u64, RecorderReply)>, freed: &Receiver<()>) {
-    while let Ok((number, reply)) = outbox.recv() {
-        let _slot = freed.try_recv();
-        if server.answer(number, &reply).is_err() {
-            server.hang_up();
-            break;
-        }
-    }
+    tracing::warn!(?reporter, error = %ended, "a reporter's connection failed");
 }
 
 #[cfg(test)]

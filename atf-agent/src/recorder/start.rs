@@ -8,7 +8,7 @@ use rustix::fs::FlockOperation;
 
 use super::disk::Disk;
 use super::heads::Heads;
-use super::writer::{Answer, Job, Log};
+use super::writer::{Job, Log};
 use super::{RecorderError, Settings};
 use crate::audit::{self, Chain, Event, Process};
 use crate::call::Digest;
@@ -35,7 +35,7 @@ pub(super) fn open(places: &Places, settings: &Settings) -> Result<Log, Recorder
     let chain = Chain::new(Chain::uid_of_key(&key.public_hex()), host(), tail.last.clone());
     Ok(Log {
         first: first_events(&chain, &key, &tail.torn),
-        group_records_max: settings.group_records_max.max(1),
+        whole: true,
         heads: Heads::start(dir),
         _alone: alone,
         key,
@@ -45,11 +45,11 @@ pub(super) fn open(places: &Places, settings: &Settings) -> Result<Log, Recorder
 }
 
 impl Log {
-    /// The records of this start, for the queue.
-    pub(super) fn first_jobs(&self) -> Vec<Job> {
-        let job =
-            |event: &Event| Job::new(event.clone(), Process::Recorder, true, Answer::nobody());
-        self.first.iter().map(job).collect()
+    /// Writes what this start has to say.
+    pub(super) fn begin(&mut self) {
+        let event = |event| Job { event, reporter: Process::Recorder, permit: None, durable: true };
+        let first = std::mem::take(&mut self.first).into_iter().map(event).collect();
+        self.commit(first);
     }
 }
 

@@ -1,9 +1,11 @@
-//! The one thread that writes: it takes what waits, writes it at once, syncs once, and then answers
-//! all. The disk costs milliseconds a sync and next to nothing a record.
+//! The log as it is written: a group at a time, by the thread that brought it, in turn. The disk costs
+//! milliseconds a sync and next to nothing a record, so that a group has one sync.
 
 use std::fs::File;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::FairMutex;
 
 use super::disk::Disk;
 use super::heads::Heads;
@@ -15,11 +17,15 @@ use crate::call::Digest;
 use crate::identity::SigningKey;
 use crate::wire::{Receipt, RecorderReply};
 
-/// Longest time for which a record that nobody waits for may be off the disk.
+/// Longest time for which a record that nobody waits for may be off the disk, but for that of a sync.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// Most bytes that may be off the disk: they are kept in memory against a failing disk.
 const PENDING_BYTES_MAX: usize = 4 << 20;
+
+/// The log, for all who bring records. Whoever waited longest is next, so that one who brings many
+/// holds up the others for one group at most.
+pub(super) type Shared = Arc<FairMutex<Log>>;
 
 /// The log, ready to be written.
 pub(super) struct Log {
@@ -27,126 +33,116 @@ pub(super) struct Log {
     pub(super) key: SigningKey,
     pub(super) chain: Chain,
     pub(super) disk: Disk,
-    pub(super) group_records_max: usize,
     /// What this start itself has to say.
     pub(super) first: Vec<Event>,
+    /// Whether every group so far was written to its end: one that panicked left the chain and the
+    /// disk at odds.
+    pub(super) whole: bool,
     /// The lock on the log's directory.
     pub(super) _alone: File,
 }
 
 /// One record to write.
 pub(super) struct Job {
-    event: Event,
-    reporter: Process,
+    pub(super) event: Event,
+    pub(super) reporter: Process,
     /// The text of the permit that its receipt is to stand for.
-    permit: Option<String>,
-    durable: bool,
-    answer: Answer,
+    pub(super) permit: Option<String>,
+    /// It is answered once it is on the disk.
+    pub(super) durable: bool,
 }
 
-/// Where the receipt goes.
-pub(super) struct Answer(Option<(u64, Sender<(u64, RecorderReply)>)>);
+/// A record on its way.
+enum Linked {
+    /// Its line is made.
+    Yes(Written),
+    /// It cannot be one, and why.
+    No(String),
+}
 
 /// A record that is written and not yet answered for.
 struct Written {
     last: Last,
     permit: Option<Digest>,
     durable: bool,
-    answer: Answer,
 }
 
-/// Writes all that comes out of `queue`, until every sender has gone.
-pub(super) fn run(mut log: Log, queue: &Receiver<Job>) {
-    let mut unsynced: Option<Instant> = None;
+/// Syncs what nobody waits for, for ever.
+pub(super) fn sync_in_time(log: &Shared) {
     loop {
-        let wait =
-            unsynced.map_or(Duration::MAX, |since| SYNC_EVERY.saturating_sub(since.elapsed()));
-        let group = match queue.recv_timeout(wait) {
-            Ok(first) => {
-                let more = queue.try_iter().take(log.group_records_max - 1);
-                std::iter::once(first).chain(more).collect()
-            }
-            Err(RecvTimeoutError::Timeout) => Vec::new(),
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        log.commit(group);
-        let bytes = log.disk.pending_bytes();
-        let since = *unsynced.get_or_insert_with(Instant::now);
-        if bytes >= PENDING_BYTES_MAX || (bytes > 0 && since.elapsed() >= SYNC_EVERY) {
+        std::thread::sleep(SYNC_EVERY);
+        let mut log = log.lock();
+        if log.disk.pending_bytes() > 0 {
             log.sync();
         }
-        if log.disk.pending_bytes() == 0 {
-            unsynced = None;
-        }
     }
-    log.sync();
 }
 
 impl Log {
-    /// Writes a group and answers for all of it. Syncs when somebody waits for the disk.
-    pub(super) fn commit(&mut self, group: Vec<Job>) {
+    /// Writes a group and answers for each of it, in its order. Syncs when somebody waits for the disk.
+    pub(super) fn commit(&mut self, group: Vec<Job>) -> Vec<RecorderReply> {
+        if !std::mem::replace(&mut self.whole, false) {
+            let why = "writing the log failed in the middle; nothing is recorded until a restart";
+            return group.iter().map(|_| refusal(why)).collect();
+        }
+        let replies = self.write(group);
+        self.whole = true;
+        replies
+    }
+
+    fn write(&mut self, group: Vec<Job>) -> Vec<RecorderReply> {
         let before = self.chain.clone();
-        let (lines, written) = self.link(group);
-        if written.is_empty() {
-            return;
+        let (lines, linked) = self.link(group);
+        if lines.is_empty() {
+            return self.answer(linked, Ok(()));
         }
         if let Err(error) = self.disk.write(before.next_seq(), &lines) {
-            tracing::error!(%error, records = written.len(), "records refused");
+            tracing::error!(%error, records = linked.len(), "records refused");
             self.chain = before;
-            refuse(written, &format!("the log cannot be written: {error}"));
-            return;
+            let why = format!("the log cannot be written: {error}");
+            return linked.into_iter().map(|one| refusal(one.refused().unwrap_or(&why))).collect();
         }
-        let (durable, queued): (Vec<_>, Vec<_>) = written.into_iter().partition(|one| one.durable);
-        self.answer(queued);
-        if durable.is_empty() {
-            return;
-        }
-        if self.sync() {
-            self.answer(durable);
+        let is_durable = |one: &Linked| matches!(one, Linked::Yes(Written { durable: true, .. }));
+        let due = linked.iter().any(is_durable) || self.disk.pending_bytes() >= PENDING_BYTES_MAX;
+        let synced = if due && !self.sync() {
+            Err("the log is not on the disk; the recorder says why")
         } else {
-            refuse(durable, "the log is not on the disk; the recorder says why");
-        }
+            Ok(())
+        };
+        self.answer(linked, synced)
     }
 
     /// Makes the lines of a group; a record that cannot be one is refused alone.
-    fn link(&mut self, group: Vec<Job>) -> (Vec<u8>, Vec<Written>) {
+    fn link(&mut self, group: Vec<Job>) -> (Vec<u8>, Vec<Linked>) {
         let now = now_unix_ms();
         let mut lines = Vec::new();
-        let mut written = Vec::with_capacity(group.len());
-        for job in group {
-            if !reporters::may_tell(job.reporter, &job.event) {
-                let why = format!("{:?} tells no such event", job.reporter);
-                tracing::error!(%why, event = ?job.event, "a record refused");
-                job.answer.refuse(&why);
-                continue;
-            }
-            let permit = match receipted(&job.event, job.reporter, job.permit.as_deref()) {
-                Ok(permit) => permit,
-                Err(unfit) => {
-                    tracing::error!(reporter = ?job.reporter, %unfit, "a record refused");
-                    job.answer.refuse(&unfit.to_string());
-                    continue;
-                }
-            };
-            match self.chain.append(&job.event, job.reporter, now) {
-                Ok(link) => {
-                    lines.extend_from_slice(&link.line);
-                    written.push(Written {
-                        permit,
-                        last: link.last,
-                        durable: job.durable,
-                        answer: job.answer,
-                    });
-                }
-                Err(error) => job.answer.refuse(&error.to_string()),
-            }
+        let linked = group
+            .iter()
+            .map(|job| self.link_one(job, now, &mut lines).map_or_else(Linked::No, Linked::Yes));
+        let linked = linked.collect();
+        (lines, linked)
+    }
+
+    fn link_one(&mut self, job: &Job, now: u64, lines: &mut Vec<u8>) -> Result<Written, String> {
+        if !reporters::may_tell(job.reporter, &job.event) {
+            let why = format!("{:?} tells no such event", job.reporter);
+            tracing::error!(%why, event = ?job.event, "a record refused");
+            return Err(why);
         }
-        (lines, written)
+        let permit =
+            receipted(&job.event, job.reporter, job.permit.as_deref()).map_err(|unfit| {
+                tracing::error!(reporter = ?job.reporter, %unfit, "a record refused");
+                unfit.to_string()
+            })?;
+        let link = self.chain.append(&job.event, job.reporter, now);
+        let link = link.map_err(|error| error.to_string())?;
+        lines.extend_from_slice(&link.line);
+        Ok(Written { permit, last: link.last, durable: job.durable })
     }
 
     /// Makes all that was written durable and signs the new head. False when the disk failed; it
     /// refuses everything from then on.
-    fn sync(&mut self) -> bool {
+    pub(super) fn sync(&mut self) -> bool {
         if let Err(error) = self.disk.sync() {
             tracing::error!(%error, "the log is not on the disk");
             return false;
@@ -165,58 +161,39 @@ impl Log {
         true
     }
 
-    fn answer(&self, written: Vec<Written>) {
-        for one in written {
-            let mut receipt = Receipt {
-                seq: one.last.seq,
-                fingerprint: one.last.fingerprint,
-                permit: one.permit,
-                durable: one.durable,
-                signature: String::new(),
-            };
-            receipt.signature = self.key.sign(&receipt.signed_bytes());
-            one.answer.send(RecorderReply::Recorded { receipt });
+    /// The answers, once the disk has what it is to have.
+    fn answer(&self, linked: Vec<Linked>, synced: Result<(), &str>) -> Vec<RecorderReply> {
+        let answer = |one| match (one, synced) {
+            (Linked::No(why), _) => refusal(&why),
+            (Linked::Yes(Written { durable: true, .. }), Err(why)) => refusal(why),
+            (Linked::Yes(one), _) => RecorderReply::Recorded { receipt: self.receipt(one) },
+        };
+        linked.into_iter().map(answer).collect()
+    }
+
+    /// What the executor wants to see with the permit; nobody asks for any other record's.
+    fn receipt(&self, one: Written) -> Option<Receipt> {
+        let mut receipt = Receipt {
+            seq: one.last.seq,
+            fingerprint: one.last.fingerprint,
+            permit: one.permit?,
+            durable: one.durable,
+            signature: String::new(),
+        };
+        receipt.signature = self.key.sign(&receipt.signed_bytes());
+        Some(receipt)
+    }
+}
+
+impl Linked {
+    fn refused(&self) -> Option<&str> {
+        match self {
+            Self::Yes(_) => None,
+            Self::No(why) => Some(why),
         }
     }
 }
 
-fn refuse(written: Vec<Written>, why: &str) {
-    for one in written {
-        one.answer.refuse(why);
-    }
-}
-
-impl Job {
-    /// A record of `event`; with `durable` it is answered once it is on the disk.
-    pub(super) fn new(event: Event, reporter: Process, durable: bool, answer: Answer) -> Self {
-        Self { event, reporter, permit: None, durable, answer }
-    }
-
-    /// The same, with the text of the permit for which its receipt is to stand.
-    pub(super) fn with_permit(self, permit: Option<String>) -> Self {
-        Self { permit, ..self }
-    }
-}
-
-impl Answer {
-    /// An answer to request `number`.
-    pub(super) fn to(number: u64, answers: Sender<(u64, RecorderReply)>) -> Self {
-        Self(Some((number, answers)))
-    }
-
-    /// Nobody waits.
-    pub(super) fn nobody() -> Self {
-        Self(None)
-    }
-
-    fn send(self, reply: RecorderReply) {
-        if let Some((number, answers)) = self.0 {
-            // The reporter may have gone; the record stands.
-            let _gone = answers.send((number, reply));
-        }
-    }
-
-    fn refuse(self, why: &str) {
-        self.send(RecorderReply::Refused { why: why.into() });
-    }
+fn refusal(why: &str) -> RecorderReply {
+    RecorderReply::Refused { why: why.into() }
 }

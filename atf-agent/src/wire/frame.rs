@@ -82,6 +82,14 @@ pub(super) fn decode_header(header: [u8; HEADER_BYTES]) -> Result<(usize, u64), 
     Ok((found, u64::from_le_bytes(n)))
 }
 
+/// Whether `bytes` begin with a whole frame, or with what is none and need not be waited for.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    let Some((header, body)) = bytes.split_first_chunk() else {
+        return false;
+    };
+    decode_header(*header).map_or(true, |(length, _)| body.len() >= length)
+}
+
 /// Writes one message.
 pub(super) fn write(
     to: &mut impl Write,

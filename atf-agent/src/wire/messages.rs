@@ -190,8 +190,8 @@ pub enum RecorderRequest {
 pub enum RecorderReply {
     /// It is in the log.
     Recorded {
-        /// Proof for the executor.
-        receipt: Receipt,
+        /// Proof for the executor; only a record with a permit has one.
+        receipt: Option<Receipt>,
     },
     /// It is not, and why: the disk is full, the log is broken.
     Refused {
@@ -200,7 +200,7 @@ pub enum RecorderReply {
     },
 }
 
-/// The recorder's proof that a record is in the log.
+/// The recorder's proof that the record of a permit is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
@@ -208,8 +208,8 @@ pub struct Receipt {
     pub seq: u64,
     /// The record's fingerprint.
     pub fingerprint: Digest,
-    /// The digest of the permit that the record names; absent when it names none.
-    pub permit: Option<Digest>,
+    /// The digest of the permit that the record names.
+    pub permit: Digest,
     /// True when the record was on the disk before the receipt was signed, false when it was only
     /// queued. Signed too, so that the one cannot pass for the other.
     pub durable: bool,
@@ -221,11 +221,11 @@ impl Receipt {
     /// The bytes that the log key signs: a domain word, the number, the fingerprint, the permit,
     /// and whether it was on the disk.
     pub fn signed_bytes(&self) -> Vec<u8> {
-        let permit = self.permit.map(|p| p.to_string()).unwrap_or_default();
         format!(
-            "atf-receipt-v1\n{}\n{}\n{permit}\n{}\n",
+            "atf-receipt-v1\n{}\n{}\n{}\n{}\n",
             self.seq,
             self.fingerprint,
+            self.permit,
             if self.durable { "durable" } else { "queued" }
         )
         .into_bytes()
@@ -341,7 +341,7 @@ mod tests {
             receipt: Receipt {
                 seq: 1,
                 fingerprint: Digest::of(b""),
-                permit: None,
+                permit: Digest::of(b"{}"),
                 durable: true,
                 signature: String::new(),
             },

@@ -1,6 +1,7 @@
 //! How ATF's processes talk: length-framed, versioned JSON messages over unix sockets whose peers
 //! the kernel names. What the messages mean is the business of the processes.
 
+mod batches;
 mod blocking;
 mod frame;
 mod ids;
@@ -12,6 +13,7 @@ mod pipelined;
 mod places;
 mod subscription;
 
+pub use batches::Batches;
 pub use blocking::{Connection, Server, serve};
 pub use frame::{FRAME_BYTES_MAX, FrameError, VERSION};
 pub use ids::Ids;

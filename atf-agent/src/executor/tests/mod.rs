@@ -188,7 +188,7 @@ impl World {
         let mut receipt = Receipt {
             seq: 1,
             fingerprint: Digest::of(b"record"),
-            permit: Some(draft.receipt_permit.unwrap_or(Digest::of(body.as_bytes()))),
+            permit: draft.receipt_permit.unwrap_or(Digest::of(body.as_bytes())),
             durable: draft.durable,
             signature: String::new(),
         };
@@ -336,7 +336,7 @@ fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
             (&|d| d.receipt_key = clone(&world.gateway), "receipt's signature"),
             (&|d| d.tamper = |r| receipt(r, |receipt| receipt.seq += 1), "receipt's signature"),
             (
-                &|d| d.tamper = |r| receipt(r, |receipt| receipt.permit = None),
+                &|d| d.tamper = |r| receipt(r, |receipt| receipt.permit = Digest::of(b"")),
                 "receipt's signature",
             ),
             (&|d| d.receipt_permit = Some(Digest::of(b"other")), "not for this permit"),

@@ -136,17 +136,15 @@ impl RecorderDouble {
 
     fn append(&self, event: Event, durable: bool, permit: Option<&str>) -> RecorderReply {
         let mut events = self.events.lock().unwrap();
-        let permit = permit.map(|text| Digest::of(text.as_bytes()));
         events.push(event);
-        RecorderReply::Recorded {
-            receipt: Receipt {
-                seq: events.len() as u64,
-                fingerprint: Digest::of(b"record"),
-                permit,
-                durable,
-                signature: String::new(),
-            },
-        }
+        let receipt = permit.map(|text| Receipt {
+            seq: events.len() as u64,
+            fingerprint: Digest::of(b"record"),
+            permit: Digest::of(text.as_bytes()),
+            durable,
+            signature: String::new(),
+        });
+        RecorderReply::Recorded { receipt }
     }
 }
 

@@ -50,7 +50,7 @@ async fn an_honest_call_is_judged_recorded_executed_settled_and_answered() {
     assert_eq!(verdict, Verdict::Allowed);
     let digest = Digest::of(act.signed.body.as_bytes());
     assert_eq!((call.permit, call.decision), (Some(digest), body.decision));
-    assert_eq!(act.receipt.permit, call.permit);
+    assert_eq!(Some(act.receipt.permit), call.permit);
     // What the recorder holds against the permit before it gives a receipt for it.
     assert_eq!((call.run, call.cgroup), (body.run, body.cgroup));
     assert_eq!(call.tool.as_ref().map(|tool| tool.raw()), Some(body.tool.as_str()));

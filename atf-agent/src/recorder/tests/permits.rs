@@ -1,0 +1,142 @@
+//! What a receipt stands for, and who may tell what.
+
+use super::*;
+
+/// The permit for which a fresh recorder gives a receipt to one record, and how many records it has
+/// then.
+fn answer(
+    event: Event,
+    reporter: Process,
+    permit: Option<String>,
+) -> (Result<Option<Digest>, String>, u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
+    let answer = match &log.commit(vec![Job { event, reporter, permit, durable: true }])[..] {
+        [RecorderReply::Recorded { receipt }] => {
+            receipt.iter().for_each(|receipt| check_signed(&places(dir.path()), receipt));
+            Ok(receipt.as_ref().map(|receipt| receipt.permit))
+        }
+        [RecorderReply::Refused { why }] => Err(why.to_string()),
+        found => panic!("one answer to one record, found {found:?}"),
+    };
+    (answer, log.chain.next_seq())
+}
+
+/// The log key signed the receipt, and would not have signed any other.
+fn check_signed(places: &Places, receipt: &Receipt) {
+    let key = log_key(places);
+    let is_signed = |r: &Receipt| key.verify(&r.signed_bytes(), &r.signature).is_ok();
+    assert!(is_signed(receipt));
+    for lie in [
+        Receipt { seq: receipt.seq + 1, ..receipt.clone() },
+        Receipt { fingerprint: Digest::of(b"other"), ..receipt.clone() },
+        Receipt { permit: Digest::of(b"other"), ..receipt.clone() },
+        Receipt { durable: !receipt.durable, ..receipt.clone() },
+    ] {
+        assert!(!is_signed(&lie), "{lie:?}");
+    }
+}
+
+#[test]
+fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
+    let refused = || Verdict::Refused {
+        step: crate::call::Step::Policy,
+        reason: crate::call::Reason::PolicyDenied,
+        detail: "no".into(),
+    };
+    let (call, permit) = allowed();
+    let (digest, text) = (call.permit, Some(text(&permit)));
+    let yes = || decided(call.clone(), Verdict::Allowed);
+    let no = || decided(call.clone(), refused());
+    for (event, reporter, permit, expected) in [
+        (yes(), Process::Gateway, text.clone(), Ok(digest)),
+        (yes(), Process::Gateway, None, Ok(None)),
+        (no(), Process::Gateway, None, Ok(None)),
+        (finding("x"), Process::Gateway, None, Ok(None)),
+        (no(), Process::Gateway, text.clone(), Err("found one of Gateway")),
+        (finding("x"), Process::Gateway, text.clone(), Err("found one of Gateway")),
+        (yes(), Process::Authority, text.clone(), Err("Authority tells no such")),
+        (yes(), Process::Enforcer, text.clone(), Err("Enforcer tells no such")),
+        (yes(), Process::Gateway, text.map(|text| text + "{}"), Err("JSON of a permit")),
+    ] {
+        let shown = format!("{event:?} of {reporter:?}");
+        match (answer(event, reporter, permit), expected) {
+            ((Ok(found), 1), Ok(expected)) => assert_eq!(found, expected, "{shown}"),
+            ((Err(why), 0), Err(expected)) => assert!(why.contains(expected), "{shown}: {why}"),
+            (found, expected) => panic!("{shown}: expected {expected:?}, found {found:?}"),
+        }
+    }
+}
+
+/// The attack: the gateway's uid tells of a release, of a run's end, of a kernel's denial.
+#[test]
+fn a_process_tells_its_own_events_and_no_other() {
+    use Process::{Authority, Enforcer, Executor, Gateway, Recorder};
+    let everybody = [Authority, Enforcer, Executor, Gateway, Recorder];
+    for event in samples::all() {
+        let tellers: &[Process] = match &event {
+            Event::Started { .. } | Event::Finding { .. } => &everybody,
+            Event::RunRegistered { .. }
+            | Event::TokenMinted { .. }
+            | Event::RunEnded { .. }
+            | Event::Released { .. } => &[Authority],
+            Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => &[Gateway],
+            Event::KernelDenied { .. } => &[Recorder],
+        };
+        for reporter in everybody {
+            let (found, records) = answer(event.clone(), reporter, None);
+            let expected = tellers.contains(&reporter);
+            assert_eq!(found.is_ok(), expected, "{reporter:?} of {event:?}: {found:?}");
+            assert_eq!(records, u64::from(expected), "{reporter:?} of {event:?}");
+        }
+    }
+}
+
+/// A change of a record and its permit.
+type Twist = fn(&mut Call, &mut PermitBody);
+
+/// The attack: the gateway's uid records a harmless call under the digest of a permit for another.
+#[test]
+fn a_record_that_says_another_thing_than_its_permit_is_refused() {
+    let rows: &[(Twist, &str)] = &[
+        (|_, _| {}, ""),
+        (|_, p| p.nonce = Digest::of(b"the next life"), ""),
+        (|_, p| p.decision = DecisionId::random(), "`decision`"),
+        (|_, p| p.run = RunId::random(), "`run`"),
+        (|_, p| p.cgroup.0 += 1, "`cgroup`"),
+        (|_, p| p.token = Digest::of(b"other"), "`token`"),
+        (|c, _| c.token = None, "`token`"),
+        (|_, p| p.tool = "ledger.adjust".parse().unwrap(), "`tool`"),
+        (|c, _| c.tool = Some("ledger.query ".into()), "`tool`"),
+        (|c, _| c.tool = None, "`tool`"),
+        (|_, p| p.pin = Digest::of(b"other"), "`pin`"),
+        (|c, _| c.pin = None, "`pin`"),
+        (|_, p| p.arguments = Digest::of(b"other"), "`arguments`"),
+        (|c, _| c.arguments = None, "`arguments`"),
+        (|_, p| p.policy = Digest::of(b"other"), "`policy`"),
+        (|c, _| c.policy = None, "`policy`"),
+    ];
+    for (number, (twist, expected)) in rows.iter().enumerate() {
+        let (mut call, mut permit) = allowed();
+        twist(&mut call, &mut permit);
+        // The attacker has the digest right, as the executor asks for it.
+        let text = text(&permit);
+        call.permit = Some(Digest::of(text.as_bytes()));
+        check_permit(&format!("row {number}"), call, text, expected);
+    }
+    let (mut call, permit) = allowed();
+    call.permit = Some(Digest::of(b"other"));
+    check_permit("another digest", call, text(&permit), "`permit`");
+    let (call, permit) = allowed();
+    check_permit("other bytes", call, text(&permit) + " ", "`permit`");
+}
+
+/// The recorder's answer says `expected`; with nothing expected the receipt names the permit.
+fn check_permit(name: &str, call: Call, text: String, expected: &str) {
+    let digest = call.permit;
+    match answer(decided(call, Verdict::Allowed), Process::Gateway, Some(text)) {
+        (Ok(found), 1) => assert_eq!(("", found), (expected, digest), "{name}"),
+        (Err(why), 0) => assert!(!expected.is_empty() && why.contains(expected), "{name}: {why}"),
+        found => panic!("{name}: {found:?}"),
+    }
+}
