@@ -69,6 +69,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     };
     match done {
         Ok(status) => ExitCode::from(status),
+        Err(error) if error.is::<output::Unread>() => ExitCode::from(EXIT_FAILED),
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::from(EXIT_FAILED)

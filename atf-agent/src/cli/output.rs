@@ -4,16 +4,32 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+/// Who read standard output has enough, as `head` has: nothing to complain of.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the answer to its end")]
+pub(super) struct Unread;
+
 /// Prints `value` as JSON.
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    Ok(writeln!(out)?)
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    print(&text)
 }
 
 /// Prints one line.
 pub(super) fn line(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(io::stdout().lock(), "{text}")?)
+    print(format!("{text}\n").as_bytes())
+}
+
+/// Prints `text` as it is.
+///
+/// # Errors
+/// [`Unread`], and when standard output cannot be written.
+pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Unread.into()),
+        printed => Ok(printed?),
+    }
 }
 
 /// Prints rows under a heading, columns aligned by their longest cell.
@@ -24,12 +40,13 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> an
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut out = io::stdout().lock();
+    let mut text = String::new();
     let head = head.map(str::to_owned);
     for row in std::iter::once(&head).chain(rows) {
         let cells: Vec<String> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
     }
-    Ok(())
+    print(text.as_bytes())
 }

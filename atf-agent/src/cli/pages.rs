@@ -4,10 +4,12 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 
-use super::{Arguments, EXIT_OK};
+use super::{Arguments, EXIT_OK, output};
 
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
-    clap_complete::generate(shell, &mut Arguments::command(), "atf", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "atf", &mut script);
+    output::print(&script)?;
     Ok(EXIT_OK)
 }
 
