@@ -18,7 +18,7 @@ decision := {
 	"obligations": {"reserve_cents": cents},
 }
 
-reasons contains "policy.denied" if not tool_is_entitled
+reasons contains "policy.denied" if not call_is_entitled
 
 reasons contains "policy.denied" if not statements_only_read
 
@@ -26,15 +26,24 @@ reasons contains "policy.prompt_digest" if not prompt_is_the_tokens
 
 reasons contains "cap.exceeded" if not amount_is_within_the_cap
 
-# The tool as `data.json` knows it; undefined for any other.
-tool := data.tools[input.call.tool]
+# The tool as `data.json` knows it; undefined for any other, and for what is no tool.
+tool := data.tools[input.call.tool] if input.call.method == "tools/call"
 
-default tool_is_entitled := false
+# What else a server may be asked for, by the server: methods as `resources/read`.
+asked if {
+	input.call.method != "tools/call"
+	input.call.method in data.servers[input.call.server].methods
+}
 
-tool_is_entitled if {
+default call_is_entitled := false
+
+call_is_entitled if {
 	tool
 	input.call.tool in input.identity.tools
 }
+
+# Whether the token covers the prompt or the resource, the gate has seen to before.
+call_is_entitled if asked
 
 # Each statement that the pin marks has been understood, and each reads.
 default statements_only_read := false
@@ -44,6 +53,8 @@ statements_only_read if {
 		input.sql[argument].class == "select"
 	}
 }
+
+statements_only_read if asked
 
 default prompt_is_the_tokens := false
 
@@ -63,6 +74,9 @@ amount_is_within_the_cap if {
 	tool
 	not tool.amount
 }
+
+# What is no tool spends nothing.
+amount_is_within_the_cap if input.call.method != "tools/call"
 
 amount_is_within_the_cap if {
 	amount := input.call.arguments[tool.amount]

@@ -50,6 +50,43 @@ test_the_cap_itself_is_allowed if {
 
 test_nothing_is_refused if refused(gate.decision, "policy.denied") with input as {}
 
+# A resource that is read of a server.
+reading := object.union(object.remove(query, ["call"]), {
+	"call": {"method": "resources/read", "server": "files", "target": "files+file:///a", "arguments": {}},
+	"sql": {},
+})
+
+servers := {"files": {"methods": ["resources/read"]}}
+
+test_a_method_that_the_data_names_of_a_server_is_allowed if {
+	decision := gate.decision with input as reading with data.servers as servers
+	decision == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 0}}
+}
+
+test_a_server_that_is_not_in_the_data_is_refused if {
+	decision := gate.decision with input as reading with data.servers as {}
+	refused(decision, "policy.denied")
+}
+
+test_a_method_that_the_data_does_not_name_is_refused if {
+	changed := object.union(reading, {"call": {"method": "prompts/get"}})
+	decision := gate.decision with input as changed with data.servers as servers
+	refused(decision, "policy.denied")
+}
+
+test_a_tool_is_not_allowed_as_a_method if {
+	methods := {"files": {"methods": ["tools/call"]}}
+	changed := object.union(query, {"call": {"tool": "files.x", "server": "files"}, "identity": {"tools": []}})
+	decision := gate.decision with input as changed with data.servers as methods
+	refused(decision, "policy.denied")
+}
+
+test_a_resource_with_another_prompt_is_refused if {
+	changed := object.union(reading, {"prompt": "bb"})
+	decision := gate.decision with input as changed with data.servers as servers
+	refused(decision, "policy.prompt_digest")
+}
+
 test_a_tool_that_is_not_in_the_data_is_refused if {
 	changed := object.union(query, {"call": {"tool": "shell.run"}, "identity": {"tools": ["shell.run"]}})
 	decision := gate.decision with input as changed

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{
-    AgentName, CgroupId, DecisionId, Digest, Reason, RunId, Step, ToolName, Untrusted,
-};
+use crate::call::{AgentName, CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted};
 
 /// One thing that happened, as its reporter tells it. The recorder adds number, time, reporter and
 /// chain.
@@ -69,8 +67,8 @@ pub enum Event {
         decision: DecisionId,
         /// The run.
         run: RunId,
-        /// The tool.
-        tool: ToolName,
+        /// The tool, the prompt or the resource.
+        target: Untrusted,
         /// What became of it.
         outcome: Outcome,
     },
@@ -154,6 +152,9 @@ pub struct Call {
     pub token: Option<Digest>,
     /// The tool.
     pub tool: Option<Untrusted>,
+    /// The prompt, the resource, or what a completion is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Untrusted>,
     /// The digest of the tool's approved pin.
     pub pin: Option<Digest>,
     /// The digest of the arguments, byte for byte.

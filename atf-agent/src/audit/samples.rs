@@ -15,6 +15,7 @@ pub(crate) fn call(run: RunId) -> Call {
         task: Some("T-1".into()),
         token: Some(Digest::of(b"token")),
         tool: Some("ledger.query".into()),
+        target: None,
         pin: Some(Digest::of(b"pin")),
         arguments: Some(Digest::of(b"{}")),
         prompt: Some(Digest::of(b"prompt")),
@@ -41,7 +42,7 @@ pub(crate) fn all() -> Vec<Event> {
 fn called(run: RunId) -> Vec<Event> {
     let decision = DecisionId::random();
     let settled =
-        |outcome| Event::Settled { decision, run, tool: "ledger.query".parse().unwrap(), outcome };
+        |outcome| Event::Settled { decision, run, target: "ledger.query".into(), outcome };
     vec![
         Event::Decided { call: Box::new(call(run)), verdict: Verdict::Allowed },
         Event::Decided {

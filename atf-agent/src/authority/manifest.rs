@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::call::{AgentName, Digest, Narrowing, ToolName};
+use crate::call::{AgentName, Digest, Narrowing, PromptName, Reach, ResourceScope, ToolName};
 use crate::gate::lint_fragment;
 
 /// Longest manifest in bytes: 64 tool names of 64 bytes and comments.
@@ -23,6 +23,12 @@ const TOOLS_MAX: usize = 64;
 pub struct Manifest {
     /// The tools that a run's token names.
     pub tools: Vec<ToolName>,
+    /// The prompts of servers that it names.
+    #[serde(default)]
+    prompts: Vec<PromptName>,
+    /// The resources of servers that it names: addresses, or with `*` at the end how they begin.
+    #[serde(default)]
+    resources: Vec<ResourceScope>,
     /// The digest of the only system prompt that a run may have; absent when any may be.
     #[serde(default)]
     pub prompt_sha256: Option<Digest>,
@@ -107,12 +113,18 @@ impl Manifest {
             lint_fragment(fragment).map_err(|what| format!("narrow.{tool:?}: {what}"))?;
         }
         manifest.narrowing().check(tools)?;
+        manifest.reach().check()?;
         Ok(manifest)
     }
 
     /// What the arguments of a run's calls have to satisfy, by tool.
     pub(super) fn narrowing(&self) -> Narrowing {
         Narrowing::of_each(self.narrow.clone())
+    }
+
+    /// What of servers a run may reach besides tools.
+    pub(super) fn reach(&self) -> Reach {
+        Reach { prompts: self.prompts.clone(), resources: self.resources.clone() }
     }
 }
 
@@ -154,6 +166,20 @@ mod tests {
         ] {
             let bad = narrowed.replace(from, to);
             assert_ne!(bad, narrowed);
+            assert!(Manifest::parse(&bad).is_err(), "{bad}");
+        }
+        let reaching = format!("{good}prompts = [\"f.p\"]\nresources = [\"f+file:///srv/*\"]\n");
+        let found = Manifest::parse(&reaching).unwrap().reach();
+        assert!(found.covers(&"f+file:///srv/a".parse().unwrap()), "the control");
+        for (from, to) in [
+            ("f.p", "f p"),
+            ("f.p\"", "f.p\", \"f.p\""),
+            ("/srv/*", "/srv*"),
+            ("f+file", "file"),
+            ("resources", "resource"),
+        ] {
+            let bad = reaching.replace(from, to);
+            assert_ne!(bad, reaching);
             assert!(Manifest::parse(&bad).is_err(), "{bad}");
         }
         for bad in [

@@ -50,6 +50,7 @@ impl Authority {
         let live = Registered {
             tools: tokens::still_allowed(&live.tools, &manifest.tools),
             narrowing: live.narrowing.and(&manifest.narrowing()),
+            reach: live.reach.also_in(&manifest.reach()),
             ..live
         };
         let last_iat = self.registry.last_iat_unix_s()?;
@@ -109,6 +110,7 @@ impl Authority {
             task: wanted.task,
             prompt: wanted.prompt,
             narrowing: manifest.narrowing(),
+            reach: manifest.reach(),
             tools: manifest.tools,
             boot: self.boot.clone(),
             end_boot_ms,

@@ -60,6 +60,7 @@ pub(super) fn mint(
         entitlements: Entitlements {
             allowed_tools: run.tools.clone(),
             narrowing: run.narrowing.only(&run.tools),
+            reach: run.reach.clone(),
         },
         prompt_integrity_hash: run.prompt,
     };

@@ -4,13 +4,17 @@
 mod digest;
 mod names;
 mod narrowing;
+mod reach;
 mod refusal;
+mod target;
 mod untrusted;
 
 pub use digest::{Digest, DigestError};
-pub use names::{AgentName, CgroupId, DecisionId, NameError, RunId, ToolName};
+pub use names::{AgentName, CgroupId, DecisionId, NameError, PromptName, RunId, ToolName};
 pub use narrowing::{NARROWING_BYTES_MAX, Narrowing};
+pub use reach::{REACH_BYTES_MAX, Reach, ResourceScope, ScopeError};
 pub use refusal::{Reason, Refusal, Step};
+pub use target::{AddressError, ResourceUri, Target, UriTemplate};
 pub use untrusted::Untrusted;
 
 /// Who the kernel says is on a connection. There is no "nobody" variant: a connection without a

@@ -82,6 +82,11 @@ name!(
     ToolName,
     "a tool's name"
 );
+name!(
+    /// The name of a prompt, `server.prompt`.
+    PromptName,
+    "a prompt's name"
+);
 
 macro_rules! id {
     ($(#[$doc:meta])* $type:ident, $what:literal) => {

@@ -45,6 +45,9 @@ pub enum Reason {
     /// The token does not name the tool.
     #[serde(rename = "token.tool_not_named")]
     ToolNotNamed,
+    /// The token does not name the prompt, or does not cover the resource.
+    #[serde(rename = "token.not_named")]
+    NotNamed,
     /// The token names the tool, and the arguments are outside of what it allows of it.
     #[serde(rename = "token.narrowed")]
     TokenNarrowed,

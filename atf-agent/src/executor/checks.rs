@@ -54,7 +54,7 @@ impl Checks {
         if Digest::of(arguments.as_bytes()) != body.arguments {
             return Err(Mistrust::OtherArguments);
         }
-        let found = self.trust.pin(&body.tool)?;
+        let found = body.target.tool().map(|tool| self.trust.pin(tool)).transpose()?;
         if found != body.pin {
             let permit = body.pin;
             return Err(Mistrust::OtherPin { found, permit });
@@ -100,7 +100,7 @@ impl Checks {
         Ok(body)
     }
 
-    /// The token is the one that was judged, is good, and is the run's and the tool's.
+    /// The token is the one that was judged, is good, is the run's, and names what is called.
     fn token(&self, body: &PermitBody, token: &str, now_unix_s: u64) -> Result<Claims, Mistrust> {
         if Digest::of(token.as_bytes()) != body.token {
             return Err(Mistrust::OtherToken);
@@ -109,9 +109,9 @@ impl Checks {
         if claims.jti != body.run {
             return Err(Mistrust::OtherRun { token: claims.jti, permit: body.run });
         }
-        if !claims.names(&body.tool) {
-            let tool = body.tool.clone();
-            return Err(Mistrust::ToolNotNamed { tool });
+        if !claims.allows(&body.target) {
+            let target = body.target.clone();
+            return Err(Mistrust::NotNamed { target });
         }
         Ok(claims)
     }
@@ -124,13 +124,14 @@ impl Checks {
         claims: &Claims,
         arguments: &str,
     ) -> Result<(), Mistrust> {
-        if claims.entitlements.narrowing.of(&body.tool).is_empty() {
+        let narrowing = &claims.entitlements.narrowing;
+        let Some(tool) = body.target.tool().filter(|tool| !narrowing.of(tool).is_empty()) else {
             return Ok(());
-        }
+        };
         let narrowed = |what: String| Mistrust::Narrowed { what };
         let arguments = serde_json::from_str(arguments).map_err(|e| narrowed(e.to_string()))?;
         let claimed = (claims, body.token);
-        self.fragments.check(claimed, &body.tool, None, &arguments).map_err(narrowed)
+        self.fragments.check(claimed, tool, None, &arguments).map_err(narrowed)
     }
 
     /// The record of this very permit is in the log.

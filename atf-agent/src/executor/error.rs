@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::call::{DecisionId, Digest, RunId, ToolName};
+use crate::call::{DecisionId, Digest, RunId, Target, ToolName};
 use crate::identity::IdentityError;
 
 /// Why the executor does not run.
@@ -83,11 +83,11 @@ pub enum Mistrust {
         /// The permit's.
         permit: RunId,
     },
-    /// The token does not name the tool.
-    #[error("the token does not name the tool {tool}")]
-    ToolNotNamed {
-        /// The tool.
-        tool: ToolName,
+    /// The token does not name the tool, the prompt or the resource.
+    #[error("the token does not name {target}")]
+    NotNamed {
+        /// What it does not name.
+        target: Target,
     },
     /// The arguments are outside of what the token allows of the tool.
     #[error("the token does not allow these arguments: {what}")]
@@ -99,12 +99,12 @@ pub enum Mistrust {
     #[error("the arguments are not those that the permit names")]
     OtherArguments,
     /// The pin is not the one that was judged.
-    #[error("the tool's pin has digest {found}, the permit names {permit}")]
+    #[error("the pin has digest {found:?}, the permit names {permit:?}")]
     OtherPin {
-        /// The pin's.
-        found: Digest,
+        /// The pin's; none of what has no pin.
+        found: Option<Digest>,
         /// The permit's.
-        permit: Digest,
+        permit: Option<Digest>,
     },
     /// The receipt's signature is not the recorder's.
     #[error("the receipt's signature is not the recorder's")]
@@ -142,8 +142,8 @@ pub enum Mistrust {
     /// The tool is not what was approved.
     #[error("the tool {tool} is withheld: {why}")]
     ToolWithheld {
-        /// The tool, as its server calls it.
-        tool: String,
+        /// The tool.
+        tool: ToolName,
         /// What differs.
         why: &'static str,
     },
@@ -161,10 +161,10 @@ pub enum Mistrust {
         /// The server.
         server: String,
     },
-    /// No such tool here.
-    #[error("the tool {tool} is not one of this executor's")]
+    /// No such tool here, or no such server.
+    #[error("{target} is not one of this executor's")]
     NoTool {
-        /// The tool.
-        tool: ToolName,
+        /// What was called.
+        target: Target,
     },
 }

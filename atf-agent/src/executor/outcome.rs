@@ -8,8 +8,15 @@ use crate::wire::ExecutorReply;
 
 /// What became of a permitted call.
 pub(super) enum Outcome {
-    /// The tool answered: an MCP `CallToolResult`.
+    /// The tool answered: an MCP `CallToolResult`, or what the method that was called gives.
     Answered(Box<RawValue>),
+    /// The server answered with a JSON-RPC error.
+    Erred {
+        /// Its code.
+        code: i64,
+        /// Its message.
+        message: String,
+    },
     /// Nothing was done.
     NotDone(Mistrust),
     /// Something may have been done.
@@ -20,6 +27,9 @@ impl From<Outcome> for ExecutorReply {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Answered(result) => Self::Result { result },
+            Outcome::Erred { code, message } => {
+                Self::Erred { code, message: Untrusted::new(message) }
+            }
             Outcome::NotDone(mistrust) => {
                 tracing::warn!(%mistrust, "a permit is not acted on");
                 let why = Untrusted::new(mistrust.to_string());

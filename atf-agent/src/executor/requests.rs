@@ -9,6 +9,7 @@ use super::checks::Admitted;
 use super::error::Mistrust;
 use super::outcome::{Outcome, Reply};
 use super::servers::Call;
+use crate::call::ToolName;
 use crate::wire::{ExecutorReply, ExecutorRequest, Server};
 
 /// Takes the requests of one connection until it ends, each acted on by this thread: handing it on would
@@ -51,6 +52,10 @@ impl Executor {
             ExecutorRequest::Withheld => {
                 reply.give(ExecutorReply::Withheld { tools: self.servers.withheld() });
             }
+            ExecutorRequest::Catalogue => {
+                let offered = Box::new(self.servers.catalogue());
+                reply.give(ExecutorReply::Catalogue { offered });
+            }
             ExecutorRequest::Execute { permit, arguments, token, receipt } => {
                 match self.checks.admit(&permit, arguments.get(), &token, &receipt) {
                     Ok(admitted) => self.act(&admitted, arguments, reply),
@@ -63,34 +68,29 @@ impl Executor {
     fn act(self: &Arc<Self>, admitted: &Admitted, arguments: Box<RawValue>, reply: Reply) {
         let permit = admitted.permit();
         let still = || self.checks.not_sealed(permit.cgroup);
-        let outcome = match permit.tool.as_str() {
-            "ledger.query" => self.ledger.query(arguments.get(), &still),
-            "ledger.adjust" => self.ledger.adjust(arguments.get(), permit, &still),
-            tool => match tool.split_once('.').filter(|(server, _)| self.servers.has(server)) {
-                Some((server, tool)) => {
-                    let call = self.call(admitted, tool, arguments, reply);
+        let outcome = match permit.target.tool().map(ToolName::as_str) {
+            Some("ledger.query") => self.ledger.query(arguments.get(), &still),
+            Some("ledger.adjust") => self.ledger.adjust(arguments.get(), permit, &still),
+            Some(_) | None => match permit.target.split() {
+                (server, own) if !own.is_empty() && self.servers.has(server) => {
+                    let call = self.call(admitted, arguments, reply);
                     return self.servers.call(server, call);
                 }
-                None => Outcome::NotDone(Mistrust::NoTool { tool: permit.tool.clone() }),
+                _ => Outcome::NotDone(Mistrust::NoTool { target: permit.target.clone() }),
             },
         };
         reply.give(outcome);
     }
 
     /// A call for a server, with what has to hold when it is this call's turn.
-    fn call(
-        self: &Arc<Self>,
-        admitted: &Admitted,
-        tool: &str,
-        arguments: Box<RawValue>,
-        reply: Reply,
-    ) -> Call {
+    fn call(self: &Arc<Self>, admitted: &Admitted, arguments: Box<RawValue>, reply: Reply) -> Call {
         let (cgroup, expires_unix_s) = (admitted.permit().cgroup, admitted.permit().expires_unix_s);
         let executor = Arc::clone(self);
+        let target = admitted.permit().target.clone();
         // What cannot be read was approved by nobody.
-        let approved = self.checks.trust.approved(&admitted.permit().tool).unwrap_or_default();
+        let approved = target.tool().and_then(|tool| self.checks.trust.approved(tool).ok()?);
         Call {
-            tool: tool.to_owned(),
+            target,
             approved,
             arguments,
             unexpired: Box::new(move || super::checks::unexpired(expires_unix_s)),

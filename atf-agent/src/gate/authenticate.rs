@@ -1,5 +1,5 @@
 //! Step 2: whose call it is. The kernel names the run; the token must be that run's own, and must name
-//! the tool.
+//! the tool, the prompt or the resource.
 
 use super::era::Era;
 use super::method::Method;
@@ -17,12 +17,12 @@ pub struct Authenticated {
     token: Digest,
 }
 
-/// Checks the token against the caller, and the tool against the token.
+/// Checks the token against the caller, and what is called against the token.
 ///
 /// `now_unix_s` is the wall clock in seconds since the epoch.
 ///
 /// # Errors
-/// When there is no token, it is not good, it is another run's, or it does not name the tool.
+/// When there is no token, it is not good, it is another run's, or it does not name what is called.
 pub fn authenticate(
     received: Received,
     caller: Caller,
@@ -45,6 +45,10 @@ pub fn authenticate(
     if let Some(call) = received.tool_call().filter(|call| !claims.names(call.name())) {
         let detail = format!("the token does not name {}", call.name());
         return refuse(Reason::ToolNotNamed, detail);
+    }
+    if let Some(ask) = received.ask().filter(|ask| !claims.allows(ask.target())) {
+        let detail = format!("the token does not name {}", ask.target());
+        return refuse(Reason::NotNamed, detail);
     }
     Ok(Authenticated { received, caller, claims, token })
 }

@@ -22,10 +22,11 @@ pub struct Moment {
 /// When the tool may not be called at this hour.
 pub fn demand(judged: &Judged, now: Moment, result_bytes_max: u64) -> Result<Demand, Refusal> {
     let (limits, call) = (judged.limits(), judged.call());
-    let tool = call.tool();
+    let target = call.target();
+    let tool = target.tool();
     if !hours::open(&limits.hours, tool, limits.local(now.unix_s)) {
         let local = limits.local(now.unix_s).map(|local| local.to_rfc3339()).unwrap_or_default();
-        let detail = format!("it is {local}, outside of the hours of {tool}");
+        let detail = format!("it is {local}, outside of the hours of {target}");
         return Err(Refusal::new(Step::Reserve, Reason::CapHours, detail));
     }
     let (whose, cents) = (Whose::of(call.claims()), judged.obligations().reserve_cents);

@@ -124,7 +124,9 @@ pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String>
     serde_json::from_str(json).map_err(|error| error.to_string())
 }
 
-fn present<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<&'de RawValue>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>>(
+    reader: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(reader).map(Some)
 }
 

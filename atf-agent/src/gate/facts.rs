@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::act::Checked;
 use super::method::Method;
 use super::sql::SqlFacts;
-use super::statement::SqlChecked;
-use crate::call::{AgentName, CgroupId, Digest, RunId, ToolName, Untrusted};
+use crate::call::{
+    AgentName, CgroupId, Digest, PromptName, ResourceScope, RunId, ToolName, Untrusted,
+};
 
 /// What the gateway knows besides the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,15 +54,17 @@ struct IdentityFacts<'a> {
     user: &'a Untrusted,
     task: &'a Untrusted,
     tools: &'a [ToolName],
+    prompts: &'a [PromptName],
+    resources: &'a [ResourceScope],
     prompt: Digest,
 }
 
+/// A tool call names tool and pin; all else names the server and what of it is asked for.
 #[derive(Serialize)]
-struct CallFacts<'a> {
-    method: &'static str,
-    tool: &'a ToolName,
-    pin: Digest,
-    arguments: &'a RawValue,
+#[serde(untagged)]
+enum CallFacts<'a> {
+    Tool { method: &'static str, tool: &'a ToolName, pin: Digest, arguments: &'a RawValue },
+    Ask { method: &'static str, server: &'a str, target: &'a str, arguments: &'a RawValue },
 }
 
 #[derive(Serialize)]
@@ -78,27 +82,45 @@ impl Serialize for Statements<'_> {
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn of(checked: &'a SqlChecked, facts: Facts) -> Self {
-        let call = checked.call();
-        let claims = call.claims();
+    pub(super) fn of(checked: &'a Checked, facts: Facts) -> Self {
+        let (caller, claims, prompt) = checked.who();
+        let (call, sql) = match checked {
+            Checked::Tool(checked) => {
+                let call = checked.call();
+                let facts = CallFacts::Tool {
+                    method: Method::ToolsCall.as_str(),
+                    tool: call.tool(),
+                    pin: call.pin().digest(),
+                    arguments: call.tool_call().arguments(),
+                };
+                (facts, checked.facts())
+            }
+            Checked::Ask(asked) => {
+                let (target, arguments) = (asked.ask().target(), asked.ask().arguments());
+                let facts = CallFacts::Ask {
+                    method: asked.method().as_str(),
+                    server: target.split().0,
+                    target: target.as_str(),
+                    arguments,
+                };
+                (facts, &[][..])
+            }
+        };
         Self {
-            caller: CallerFacts { run: call.caller().run, cgroup: call.caller().cgroup },
+            caller: CallerFacts { run: caller.run, cgroup: caller.cgroup },
             identity: IdentityFacts {
                 agent: &claims.sub,
                 user: &claims.context.parent_user,
                 task: &claims.context.task_id,
                 tools: &claims.entitlements.allowed_tools,
+                prompts: &claims.entitlements.reach.prompts,
+                resources: &claims.entitlements.reach.resources,
                 prompt: claims.prompt_integrity_hash,
             },
-            call: CallFacts {
-                method: Method::ToolsCall.as_str(),
-                tool: call.tool(),
-                pin: call.pin().digest(),
-                arguments: call.tool_call().arguments(),
-            },
-            sql: Statements(checked.facts()),
+            call,
+            sql: Statements(sql),
             counters: facts.counters,
-            prompt: call.prompt(),
+            prompt,
             time: TimeFacts { now_ns: facts.now_unix_ns },
         }
     }

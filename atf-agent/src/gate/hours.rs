@@ -38,7 +38,7 @@ impl Hours {
 
 /// Whether `tool` may be called at `local`: no hours name it, or one of those that do has begun and not
 /// ended. A time that the calendar does not have is within none.
-pub(super) fn open(hours: &[Hours], tool: &ToolName, local: Option<DateTime<Tz>>) -> bool {
+pub(super) fn open(hours: &[Hours], tool: Option<&ToolName>, local: Option<DateTime<Tz>>) -> bool {
     let mut of_the_tool = hours.iter().filter(|hours| hours.tools.have(tool)).peekable();
     of_the_tool.peek().is_none()
         || local.is_some_and(|local| of_the_tool.any(|hours| hours.have(local)))
@@ -111,11 +111,11 @@ mod tests {
             ("[]", "a", (27, 3, 0), true),
         ] {
             let local = Tz::Europe__Berlin.with_ymd_and_hms(2026, 3, day, hour, minute, 0);
-            let found = open(&read(hours).unwrap(), &tool.parse().unwrap(), local.single());
+            let found = open(&read(hours).unwrap(), Some(&tool.parse().unwrap()), local.single());
             assert_eq!(found, is_open, "{hours} {tool} {local:?}");
         }
         let tool = "a".parse().unwrap();
-        assert!(!open(&read(split).unwrap(), &tool, None), "no time is within none");
+        assert!(!open(&read(split).unwrap(), Some(&tool), None), "no time is within none");
     }
 
     #[test]

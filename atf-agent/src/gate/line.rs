@@ -372,6 +372,7 @@ fn the_log_learns_all_that_was_known() {
         task: None,
         token: None,
         tool: None,
+        target: None,
         pin: None,
         arguments: None,
         prompt: None,
@@ -386,5 +387,5 @@ fn the_log_learns_all_that_was_known() {
         }
         other => panic!("{other}"),
     };
-    assert_eq!(absent, ["permit"]);
+    assert_eq!(absent, ["permit"], "a tool has no other target");
 }

@@ -12,18 +12,44 @@ pub enum Method {
     Discover,
     /// `ping`.
     Ping,
+    /// `logging/setLevel`.
+    SetLevel,
     /// `tools/list`.
     ToolsList,
     /// `tools/call`.
     ToolsCall,
+    /// `prompts/list`.
+    PromptsList,
+    /// `prompts/get`.
+    PromptsGet,
+    /// `resources/list`.
+    ResourcesList,
+    /// `resources/templates/list`.
+    TemplatesList,
+    /// `resources/read`.
+    ResourcesRead,
+    /// `completion/complete`.
+    Complete,
 }
 
+/// What both eras have.
+const SHARED: [Method; 8] = [
+    Method::ToolsList,
+    Method::ToolsCall,
+    Method::PromptsList,
+    Method::PromptsGet,
+    Method::ResourcesList,
+    Method::TemplatesList,
+    Method::ResourcesRead,
+    Method::Complete,
+];
+
 impl Method {
-    /// What a request of `era` may ask for.
-    fn all(era: Era) -> &'static [Self] {
+    /// What a request of `era` may ask for beside what both have.
+    fn own(era: Era) -> &'static [Self] {
         match era {
-            Era::Handshake => &[Self::Initialize, Self::Ping, Self::ToolsList, Self::ToolsCall],
-            Era::Stateless => &[Self::Discover, Self::ToolsList, Self::ToolsCall],
+            Era::Handshake => &[Self::Initialize, Self::Ping, Self::SetLevel],
+            Era::Stateless => &[Self::Discover],
         }
     }
 
@@ -35,11 +61,19 @@ impl Method {
             Self::Ping => "ping",
             Self::ToolsList => "tools/list",
             Self::ToolsCall => "tools/call",
+            Self::SetLevel => "logging/setLevel",
+            Self::PromptsList => "prompts/list",
+            Self::PromptsGet => "prompts/get",
+            Self::ResourcesList => "resources/list",
+            Self::TemplatesList => "resources/templates/list",
+            Self::ResourcesRead => "resources/read",
+            Self::Complete => "completion/complete",
         }
     }
 
     pub(super) fn read(text: &str, era: Era) -> Option<Self> {
-        Self::all(era).iter().copied().find(|method| method.as_str() == text)
+        let mut all = SHARED.iter().chain(Self::own(era)).copied();
+        all.find(|method| method.as_str() == text)
     }
 }
 

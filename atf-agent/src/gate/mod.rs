@@ -2,6 +2,8 @@
 //! none can be left out: `Received -> Authenticated -> WellFormed -> SqlChecked -> Judged -> Permit`.
 //! After its rules are loaded it does no I/O and reads no clock: it can fail only by saying no.
 
+mod act;
+mod ask;
 mod authenticate;
 pub mod corpus;
 mod decide;
@@ -12,6 +14,7 @@ mod facts;
 mod hours;
 mod id;
 mod json;
+mod level;
 mod limits;
 mod lint;
 mod method;
@@ -32,6 +35,8 @@ mod statement;
 mod tighten;
 
 #[cfg(test)]
+mod ask_vectors;
+#[cfg(test)]
 mod differentials;
 #[cfg(test)]
 mod line;
@@ -42,12 +47,15 @@ mod receive_vectors;
 #[cfg(test)]
 mod stateless_vectors;
 
+pub use act::{Act, Asked, Checked, check_ask};
+pub use ask::Ask;
 pub use authenticate::{Authenticated, authenticate};
 pub use decide::{Presented, Rules, decide};
 pub use demand::{Moment, demand, reserve};
 pub use era::{Era, STATELESS, Stated};
 pub use facts::{Counters, Facts, Obligations};
 pub use id::Id;
+pub use level::Level;
 pub use lint::hidden_text;
 pub use method::{Method, Notification};
 pub use narrow::{Fragments, lint_fragment};

@@ -9,12 +9,11 @@ use std::{fs, io};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::act::{Act, Checked};
 use super::facts::{Decision, Facts, Input, Obligations};
 use super::limits::PolicyLimits;
 use super::profile;
 use super::rego::Rules;
-use super::schema::WellFormed;
-use super::statement::SqlChecked;
 use crate::audit;
 use crate::call::{Digest, Reason, Refusal, Step, ToolName};
 
@@ -68,10 +67,10 @@ struct SealData {
     refusals: std::num::NonZeroU64,
 }
 
-/// A tool call that the policy allows. Only [`judge`] makes one.
+/// A call that the policy allows. Only [`judge`] makes one.
 #[derive(Debug)]
 pub struct Judged {
-    call: WellFormed,
+    call: Act,
     policy: Digest,
     obligations: Obligations,
     limits: Arc<PolicyLimits>,
@@ -83,7 +82,12 @@ pub struct Judged {
 /// # Errors
 /// When the policy does not clearly allow the call: it denies, is undefined, failed, took too long, or
 /// gave an answer that is not understood.
-pub fn judge(checked: SqlChecked, policy: &Policy, facts: Facts) -> Result<Judged, Refusal> {
+pub fn judge(
+    checked: impl Into<Checked>,
+    policy: &Policy,
+    facts: Facts,
+) -> Result<Judged, Refusal> {
+    let checked = checked.into();
     let refuse = |detail: String| Refusal::new(Step::Policy, Reason::PolicyDenied, detail);
     let input = serde_json::to_string(&Input::of(&checked, facts))
         .map_err(|error| refuse(error.to_string()))?;
@@ -94,7 +98,7 @@ pub fn judge(checked: SqlChecked, policy: &Policy, facts: Facts) -> Result<Judge
     }
     Ok(Judged {
         rows: rows(&checked),
-        call: checked.into_call(),
+        call: checked.into_act(),
         policy: policy.revision,
         obligations: decision.obligations,
         limits: Arc::clone(&policy.settings.limits),
@@ -102,8 +106,12 @@ pub fn judge(checked: SqlChecked, policy: &Policy, facts: Facts) -> Result<Judge
 }
 
 /// The rows that the call's statements ask for. One without a LIMIT asks for all that there are.
-fn rows(checked: &SqlChecked) -> u64 {
-    let of_each = checked.facts().iter().map(|(_, facts)| facts.limit.unwrap_or(u64::MAX));
+fn rows(checked: &Checked) -> u64 {
+    let facts = match checked {
+        Checked::Tool(checked) => checked.facts(),
+        Checked::Ask(_) => &[],
+    };
+    let of_each = facts.iter().map(|(_, facts)| facts.limit.unwrap_or(u64::MAX));
     of_each.fold(0, u64::saturating_add)
 }
 
@@ -160,7 +168,7 @@ impl Policy {
 
 impl Judged {
     /// The call.
-    pub fn call(&self) -> &WellFormed {
+    pub fn call(&self) -> &Act {
         &self.call
     }
 

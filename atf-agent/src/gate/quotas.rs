@@ -132,9 +132,9 @@ impl ReadCap {
 }
 
 impl Tools {
-    /// Whether `tool` is among them.
-    pub(super) fn have(&self, tool: &ToolName) -> bool {
-        self.0.as_ref().is_none_or(|named| named.contains(tool))
+    /// Whether `tool` is among them; what is no tool is, where all are meant.
+    pub(super) fn have(&self, tool: Option<&ToolName>) -> bool {
+        self.0.as_ref().is_none_or(|named| tool.is_some_and(|tool| named.contains(tool)))
     }
 
     /// Those that are named.

@@ -3,15 +3,17 @@
 
 use serde_json::value::RawValue;
 
+use super::ask::Ask;
 use super::envelope::{self, AnyParams, Envelope, InitializeParams, Meta, ToolParams};
 use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
 use super::json;
+use super::level::Level;
 use super::method::{Method, Notification};
 use super::reply::{Code, Reply, Unread};
 use super::revision::Revision;
 use crate::audit::Call;
-use crate::call::{Digest, Reason, Refusal, Step, ToolName};
+use crate::call::{Digest, Reason, Refusal, Step, Target, ToolName};
 
 /// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
 const DEPTH_MAX: usize = 64;
@@ -59,7 +61,9 @@ pub struct Received {
     method: Method,
     params: Option<Box<RawValue>>,
     tool: Option<ToolCall>,
+    ask: Option<Box<Ask>>,
     offered: Option<Revision>,
+    level: Option<Level>,
     prompt: Option<Digest>,
 }
 
@@ -153,6 +157,16 @@ impl Received {
         self.tool.as_ref()
     }
 
+    /// What is asked of a server beside its tools, when the method does so.
+    pub fn ask(&self) -> Option<&Ask> {
+        self.ask.as_deref()
+    }
+
+    /// The level that a `logging/setLevel` asks for.
+    pub fn level(&self) -> Option<Level> {
+        self.level
+    }
+
     /// The revision that an `initialize` is answered with.
     pub fn offered(&self) -> Option<Revision> {
         self.offered
@@ -167,12 +181,19 @@ impl Received {
         self.tool
     }
 
+    pub(super) fn into_ask(self) -> Option<Box<Ask>> {
+        self.ask
+    }
+
     /// Writes what is known now into the call that the log will tell of.
     pub fn describe(&self, call: &mut Call) {
         call.method = Some(self.method.as_str().into());
         call.prompt = self.prompt;
         if let Some(tool) = &self.tool {
             tool.describe(call);
+        }
+        if let Some(ask) = &self.ask {
+            ask.describe(call);
         }
     }
 }
@@ -257,13 +278,15 @@ fn request(
     if is_stateless {
         meta.is_whole().map_err(|detail| refused(invalid(detail)))?;
     }
-    let (tool, offered) = match method {
-        Method::ToolsCall => (Some(tool_call(params).map_err(refused)?), None),
-        Method::Initialize => (None, Some(offered(params).map_err(refused)?)),
-        Method::Discover | Method::Ping | Method::ToolsList => (None, None),
-    };
-    if let Some(tool) = &tool {
-        stated.name_is(tool.name.as_str(), is_stateless).map_err(disagrees)?;
+    let ask = Ask::read(method, params).map_err(refused)?.map(Box::new);
+    let is = |one: Method| (method == one).then_some(params);
+    let tool = is(Method::ToolsCall).map(tool_call).transpose().map_err(refused)?;
+    let offered = is(Method::Initialize).map(offered).transpose().map_err(refused)?;
+    let level = is(Method::SetLevel).map(Level::read).transpose();
+    let level = level.map_err(|error| refused(invalid(format!("params: {error}"))))?;
+    let tool_name = tool.as_ref().map(|tool| tool.name.as_str());
+    if let Some(name) = tool_name.or(ask.as_deref().and_then(named)) {
+        stated.name_is(name, is_stateless).map_err(disagrees)?;
     }
     Ok(Message::Request(Received {
         prompt: meta.prompt.as_deref().map(prompt_digest).transpose().map_err(refused)?,
@@ -271,15 +294,39 @@ fn request(
         era,
         method,
         // A tool call's parameters live in `tool`; a second copy could come to differ.
-        params: params.filter(|_| tool.is_none()).map(RawValue::to_owned),
+        params: params.filter(|_| tool.is_none() && ask.is_none()).map(RawValue::to_owned),
         tool,
+        ask,
         offered,
+        level,
     }))
+}
+
+/// The name that `Mcp-Name` has to say. A completion names none.
+fn named(ask: &Ask) -> Option<&str> {
+    match ask.target() {
+        Target::Tool(_) | Target::Prompt(_) | Target::Resource(_) => Some(ask.target().as_str()),
+        Target::PromptArgument(_) | Target::TemplateArgument(_) => None,
+    }
 }
 
 fn invalid(detail: String) -> Refusal {
     Refusal::new(Step::Receive, Reason::MessageInvalid, detail)
 }
+
+/// The members of parameters that are read of some method or other.
+const MEMBERS: &[&str] = &[
+    "name",
+    "arguments",
+    "_meta",
+    "cursor",
+    "protocolVersion",
+    "uri",
+    "ref",
+    "argument",
+    "context",
+    "level",
+];
 
 /// The members of `_meta` that ATF reads, of parameters in which none is spelled in another case.
 fn meta(params: Option<&RawValue>) -> Result<Meta<'_>, Refusal> {
@@ -288,7 +335,7 @@ fn meta(params: Option<&RawValue>) -> Result<Meta<'_>, Refusal> {
     };
     let any: AnyParams<'_> =
         envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
-    variants(params, &["name", "arguments", "_meta", "cursor", "protocolVersion"])?;
+    variants(params, MEMBERS)?;
     let Some(meta) = any.meta else {
         return Ok(Meta::default());
     };

@@ -21,6 +21,9 @@ const EVALUATION_MAX: Duration = Duration::from_millis(50);
 /// Steps between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 
+/// How often a test of a policy may fail by an error before it has failed.
+const HELD_TRIES: u32 = 5;
+
 /// Engines that are kept for the next decision.
 const POOL_MAX: usize = 16;
 
@@ -86,9 +89,17 @@ pub(super) fn hold(
     rules: &[String],
 ) -> Result<Vec<Result<(), String>>, String> {
     let mut engine = engine(modules, data)?;
+    // As with what is served: one evaluation that took too long may be of a busy host.
+    let mut eval = |rule: &String| {
+        let mut tried = engine.eval_rule(rule.clone());
+        for _ in 1..HELD_TRIES {
+            tried = tried.or_else(|_| engine.eval_rule(rule.clone()));
+        }
+        tried
+    };
     Ok(rules
         .iter()
-        .map(|rule| match engine.eval_rule(rule.clone()) {
+        .map(|rule| match eval(rule) {
             Ok(Value::Bool(true)) => Ok(()),
             Ok(Value::Undefined) => Err("undefined".to_owned()),
             Ok(value) => Err(value.to_string()),

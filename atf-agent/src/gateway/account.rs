@@ -64,6 +64,7 @@ impl Account {
                 task: None,
                 token: envelope.jwt.as_ref().map(|jwt| Digest::of(jwt.as_bytes())),
                 tool: None,
+                target: None,
                 pin: None,
                 arguments: None,
                 prompt: None,
@@ -141,8 +142,9 @@ impl Account {
 
     /// What the caller has to do about its token, when that is the matter.
     pub(super) fn challenge(&self, reason: Reason) -> Option<Challenge> {
-        let tool = self.call.tool.as_ref().and_then(|tool| tool.raw().parse().ok());
-        Challenge::of(reason, self.had_token, tool)
+        // Both were read by grammars that have visible ASCII alone.
+        let target = self.call.tool.as_ref().or(self.call.target.as_ref());
+        Challenge::of(reason, self.had_token, target.map(|target| target.raw().to_owned()))
     }
 
     /// The way in which it is to be answered.

@@ -11,9 +11,10 @@ use tokio::time::{Instant, sleep};
 use super::Gateway;
 use super::clients::{Acted, Unavailable};
 use super::line::unavailable;
+use super::offers;
 use crate::audit::{Event, Outcome};
 use crate::call::{Digest, Reason, Refusal, Step};
-use crate::gate::{self, Judged, Permit};
+use crate::gate::{self, Era, Judged, Permit};
 use crate::state::Reservation;
 use crate::wire::Receipt;
 
@@ -57,6 +58,9 @@ async fn settled(reservation: Reservation, settle: impl FnOnce(Reservation) + Se
     }
 }
 
+/// Longest message of a server's error that is passed on, in characters.
+const MESSAGE_CHARS_MAX: usize = 1_000;
+
 /// Appends a decision to the log and waits until it is there.
 ///
 /// # Errors
@@ -88,11 +92,23 @@ fn not_recorded(error: Unavailable) -> Refusal {
 /// What became of the call, and what of it the caller gets. A result that is withheld was produced
 /// all the same.
 pub(super) fn filter(
+    bytes_max: usize,
+    permit: &Permit,
+    era: Era,
     acted: Acted,
-    result_bytes_max: usize,
-) -> (Outcome, Result<ToolResult, Refusal>) {
+) -> (Outcome, Result<Passed, Refusal>) {
     let result = match acted {
         Acted::Answered(result) => result,
+        Acted::Erred { code, message } => {
+            let text = message.raw();
+            let outcome = Outcome::Answered {
+                result: Digest::of(text.as_bytes()),
+                bytes: text.len() as u64,
+                is_error: true,
+            };
+            let text = text.chars().take(MESSAGE_CHARS_MAX).collect();
+            return (outcome, Ok(Passed::Error { code, message: text }));
+        }
         Acted::Not(outcome, reason) => {
             let refusal = Refusal::new(Step::Execute, reason, not_done(&outcome));
             return (outcome, Err(refusal));
@@ -106,34 +122,62 @@ pub(super) fn filter(
         bytes: text.len() as u64,
         is_error: head.as_ref().is_some_and(|head| head.is_error),
     };
-    let withheld = |why: String| Refusal::new(Step::Filter, Reason::ResultWithheld, why);
+    let passed = within_limits(text, head, bytes_max)
+        .and_then(|says_type| {
+            let target = &permit.body().target;
+            let text = offers::renamed(target, era, result).map_err(|error| error.to_string())?;
+            Ok(Passed::Result { text, says_type })
+        })
+        .map_err(|why| Refusal::new(Step::Filter, Reason::ResultWithheld, why));
+    (outcome, passed)
+}
+
+/// Whether a result says itself that it is complete; what is wrong with one that may not be passed on.
+fn within_limits(
+    text: &str,
+    head: Option<ResultHead>,
+    result_bytes_max: usize,
+) -> Result<bool, String> {
     if text.len() > result_bytes_max {
-        let why = format!("{} bytes, at most {result_bytes_max} are passed on", text.len());
-        return (outcome, Err(withheld(why)));
+        return Err(format!("{} bytes, at most {result_bytes_max} are passed on", text.len()));
     }
     let Some(head) = head else {
-        let why = "expected a tool result, found other JSON".to_owned();
-        return (outcome, Err(withheld(why)));
+        return Err("expected a result, found other JSON".to_owned());
     };
     match head.result_type.as_deref() {
-        says @ (None | Some(COMPLETE)) => {
-            let says_type = says.is_some();
-            (outcome, Ok(ToolResult { text: result, says_type }))
-        }
+        None => Ok(false),
+        Some(COMPLETE) => Ok(true),
         // More input, a task: the retry that would follow is not offered, so nothing may ask for it.
-        Some(other) => {
-            let why = format!("expected a complete result, found one of type {other:?}");
-            (outcome, Err(withheld(why)))
-        }
+        Some(other) => Err(format!("expected a complete result, found one of type {other:?}")),
     }
 }
 
-/// A tool's result that may be passed on.
-pub(super) struct ToolResult {
-    /// The JSON object, as the tool gave it.
-    pub(super) text: Box<RawValue>,
-    /// Whether it says itself that it is complete.
-    pub(super) says_type: bool,
+/// What may be passed on.
+pub(super) enum Passed {
+    /// A result.
+    Result {
+        /// The JSON object, as it came; the addresses of what was read are the run's.
+        text: Box<RawValue>,
+        /// Whether it says itself that it is complete.
+        says_type: bool,
+    },
+    /// A server's error.
+    Error {
+        /// Its JSON-RPC code.
+        code: i64,
+        /// Its message, cut.
+        message: String,
+    },
+}
+
+impl Passed {
+    /// How much it is.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Result { text, .. } => text.get().len() as u64,
+            Self::Error { message, .. } => message.len() as u64,
+        }
+    }
 }
 
 /// The type of a result that asks for nothing more.
@@ -153,7 +197,7 @@ pub(super) async fn record_outcome(
     let event = Event::Settled {
         decision: body.decision,
         run: body.run,
-        tool: body.tool.clone(),
+        target: body.target.as_str().into(),
         outcome: outcome.clone(),
     };
     let deadline = Instant::now() + OUTCOME_TRIED_FOR;

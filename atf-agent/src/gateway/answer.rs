@@ -2,10 +2,11 @@
 //! little here; the log has the rest.
 
 use hyper::StatusCode;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::account::Asked;
-use super::after::ToolResult;
+use super::after::Passed;
 use super::authorization::Challenge;
 use super::mcp;
 use crate::call::{Reason, Refusal};
@@ -13,6 +14,9 @@ use crate::gate::{Code, Era, Id, Reply};
 
 /// JSON-RPC 2.0: the server failed.
 const INTERNAL_ERROR: i32 = -32603;
+
+/// MCP up to 2025-11-25: there is no such resource.
+const NOT_FOUND: i64 = -32002;
 
 /// The answer to one HTTP request.
 #[derive(Debug)]
@@ -28,12 +32,29 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// A tool's result for request `id`, byte for byte; the stateless era gets the member that it
-    /// demands of each result, when the tool did not say it.
-    pub(super) fn result(id: &Id, era: Era, result: &ToolResult) -> Self {
-        let (id, text) = (json!(id), result.text.get());
+    /// What a server gave for request `id`.
+    pub(super) fn passed(id: &Id, era: Era, passed: &Passed) -> Self {
+        match passed {
+            Passed::Result { text, says_type } => Self::result(id, era, text, *says_type),
+            Passed::Error { code, message } => {
+                // The stateless era has no code of its own for what is not there.
+                let code = match (era, *code) {
+                    (Era::Stateless, NOT_FOUND) => i64::from(Code::Params.number()),
+                    (Era::Stateless | Era::Handshake, code) => code,
+                };
+                let error = json!({"code": code, "message": message});
+                let body = json!({"jsonrpc": "2.0", "id": id, "error": error});
+                Self::of(StatusCode::OK, body.to_string())
+            }
+        }
+    }
+
+    /// A result byte for byte; the stateless era gets the member that it demands of each result, when
+    /// it does not say it.
+    fn result(id: &Id, era: Era, text: &RawValue, says_type: bool) -> Self {
+        let (id, text) = (json!(id), text.get());
         let rest = match era {
-            Era::Stateless if !result.says_type => text.strip_prefix('{').map(str::trim_start),
+            Era::Stateless if !says_type => text.strip_prefix('{').map(str::trim_start),
             Era::Stateless | Era::Handshake => None,
         };
         let body = match rest {

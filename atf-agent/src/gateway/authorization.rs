@@ -5,7 +5,7 @@
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::call::{Reason, ToolName};
+use crate::call::Reason;
 
 /// Where RFC 9728 (3.1) has the metadata of the resource `/mcp`, and where older clients look.
 pub(super) const METADATA_PATHS: [&str; 2] =
@@ -18,17 +18,17 @@ pub(super) enum Challenge {
     Missing,
     /// It is not good, or not this run's.
     Invalid,
-    /// It does not name the tool.
-    Scope(Option<ToolName>),
+    /// It does not name the tool, the prompt or the resource, which is this one.
+    Scope(Option<String>),
 }
 
 impl Challenge {
     /// The challenge of a refusal; most are none, because no token would help.
-    pub(super) fn of(reason: Reason, had_token: bool, tool: Option<ToolName>) -> Option<Self> {
+    pub(super) fn of(reason: Reason, had_token: bool, target: Option<String>) -> Option<Self> {
         match reason {
             Reason::TokenInvalid if !had_token => Some(Self::Missing),
             Reason::TokenInvalid | Reason::TokenOtherRun => Some(Self::Invalid),
-            Reason::ToolNotNamed => Some(Self::Scope(tool)),
+            Reason::ToolNotNamed | Reason::NotNamed => Some(Self::Scope(target)),
             Reason::MessageInvalid
             | Reason::TokenNarrowed
             | Reason::ToolNotPinned
@@ -64,8 +64,10 @@ impl Challenge {
             Self::Missing => String::new(),
             Self::Invalid => r#"error="invalid_token", "#.to_owned(),
             Self::Scope(None) => r#"error="insufficient_scope", "#.to_owned(),
-            // A tool's name needs no quoting.
-            Self::Scope(Some(tool)) => format!(r#"error="insufficient_scope", scope="{tool}", "#),
+            // A name and an address need no quoting.
+            Self::Scope(Some(target)) => {
+                format!(r#"error="insufficient_scope", scope="{target}", "#)
+            }
         };
         format!(r#"Bearer {error}resource_metadata="http://{host}{}""#, METADATA_PATHS[0])
     }

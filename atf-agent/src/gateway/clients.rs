@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use crate::audit::{Event, Outcome};
 use crate::call::{Digest, Reason, ToolName, Untrusted};
 use crate::wire::{
-    ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt, RecorderReply, RecorderRequest,
-    SignedPermit,
+    Catalogue, ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt, RecorderReply,
+    RecorderRequest, SignedPermit,
 };
 
 /// How long the recorder has for a record: a disk that takes longer is one that does not answer.
@@ -165,8 +165,15 @@ pub(super) struct Ready {
 
 /// What became of a permit that was sent, or not.
 pub(super) enum Acted {
-    /// The tool answered.
+    /// The tool answered, or whatever was called.
     Answered(Box<RawValue>),
+    /// Its server answered with a JSON-RPC error.
+    Erred {
+        /// The code.
+        code: i64,
+        /// In its words.
+        message: Untrusted,
+    },
     /// It did not; the outcome says what is known, the reason what the caller learns.
     Not(Outcome, Reason),
 }
@@ -229,6 +236,22 @@ impl Executor {
             }
         }
     }
+
+    /// What the servers offer besides tools.
+    ///
+    /// # Errors
+    /// When the executor does not say.
+    pub(super) async fn catalogue(&self) -> Result<Catalogue, Unavailable> {
+        let ready = self.ready().await?;
+        let ask = async { ready.pipelined.ask(&ExecutorRequest::Catalogue).await };
+        match within("executor", OPEN_TIMEOUT, ask).await? {
+            ExecutorReply::Catalogue { offered } => Ok(*offered),
+            other => Err(Unavailable::Away {
+                who: "executor",
+                error: io::Error::other(format!("expected a catalogue, found {other:?}")).into(),
+            }),
+        }
+    }
 }
 
 impl Ready {
@@ -251,9 +274,12 @@ impl Ready {
                 Acted::Not(Outcome::NotDone { why }, Reason::ToolWithheld)
             }
             Ok(Ok(ExecutorReply::Unknown { why })) => failed(Outcome::Unknown { why }),
-            Ok(Ok(ExecutorReply::Hello { .. } | ExecutorReply::Withheld { .. })) => {
-                unknown("the executor answered another question")
-            }
+            Ok(Ok(ExecutorReply::Erred { code, message })) => Acted::Erred { code, message },
+            Ok(Ok(
+                ExecutorReply::Hello { .. }
+                | ExecutorReply::Withheld { .. }
+                | ExecutorReply::Catalogue { .. },
+            )) => unknown("the executor answered another question"),
             // Only the encoding fails this way, before anything is sent.
             Ok(Err(error @ FrameError::Length { .. })) => not_done(&error.to_string()),
             Ok(Err(error)) => unknown(&error.to_string()),

@@ -213,6 +213,7 @@ fn counts(reason: Reason) -> bool {
         | Reason::TokenInvalid
         | Reason::TokenOtherRun
         | Reason::ToolNotNamed
+        | Reason::NotNamed
         | Reason::TokenNarrowed
         | Reason::ToolNotPinned
         | Reason::SchemaArguments

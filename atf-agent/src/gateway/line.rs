@@ -12,10 +12,11 @@ use super::account::Account;
 use super::answer::Answer;
 use super::headers::Envelope;
 use super::runs::LiveRun;
-use super::{after, feedback, mcp};
+use super::{after, feedback, mcp, offers};
 use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
-use crate::gate::{self, Method, Permit, Terms};
+use crate::gate::{self, Authenticated, Checked, Method, Permit, Pins, Terms};
+use crate::wire::Catalogue;
 
 /// A message as it came, and the place that it takes among its run's calls.
 pub(super) struct Sent {
@@ -82,11 +83,8 @@ async fn live(
     let (verifier, jwt) = (gateway.verifier()?, envelope.jwt.as_deref());
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
     account.learn(|call| authenticated.describe(call));
-    let withheld = match authenticated.method() {
-        Method::ToolsList => gateway.executor.withheld().await,
-        Method::Initialize | Method::Discover | Method::Ping | Method::ToolsCall => Vec::new(),
-    };
-    if let Some(result) = mcp::result(&authenticated, &rules.pins, &withheld) {
+    let offered = offered(gateway, authenticated.method(), &rules.pins).await?;
+    if let Some(result) = mcp::result(&authenticated, &offered) {
         account.decided();
         if mcp::tells(authenticated.method()) {
             feedback::told(run).await;
@@ -94,12 +92,9 @@ async fn live(
         }
         return Ok(Answer::made(&id, account.era(), result));
     }
-    // 3. schema
+    // 3. schema, 4. sql: of tools
     account.judged_by(rules.policy.revision());
-    let well_formed = gate::check_schema(authenticated, &rules.pins)?;
-    account.learn(|call| well_formed.describe(call));
-    // 4. sql
-    let checked = gate::check_sql(well_formed)?;
+    let checked = checked(authenticated, &rules.pins, account)?;
     // 5. policy
     let judged = gate::judge(checked, &rules.policy, gateway.facts(run, now))?;
     account.decided();
@@ -125,17 +120,50 @@ async fn live(
     };
     // 8. execute
     let (signed, token) = (permit.sign(&gateway.permit_key), jwt.unwrap_or_default());
-    let arguments = permit.judged().call().tool_call().arguments().to_owned();
+    let arguments = permit.judged().call().arguments().to_owned();
     let acted = executor.execute(signed, arguments, token.to_owned(), receipt).await;
     // 9. filter the result
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
-    let (outcome, result) = after::filter(acted, bytes_max);
-    let passed_on = result.as_ref().map_or(0, |result| result.text.get().len() as u64);
+    let (outcome, result) = after::filter(bytes_max, &permit, account.era(), acted);
+    let passed_on = result.as_ref().map_or(0, after::Passed::bytes);
     // 10. record the outcome, settle, feed back
     let recorded = after::record_outcome(gateway, &permit, &outcome).await;
     after::settle(permit, &outcome, passed_on).await;
     recorded?;
-    result.map(|result| Answer::result(&id, account.era(), &result))
+    result.map(|result| Answer::passed(&id, account.era(), &result))
+}
+
+/// Steps 3 and 4: a tool call keeps its pin and the rules of its SQL. What else a server is asked for
+/// has neither; the token named it, and the policy has to know it.
+fn checked(
+    authenticated: Authenticated,
+    pins: &Pins,
+    account: &mut Account,
+) -> Result<Checked, Refusal> {
+    if authenticated.received().ask().is_some() {
+        return gate::check_ask(authenticated).map(Checked::Ask);
+    }
+    let well_formed = gate::check_schema(authenticated, pins)?;
+    account.learn(|call| well_formed.describe(call));
+    gate::check_sql(well_formed).map(Checked::Tool)
+}
+
+/// What is asked of the executor for the list that `method` wants.
+async fn offered<'a>(
+    gateway: &Gateway,
+    method: Method,
+    pins: &'a Pins,
+) -> Result<mcp::Offered<'a>, Refusal> {
+    let withheld = match method == Method::ToolsList {
+        true => gateway.executor.withheld().await,
+        false => Vec::new(),
+    };
+    let catalogue = match offers::lists(method) {
+        true => gateway.executor.catalogue().await,
+        false => Ok(Catalogue::default()),
+    };
+    let catalogue = catalogue.map_err(|error| unavailable(Step::Execute, error))?;
+    Ok(mcp::Offered { pins, withheld, catalogue })
 }
 
 /// A step said no: the run is sealed when it was one no too many, then the log learns all, then the

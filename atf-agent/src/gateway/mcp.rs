@@ -3,12 +3,23 @@
 use serde_json::{Value, json};
 
 use super::after::COMPLETE;
+use super::offers;
 use crate::call::ToolName;
 use crate::gate::{Authenticated, Era, Method, Pins, Revision, STATELESS};
+use crate::wire::Catalogue;
 
-/// The result of a method that reaches no tool; `None` for the one that does. Tools that are `withheld`
-/// are not told of.
-pub(super) fn result(call: &Authenticated, pins: &Pins, withheld: &[ToolName]) -> Option<Value> {
+/// What a list is made of beside the token.
+pub(super) struct Offered<'a> {
+    /// The approved tools.
+    pub(super) pins: &'a Pins,
+    /// Those of them that are not told of.
+    pub(super) withheld: Vec<ToolName>,
+    /// What the servers offer besides.
+    pub(super) catalogue: Catalogue,
+}
+
+/// The result of a method that reaches no server; `None` for one that does.
+pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Value> {
     match call.method() {
         Method::Initialize => Some(json!({
             "protocolVersion": call.received().offered().map(Revision::as_str),
@@ -21,24 +32,35 @@ pub(super) fn result(call: &Authenticated, pins: &Pins, withheld: &[ToolName]) -
         }))),
         Method::Ping => Some(json!({})),
         Method::ToolsList => {
-            let named = pins.iter().filter(|pin| call.names(pin.name()));
-            let named = named.filter(|pin| !withheld.contains(pin.name()));
+            let named = offered.pins.iter().filter(|pin| call.names(pin.name()));
+            let named = named.filter(|pin| !offered.withheld.contains(pin.name()));
             let tools: Vec<_> = named.map(|pin| pin.listing()).collect();
-            let result = json!({ "tools": tools });
-            Some(match call.era() {
-                Era::Handshake => result,
-                Era::Stateless => uncached(result),
-            })
+            Some(listed(call.era(), json!({ "tools": tools })))
         }
-        Method::ToolsCall => None,
+        // What a server logs goes to no run, at no level.
+        Method::SetLevel => Some(json!({})),
+        Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
+            let list = offers::list(call, &offered.catalogue);
+            list.map(|list| listed(call.era(), list))
+        }
+        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => None,
     }
 }
 
 /// Whether the answer tells the caller something, so that it is recorded.
 pub(super) fn tells(method: Method) -> bool {
     match method {
-        Method::Initialize | Method::Discover | Method::ToolsList | Method::ToolsCall => true,
-        Method::Ping => false,
+        Method::Initialize
+        | Method::Discover
+        | Method::ToolsList
+        | Method::ToolsCall
+        | Method::PromptsList
+        | Method::PromptsGet
+        | Method::ResourcesList
+        | Method::TemplatesList
+        | Method::ResourcesRead
+        | Method::Complete => true,
+        Method::Ping | Method::SetLevel => false,
     }
 }
 
@@ -61,11 +83,23 @@ pub(super) fn complete(era: Era, mut result: Value) -> Value {
 }
 
 fn capabilities() -> Value {
-    json!({"tools": {"listChanged": false}})
+    json!({
+        "tools": {"listChanged": false},
+        "prompts": {"listChanged": false},
+        "resources": {"listChanged": false, "subscribe": false},
+        "completions": {},
+    })
 }
 
 fn server() -> Value {
     json!({"name": "atf", "version": env!("CARGO_PKG_VERSION")})
+}
+
+fn listed(era: Era, list: Value) -> Value {
+    match era {
+        Era::Handshake => list,
+        Era::Stateless => uncached(list),
+    }
 }
 
 /// What a run is told depends on its token: nobody may keep it for another.

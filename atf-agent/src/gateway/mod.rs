@@ -22,6 +22,7 @@ mod line;
 mod lines;
 mod listener;
 mod mcp;
+mod offers;
 mod registry;
 mod rules;
 mod runs;

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::IdentityError;
-use crate::call::{AgentName, Digest, Narrowing, RunId, ToolName, Untrusted};
+use crate::call::{AgentName, Digest, Narrowing, Reach, RunId, Target, ToolName, Untrusted};
 
 /// Longest life of a token in seconds: what a stolen one is worth at most.
 pub const TOKEN_TTL_S_MAX: u64 = 300;
@@ -72,6 +72,9 @@ pub struct Entitlements {
     /// What their arguments have to satisfy besides the tools' pins.
     #[serde(default, skip_serializing_if = "Narrowing::is_empty")]
     pub narrowing: Narrowing,
+    /// The prompts and resources of servers.
+    #[serde(default, skip_serializing_if = "Reach::is_empty", deserialize_with = "only_object")]
+    pub reach: Reach,
 }
 
 impl Claims {
@@ -107,6 +110,9 @@ impl Claims {
         if let Err(what) = self.entitlements.narrowing.check(tools) {
             return wrong(what);
         }
+        if let Err(what) = self.entitlements.reach.check() {
+            return wrong(what);
+        }
         match self.exp.checked_sub(self.iat) {
             Some(1..=TOKEN_TTL_S_MAX) if self.nbf < self.exp => Ok(()),
             _ => wrong(format!(
@@ -136,6 +142,14 @@ impl Claims {
     /// Whether the token names `tool`.
     pub fn names(&self, tool: &ToolName) -> bool {
         self.entitlements.allowed_tools.contains(tool)
+    }
+
+    /// Whether the token lets a call reach the target.
+    pub fn allows(&self, target: &Target) -> bool {
+        match target.tool() {
+            Some(tool) => self.names(tool),
+            None => self.entitlements.reach.allows(target),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::{Claims, Context, Entitlements, Minter, Verifier};
-use crate::call::{Digest, Narrowing, RunId};
+use crate::call::{Digest, Narrowing, Reach, RunId};
 
 pub(crate) const ISSUER: &str = "https://atf.test";
 pub(crate) const AUDIENCE: &str = "gateway.test";
@@ -35,6 +35,7 @@ pub(crate) fn claims() -> Claims {
         entitlements: Entitlements {
             allowed_tools: vec!["ledger.query".parse().unwrap(), "ledger.adjust".parse().unwrap()],
             narrowing: Narrowing::default(),
+            reach: Reach::default(),
         },
         prompt_integrity_hash: Digest::of(b"prompt"),
     }

@@ -2,7 +2,7 @@
 //! when the record says of the call what the permit says.
 
 use crate::audit::{Call, Event, Process, Verdict};
-use crate::call::Digest;
+use crate::call::{Digest, Target};
 use crate::wire::PermitBody;
 
 /// Why a record is not taken.
@@ -59,23 +59,38 @@ fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'stat
         run,
         cgroup,
         token,
-        tool,
+        target,
         pin,
         arguments,
         policy,
         nonce: _,
         expires_unix_s: _,
     } = permit;
+    let named = match target.tool() {
+        Some(_) => call.tool.as_ref(),
+        None => call.target.as_ref(),
+    };
     let same = [
         ("permit", call.permit == Some(digest)),
         ("decision", call.decision == *decision),
         ("run", call.run == *run),
         ("cgroup", call.cgroup == *cgroup),
         ("token", call.token == Some(*token)),
-        ("tool", call.tool.as_ref().is_some_and(|found| found.raw() == tool.as_str())),
-        ("pin", call.pin == Some(*pin)),
+        ("method", call.method.as_ref().is_some_and(|found| found.raw() == method(target))),
+        ("target", named.is_some_and(|found| found.raw() == target.as_str())),
+        ("pin", call.pin == *pin),
         ("arguments", call.arguments == Some(*arguments)),
         ("policy", call.policy == Some(*policy)),
     ];
     same.iter().find(|(_, same)| !same).map(|(what, _)| *what)
+}
+
+/// The method that reaches such a target.
+fn method(target: &Target) -> &'static str {
+    match target {
+        Target::Tool(_) => "tools/call",
+        Target::Prompt(_) => "prompts/get",
+        Target::Resource(_) => "resources/read",
+        Target::PromptArgument(_) | Target::TemplateArgument(_) => "completion/complete",
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::registry::SCHEMA_VERSION;
-use crate::call::{AgentName, CgroupId, Digest, Narrowing, RunId, ToolName, Untrusted};
+use crate::call::{AgentName, CgroupId, Digest, Narrowing, Reach, RunId, ToolName, Untrusted};
 
 /// A live run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Registered {
     pub tools: Vec<ToolName>,
     /// What their arguments have to satisfy; a renewal never takes a fragment away.
     pub narrowing: Narrowing,
+    /// The prompts and resources that its tokens may name; a renewal never adds one.
+    pub reach: Reach,
     /// The boot of the host in which it lives (`/proc/sys/kernel/random/boot_id`).
     pub boot: String,
     /// Absolute end, milliseconds of the boot clock.

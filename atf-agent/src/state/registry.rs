@@ -17,7 +17,7 @@ use crate::call::{CgroupId, RunId, ToolName, Untrusted};
 const ENDED_KEPT_S: u64 = 7 * 24 * 3_600;
 
 /// The version of the schema, in SQLite's `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 
 const SCHEMA: &str = "
     CREATE TABLE runs (
@@ -31,6 +31,7 @@ const SCHEMA: &str = "
         prompt          TEXT NOT NULL,
         tools           TEXT NOT NULL,
         narrowing       TEXT NOT NULL DEFAULT '{}',
+        reach           TEXT NOT NULL DEFAULT '{}',
         boot            TEXT NOT NULL,
         end_boot_ms     INTEGER NOT NULL,
         token_boot_ms   INTEGER NOT NULL,
@@ -43,13 +44,18 @@ const SCHEMA: &str = "
     CREATE UNIQUE INDEX live_cgroup ON runs (cgroup) WHERE ended_unix_s IS NULL;
     CREATE TABLE minted (one INTEGER PRIMARY KEY CHECK (one = 1), iat_unix_s INTEGER NOT NULL) STRICT;
     INSERT INTO minted VALUES (1, 0);
-    PRAGMA user_version = 2;
+    PRAGMA user_version = 3;
 ";
 
-/// What a registry of the version before lacks.
+/// What a registry of the first version lacks beside what one of the second does.
 const FROM_1: &str = "
     ALTER TABLE runs ADD COLUMN narrowing TEXT NOT NULL DEFAULT '{}';
-    PRAGMA user_version = 2;
+";
+
+/// What a registry of the second version lacks.
+const FROM_2: &str = "
+    ALTER TABLE runs ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';
+    PRAGMA user_version = 3;
 ";
 
 /// The registry.
@@ -73,7 +79,8 @@ impl Registry {
         let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
             0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?,
-            1 => db.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_1} COMMIT;"))?,
+            1 => db.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_1} {FROM_2} COMMIT;"))?,
+            2 => db.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_2} COMMIT;"))?,
             SCHEMA_VERSION => {}
             found => return Err(RegistryError::Version { found }),
         }
@@ -88,8 +95,8 @@ impl Registry {
         let tools: Vec<&str> = entry.tools.iter().map(ToolName::as_str).collect();
         let added = self.0.execute(
             "INSERT INTO runs (run, cgroup, uid, agent, user, task, prompt, tools, boot,
-                end_boot_ms, token_boot_ms, narrowing)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+                end_boot_ms, token_boot_ms, narrowing, reach)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
             params![
                 entry.run.to_string(),
                 entry.cgroup.0.cast_signed(),
@@ -103,6 +110,7 @@ impl Registry {
                 entry.end_boot_ms.cast_signed(),
                 entry.token_boot_ms.cast_signed(),
                 serde_json::to_string(&entry.narrowing).unwrap_or_default(),
+                serde_json::to_string(&entry.reach).unwrap_or_default(),
             ],
         );
         match added {
@@ -256,6 +264,7 @@ impl Registry {
 fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
     let tools: String = row.get("tools")?;
     let narrowing: String = row.get("narrowing")?;
+    let reach: String = row.get("reach")?;
     let tool = |name: &str| {
         name.parse().map_err(|_| RegistryError::Damaged { what: "tools", found: name.to_owned() })
     };
@@ -270,6 +279,8 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
         tools: tools.split_whitespace().map(tool).collect::<Result<_, _>>()?,
         narrowing: serde_json::from_str(&narrowing)
             .map_err(|_| RegistryError::Damaged { what: "narrowing", found: narrowing })?,
+        reach: serde_json::from_str(&reach)
+            .map_err(|_| RegistryError::Damaged { what: "reach", found: reach })?,
         boot: row.get("boot")?,
         end_boot_ms: row.get::<_, i64>("end_boot_ms")?.cast_unsigned(),
         token_boot_ms: row.get::<_, i64>("token_boot_ms")?.cast_unsigned(),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::call::{Digest, Narrowing};
+use crate::call::{Digest, Narrowing, Reach};
 
 fn entry(uid: u32) -> Registered {
     Registered {
@@ -12,6 +12,7 @@ fn entry(uid: u32) -> Registered {
         prompt: Digest::of(b"prompt"),
         tools: vec!["ledger.query".parse().unwrap(), "ledger.adjust".parse().unwrap()],
         narrowing: serde_json::from_str(r#"{"ledger.adjust":[{"required":["reason"]}]}"#).unwrap(),
+        reach: serde_json::from_str(r#"{"prompts":["a.b"],"resources":["a+x:*"]}"#).unwrap(),
         boot: "boot".into(),
         end_boot_ms: 2_000,
         token_boot_ms: 1_000,
@@ -19,19 +20,26 @@ fn entry(uid: u32) -> Registered {
 }
 
 #[test]
-fn a_registry_of_the_version_before_is_taken_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("registry.db");
-    let old = entry(1);
-    Registry::open(&path).unwrap().add(&old).unwrap();
-    let db = Connection::open(&path).unwrap();
-    db.execute_batch("ALTER TABLE runs DROP COLUMN narrowing; PRAGMA user_version = 1").unwrap();
-    drop(db);
-    let registry = Registry::open(&path).unwrap();
-    let live = registry.live().unwrap();
-    assert_eq!(live, [Registered { narrowing: Narrowing::default(), ..old }]);
-    registry.add(&entry(2)).unwrap();
-    assert_eq!(registry.live().unwrap()[1].narrowing, entry(2).narrowing);
+fn a_registry_of_a_version_before_is_taken_over() {
+    let second = "ALTER TABLE runs DROP COLUMN reach; PRAGMA user_version = 2;";
+    let first = "ALTER TABLE runs DROP COLUMN narrowing; PRAGMA user_version = 1;";
+    for (older, narrowing) in
+        [(second.to_owned(), entry(1).narrowing), (second.to_owned() + first, Narrowing::default())]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("registry.db");
+        let old = entry(1);
+        Registry::open(&path).unwrap().add(&old).unwrap();
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch(&older).unwrap();
+        drop(db);
+        let registry = Registry::open(&path).unwrap();
+        let live = registry.live().unwrap();
+        assert_eq!(live, [Registered { narrowing, reach: Reach::default(), ..old }]);
+        registry.add(&entry(2)).unwrap();
+        let added = registry.live().unwrap().remove(1);
+        assert_eq!((added.narrowing, added.reach), (entry(2).narrowing, entry(2).reach));
+    }
 }
 
 #[test]

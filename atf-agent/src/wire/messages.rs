@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::catalogue::Catalogue;
 use crate::audit::Event;
-use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, ToolName, Untrusted};
+use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, Target, ToolName, Untrusted};
 
 /// A run as the authority registered it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,10 +255,10 @@ pub struct PermitBody {
     pub cgroup: CgroupId,
     /// The digest of the compact token that was judged.
     pub token: Digest,
-    /// The tool that may be called.
-    pub tool: ToolName,
-    /// The digest of the tool's approved pin.
-    pub pin: Digest,
+    /// What may be called.
+    pub target: Target,
+    /// The digest of the tool's approved pin; absent when the target is no tool.
+    pub pin: Option<Digest>,
     /// The digest of the arguments, byte for byte as judged.
     pub arguments: Digest,
     /// The revision of the policy that allowed it.
@@ -277,6 +278,8 @@ pub enum ExecutorRequest {
     Hello,
     /// The tools whose servers changed them since they were approved.
     Withheld,
+    /// What the servers offer besides tools.
+    Catalogue,
     /// Act.
     Execute {
         /// What allows it.
@@ -308,6 +311,18 @@ pub enum ExecutorReply {
     Withheld {
         /// Their names.
         tools: Vec<ToolName>,
+    },
+    /// What the servers offer besides tools, all of it: what a run may be told is the gateway's to say.
+    Catalogue {
+        /// The lists.
+        offered: Box<Catalogue>,
+    },
+    /// The server answered with an error of its own: it refused, or has no such thing.
+    Erred {
+        /// The JSON-RPC code.
+        code: i64,
+        /// In its words.
+        message: Untrusted,
     },
     /// Nothing was done, for the tool is not what was approved.
     Changed {

@@ -3,6 +3,7 @@
 
 mod batches;
 mod blocking;
+mod catalogue;
 mod frame;
 mod ids;
 mod listen;
@@ -15,6 +16,7 @@ mod subscription;
 
 pub use batches::Batches;
 pub use blocking::{Connection, Server, serve};
+pub use catalogue::{Catalogue, Offer};
 pub use frame::{FRAME_BYTES_MAX, FrameError, VERSION};
 pub use ids::Ids;
 pub use listen::listen;

@@ -17,7 +17,7 @@ use super::fields::{
 };
 use super::value;
 use crate::audit::event::{Call, Event, Outcome, Verdict};
-use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, ToolName, Untrusted};
+use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, Untrusted};
 
 pub(super) fn of(event: &Event) -> Class {
     match event {
@@ -30,7 +30,9 @@ pub(super) fn of(event: &Event) -> Class {
         }
         Event::RunEnded { run, how, .. } => ended(*run, how),
         Event::Decided { call, verdict } => decided(call, verdict),
-        Event::Settled { decision, run, tool, outcome } => settled(*decision, *run, tool, outcome),
+        Event::Settled { decision, run, target, outcome } => {
+            settled(*decision, *run, target, outcome)
+        }
         Event::Sealed { run, why, .. } => sealed(*run, why),
         Event::Released { run, uid } => released(*run, *uid),
         Event::KernelDenied { cgroup, vector, denial, pid, uid, comm, .. } => {
@@ -84,7 +86,7 @@ fn minted(run: RunId, agent: &AgentName, expires_unix_s: u64) -> Class {
     class(3003, 1, Severity::Informational, fields)
 }
 
-fn settled(decision: DecisionId, run: RunId, tool: &ToolName, outcome: &Outcome) -> Class {
+fn settled(decision: DecisionId, run: RunId, target: &Untrusted, outcome: &Outcome) -> Class {
     let (status, severity) = match outcome {
         Outcome::Answered { .. } => (SUCCESS, Severity::Informational),
         Outcome::NotDone { .. } => (FAILURE, Severity::Low),
@@ -94,7 +96,7 @@ fn settled(decision: DecisionId, run: RunId, tool: &ToolName, outcome: &Outcome)
         "activity_name": "Settle",
         "status_id": status,
         "actor": {"process": {"uid": run}},
-        "api": {"operation": tool, "request": {"uid": decision}},
+        "api": {"operation": target, "request": {"uid": decision}},
         "src_endpoint": {"uid": run, "name": "run"},
         "ai_agent": ai_agent(None, run, None),
     });
@@ -137,11 +139,12 @@ fn found(name: &str, run: Option<RunId>, detail: &Untrusted) -> Class {
 }
 
 fn decided(call: &Call, verdict: &Verdict) -> Class {
+    let named = call.tool.as_ref().or(call.target.as_ref());
     let mut fields = json!({
         "activity_name": "Decide",
         "actor": {"process": {"uid": call.run}},
         "api": {
-            "operation": value(&call.tool.as_ref().or(call.method.as_ref())),
+            "operation": value(&named.or(call.method.as_ref())),
             "request": {"uid": call.decision},
         },
         "src_endpoint": {"uid": call.run, "name": "run"},

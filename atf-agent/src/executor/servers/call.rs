@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
-use crate::call::Digest;
+use crate::call::{Digest, Target};
 
 /// Says whether the run may still act; asked right before the server hears of the call, and again
 /// before its answer leaves.
@@ -12,9 +12,9 @@ pub(in crate::executor) type Standing = Box<dyn Fn() -> Result<(), Mistrust> + S
 
 /// A call whose permit was admitted. It waits here for its server, and the permit may run out meanwhile.
 pub(in crate::executor) struct Call {
-    /// The tool, as its server names it.
-    pub(in crate::executor) tool: String,
-    /// The digest of what its server said of it when it was approved.
+    /// What is called; its own name is the server's.
+    pub(in crate::executor) target: Target,
+    /// The digest of what its server said of the tool when it was approved.
     pub(in crate::executor) approved: Option<Digest>,
     /// The arguments, byte for byte as judged.
     pub(in crate::executor) arguments: Box<RawValue>,

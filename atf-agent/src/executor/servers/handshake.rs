@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use super::besides::Capabilities;
 use super::message::Body;
 use super::request;
 
-/// The revisions that are spoken with servers, the newest first. What is used of them, `tools/call`
-/// and its answer, is the same in all.
+/// The revisions that are spoken with servers, the newest first. What is used of them is the
+/// same in all.
 const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// Says who we are. No capability is declared, so that a server has nothing to ask of us.
@@ -34,13 +35,15 @@ pub(super) fn initialized() -> String {
 struct Agreed {
     #[serde(rename = "protocolVersion")]
     revision: String,
+    #[serde(default)]
+    capabilities: Capabilities,
 }
 
-/// The revision on which the server settles.
+/// The revision on which the server settles, and what it says that it has.
 ///
 /// # Errors
 /// When it is none that is spoken here.
-pub(super) fn agreed(body: &Body) -> Result<&'static str, String> {
+pub(super) fn agreed(body: &Body) -> Result<(&'static str, Capabilities), String> {
     let result = match body {
         Body::Result(result) => result,
         Body::Error { code, message } => {
@@ -50,8 +53,9 @@ pub(super) fn agreed(body: &Body) -> Result<&'static str, String> {
     };
     let agreed: Agreed = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
     let known = REVISIONS.iter().find(|revision| **revision == agreed.revision);
-    known.copied().ok_or_else(|| {
-        let (found, known) = (agreed.revision, REVISIONS.join(", "));
+    let known = known.copied().ok_or_else(|| {
+        let (found, known) = (&agreed.revision, REVISIONS.join(", "));
         format!("it speaks revision {found:?}, expected one of {known}")
-    })
+    })?;
+    Ok((known, agreed.capabilities))
 }

@@ -28,11 +28,34 @@ pub(super) enum Heard {
     },
     /// A notification.
     Told {
-        /// Whether it says that the tools are others now.
-        of_tools: bool,
+        /// What it says.
+        news: News,
     },
     /// Nothing that is understood, and why.
     Bad(String),
+}
+
+/// What a notification says, as far as anybody listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// The tools are others now.
+    Tools,
+    /// The prompts or resources are others now.
+    Besides,
+    /// Something else.
+    Other,
+}
+
+impl News {
+    fn of(method: &str) -> Self {
+        match method {
+            "notifications/tools/list_changed" => Self::Tools,
+            "notifications/prompts/list_changed" | "notifications/resources/list_changed" => {
+                Self::Besides
+            }
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The body of an answer.
@@ -90,9 +113,7 @@ pub(super) fn read(bytes: &[u8]) -> Heard {
     let answers = incoming.result.is_some() || incoming.error.is_some();
     match (&incoming.method, incoming.id) {
         (Some(_), _) if answers => bad("a request and an answer in one"),
-        (Some(method), None) => {
-            Heard::Told { of_tools: method == "notifications/tools/list_changed" }
-        }
+        (Some(method), None) => Heard::Told { news: News::of(method) },
         (Some(method), Some(id)) if is_id(id.get()) => {
             Heard::Asked { id: id.to_owned(), is_ping: method == "ping" }
         }
@@ -139,8 +160,9 @@ mod tests {
             Heard::Answer { body: Body::Broken(_), .. } => "broken",
             Heard::Asked { is_ping: true, .. } => "ping",
             Heard::Asked { .. } => "asked",
-            Heard::Told { of_tools: true } => "tools",
-            Heard::Told { .. } => "told",
+            Heard::Told { news: News::Tools } => "tools",
+            Heard::Told { news: News::Besides } => "besides",
+            Heard::Told { news: News::Other } => "told",
             Heard::Bad(_) => "bad",
         };
         for (text, expected) in [
@@ -167,6 +189,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, "bad"),
             (r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#, "told"),
             (r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, "tools"),
+            (r#"{"jsonrpc":"2.0","method":"notifications/prompts/list_changed"}"#, "besides"),
             (r#"{"jsonrpc":"2.0"}"#, "bad"),
             ("listening on stdio", "bad"),
             ("", "bad"),

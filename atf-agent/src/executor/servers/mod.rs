@@ -1,6 +1,7 @@
 //! The tool servers behind the executor: processes of their own, which hold what they need and are not
 //! believed. A permit was checked before anything here hears of a call.
 
+mod besides;
 mod call;
 mod framing;
 mod handshake;
@@ -28,7 +29,7 @@ use tokio::sync::mpsc::{self, Sender};
 use super::error::Mistrust;
 use super::spawner::{Confinement, Spawner};
 use crate::call::ToolName;
-use crate::wire::{Ids, Places};
+use crate::wire::{Catalogue, Ids, Places};
 
 pub(super) use call::Call;
 pub use offer::Offered;
@@ -112,9 +113,15 @@ impl Servers {
             by_name.insert(server.name.clone(), calls);
             let spawner = Arc::clone(&spawner);
             let (name, watch) = (server.name, Arc::clone(&watch));
-            let offered = {
-                let name = name.clone();
-                Box::new(move |tools: &[Offered]| watch.offered(&name, tools))
+            let offered = session::Hear {
+                tools: {
+                    let (name, watch) = (name.clone(), Arc::clone(&watch));
+                    Box::new(move |tools: &[Offered]| watch.offered(&name, tools))
+                },
+                besides: {
+                    let name = name.clone();
+                    Box::new(move |offered| watch.besides(&name, offered))
+                },
             };
             let kept = keeper::Kept { name, bounds, number, spawner, offered };
             runtime.spawn(keeper::keep(kept, waiting));
@@ -130,6 +137,11 @@ impl Servers {
     /// The tools that are not what was approved.
     pub(super) fn withheld(&self) -> Vec<ToolName> {
         self.watch.withheld()
+    }
+
+    /// What all of them offer besides tools.
+    pub(super) fn catalogue(&self) -> Catalogue {
+        self.watch.catalogue()
     }
 
     /// Hands a call to its server. It answers when the server has, or has not in time.

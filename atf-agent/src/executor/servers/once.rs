@@ -44,10 +44,12 @@ pub fn offers(places: &Places, ids: &Ids, only: Option<&str>) -> Result<Vec<Answ
         let bounds = Bounds { call_timeout: server.call_timeout, calls_max: server.calls_max };
         let (tell, told) = mpsc::channel();
         let tell = Mutex::new(tell);
-        let offered: Hear = Box::new(move |tools: &[Offered]| {
+        let tools = Box::new(move |tools: &[Offered]| {
             let tell = tell.lock().unwrap_or_else(PoisonError::into_inner);
             drop(tell.send(tools.to_vec()));
         });
+        // Nobody approves of what has no pin.
+        let offered = Hear { tools, besides: Box::new(drop) };
         let spawner = Arc::clone(&spawner);
         let kept = keeper::Kept { name: server.name, bounds, number, spawner, offered };
         let ended = runtime.block_on(one_life(&kept));

@@ -5,6 +5,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::framing::push_on_one_line;
+use crate::call::Target;
 
 /// Bytes of a call's envelope: fixed words, a number and a name.
 const ENVELOPE_BYTES: usize = 160;
@@ -12,18 +13,47 @@ const ENVELOPE_BYTES: usize = 160;
 /// JSON-RPC 2.0: no such method.
 const METHOD_NOT_FOUND: i32 = -32601;
 
-/// A call of `tool`.
-pub(super) fn call(id: u64, tool: &str, arguments: &RawValue) -> String {
-    let arguments = arguments.get();
+/// A call of the target, by the name that its server has for it.
+pub(super) fn call(id: u64, target: &Target, arguments: &RawValue) -> String {
+    let (own, arguments) = (json!(target.split().1), arguments.get());
     let mut line = String::with_capacity(ENVELOPE_BYTES + arguments.len());
     line.push_str(r#"{"jsonrpc":"2.0","id":"#);
     line.push_str(&id.to_string());
-    line.push_str(r#","method":"tools/call","params":{"name":"#);
-    line.push_str(&json!(tool).to_string());
-    line.push_str(r#","arguments":"#);
-    push_on_one_line(&mut line, arguments);
+    line.push_str(r#","method":""#);
+    match target {
+        Target::Tool(_) => {
+            line.push_str(&format!(r#"tools/call","params":{{"name":{own},"arguments":"#));
+            push_on_one_line(&mut line, arguments);
+        }
+        Target::Prompt(_) => {
+            line.push_str(&format!(r#"prompts/get","params":{{"name":{own},"arguments":"#));
+            push_on_one_line(&mut line, arguments);
+        }
+        Target::Resource(_) => {
+            line.push_str(&format!(r#"resources/read","params":{{"uri":{own}"#));
+        }
+        Target::PromptArgument(_) => {
+            let of = format!(r#"{{"type":"ref/prompt","name":{own}}}"#);
+            complete(&mut line, &of, arguments);
+        }
+        Target::TemplateArgument(_) => {
+            let of = format!(r#"{{"type":"ref/resource","uri":{own}}}"#);
+            complete(&mut line, &of, arguments);
+        }
+    }
     line.push_str("}}\n");
     line
+}
+
+/// The parameters of a completion, but for their end: `arguments` is an object of `argument` and
+/// `context`, whose members stand beside what is completed.
+fn complete(line: &mut String, of: &str, arguments: &str) {
+    line.push_str(&format!(r#"completion/complete","params":{{"ref":{of},"#));
+    let members = arguments.trim_ascii();
+    push_on_one_line(
+        line,
+        members.strip_prefix('{').and_then(|m| m.strip_suffix('}')).unwrap_or(""),
+    );
 }
 
 /// That nobody waits for call `id` any more.
@@ -58,6 +88,50 @@ pub(super) fn answer_of(id: &RawValue, is_ping: bool) -> String {
 mod tests {
     use super::*;
 
+    fn tool(name: &str) -> Target {
+        Target::Tool(name.parse().unwrap())
+    }
+
+    #[test]
+    fn each_target_is_asked_for_in_its_own_way_and_by_its_servers_name() {
+        let argument = r#"{"argument":{"name":"n","value":"}"},"context":{}}"#;
+        for (target, arguments, method, params) in [
+            (tool("f.t"), "{}", "tools/call", json!({"name": "t", "arguments": {}})),
+            (
+                Target::Prompt("f.p.q".parse().unwrap()),
+                r#"{"a":"b"}"#,
+                "prompts/get",
+                json!({"name": "p.q", "arguments": {"a": "b"}}),
+            ),
+            (
+                Target::Resource("f+file:///a+b".parse().unwrap()),
+                "{}",
+                "resources/read",
+                json!({"uri": "file:///a+b"}),
+            ),
+            (
+                Target::PromptArgument("f.p".parse().unwrap()),
+                argument,
+                "completion/complete",
+                json!({"ref": {"type": "ref/prompt", "name": "p"},
+                    "argument": {"name": "n", "value": "}"}, "context": {}}),
+            ),
+            (
+                Target::TemplateArgument("f+x:{y}".parse().unwrap()),
+                argument,
+                "completion/complete",
+                json!({"ref": {"type": "ref/resource", "uri": "x:{y}"},
+                    "argument": {"name": "n", "value": "}"}, "context": {}}),
+            ),
+        ] {
+            let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
+            let line = call(7, &target, &arguments);
+            let message: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let expected = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+            assert_eq!(message, expected, "{target}");
+        }
+    }
+
     /// The attack: a second request inside of the arguments, between two line ends.
     #[test]
     fn arguments_are_one_message_and_mean_what_was_judged() {
@@ -72,7 +146,7 @@ mod tests {
         let naive = format!(r#"{{"params":{{"arguments":{smuggled}}}}}"#);
         assert_eq!(messages(&naive)[0]["method"], "tools/call");
 
-        let found = messages(&call(3, "echo", &arguments));
+        let found = messages(&call(3, &tool("fix.echo"), &arguments));
         let judged: serde_json::Value = serde_json::from_str(smuggled).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["id"], 3);
@@ -83,7 +157,7 @@ mod tests {
     fn arguments_on_one_line_go_on_byte_for_byte() {
         let bytes = r#"{ "n":1e2,"s":"\u0041é" }"#;
         let arguments = RawValue::from_string(bytes.to_owned()).unwrap();
-        let line = call(1, "echo", &arguments);
+        let line = call(1, &tool("fix.echo"), &arguments);
         assert!(line.contains(bytes), "{line}");
         assert!(line.ends_with('\n') && line.lines().count() == 1);
     }

@@ -12,12 +12,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::super::answer;
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
+use super::besides::{List, Reading, Then};
 use super::call::{Call, Standing};
-use super::message::{Body, Heard};
+use super::message::{Body, Heard, News};
 use super::offer::{self, Listing, Next, Offered};
 use super::sides::{self, LINE_BYTES_MAX, Said};
 use super::{handshake, request};
 use crate::call::{Digest, Untrusted};
+use crate::wire::Catalogue;
 
 /// Messages to the server that may wait until it reads; past that a call is not taken.
 const UNREAD_MAX: usize = 64;
@@ -43,8 +45,15 @@ pub(super) struct Bounds {
     pub(super) calls_max: usize,
 }
 
+type HearTools = Box<dyn Fn(&[Offered]) + Send + Sync>;
+
 /// Who is told what a server offers.
-pub(super) type Hear = Box<dyn Fn(&[Offered]) + Send + Sync>;
+pub(super) struct Hear {
+    /// Its tools.
+    pub(super) tools: HearTools,
+    /// All else.
+    pub(super) besides: Box<dyn Fn(Catalogue) + Send + Sync>,
+}
 
 /// Why a life is over.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +81,7 @@ pub(super) enum Ended {
 /// A call that the server may have heard of.
 struct UnderWay {
     until: Instant,
+    is_tool: bool,
     unsealed: Standing,
     reply: Reply,
 }
@@ -92,6 +102,9 @@ pub(super) struct Session<'a> {
     /// Whether the list that is read is out of date already.
     is_stale: bool,
     list_until: Instant,
+    /// What it can be asked to list besides tools, and that while it is read. No call waits for it.
+    besides: Vec<List>,
+    reading: Option<Box<Reading>>,
     offered: &'a Hear,
 }
 
@@ -121,6 +134,8 @@ pub(super) async fn live(
         listing: None,
         is_stale: false,
         list_until: Instant::now(),
+        besides: Vec::new(),
+        reading: None,
         offered,
     };
     let greeted = timeout(HANDSHAKE_MAX, session.greet(&mut said)).await;
@@ -149,14 +164,20 @@ impl Session<'_> {
                 None => {}
             }
         };
-        let agreed = handshake::agreed(&result).map_err(Ended::Handshake)?;
+        let (agreed, has) = handshake::agreed(&result).map_err(Ended::Handshake)?;
         self.say(handshake::initialized());
-        self.list();
+        if has.has_tools() {
+            self.list();
+        } else {
+            (self.offered.tools)(&[]);
+        }
         while self.listing.is_some() {
             if let Some((answered, body)) = self.hear(said.recv().await)? {
                 self.answered(answered, body)?;
             }
         }
+        self.besides = has.lists();
+        self.list_besides();
         tracing::info!(server = self.name, revision = %agreed, "the tool server is there");
         Ok(())
     }
@@ -204,14 +225,15 @@ impl Session<'_> {
             return call.not_done(mistrust);
         }
         let id = self.number();
-        let line = request::call(id, &call.tool, &call.arguments);
+        let line = request::call(id, &call.target, &call.arguments);
         if self.unread.try_send(line).is_err() {
             let server = self.name.to_owned();
             return call.not_done(Mistrust::ServerBusy { server });
         }
         let until = Instant::now() + self.bounds.call_timeout;
+        let is_tool = call.target.tool().is_some();
         let Call { unsealed, reply, .. } = call;
-        self.under_way.insert(id, UnderWay { until, unsealed, reply });
+        self.under_way.insert(id, UnderWay { until, is_tool, unsealed, reply });
     }
 
     /// An answer to one of our numbers, if what was said is one.
@@ -225,9 +247,11 @@ impl Session<'_> {
                 self.say(request::answer_of(&id, is_ping));
                 self.count_unasked().map(|()| None)
             }
-            Some(Said::Message(Heard::Told { of_tools })) => {
-                if of_tools {
-                    self.list();
+            Some(Said::Message(Heard::Told { news })) => {
+                match news {
+                    News::Tools => self.list(),
+                    News::Besides => self.list_besides(),
+                    News::Other => {}
                 }
                 self.count_unasked().map(|()| None)
             }
@@ -252,6 +276,29 @@ impl Session<'_> {
         self.listing = Some(listing);
     }
 
+    /// Asks for all else that it offers. What is read of it at the moment is out of date then: the
+    /// answers to come are to nobody.
+    fn list_besides(&mut self) {
+        let id = self.number();
+        self.reading = Reading::begin(self.name, self.besides.clone(), id);
+        match &self.reading {
+            Some(reading) => self.say(reading.request(None)),
+            None => (self.offered.besides)(Catalogue::default()),
+        }
+    }
+
+    /// Takes a page of one of these lists.
+    fn listed_besides(&mut self, reading: Box<Reading>, body: &Body) {
+        match reading.take(body) {
+            Then::Ask(mut reading, cursor) => {
+                reading.id = self.number();
+                self.say(reading.request(cursor.as_deref()));
+                self.reading = Some(reading);
+            }
+            Then::Whole(catalogue) => (self.offered.besides)(catalogue),
+        }
+    }
+
     /// Takes a page of the list.
     fn listed(&mut self, mut listing: Listing, body: &Body) -> Result<(), Ended> {
         match listing.take(body).map_err(Ended::Handshake)? {
@@ -261,7 +308,7 @@ impl Session<'_> {
                 self.listing = Some(listing);
             }
             Next::Whole(tools) => {
-                (self.offered)(&tools);
+                (self.offered.tools)(&tools);
                 self.offers = tools.into_iter().map(|tool| (tool.tool, tool.digest)).collect();
                 if std::mem::take(&mut self.is_stale) {
                     self.list();
@@ -271,20 +318,25 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The tool is what an operator approved, by what its server said last.
+    /// The tool is what an operator approved, by what its server said last. Nothing else has a pin.
     fn is_approved(&self, call: &Call) -> Result<(), Mistrust> {
-        let why = match (self.offers.get(&call.tool), call.approved) {
+        let Some(tool) = call.target.tool() else { return Ok(()) };
+        let why = match (self.offers.get(call.target.split().1), call.approved) {
             (Some(offered), Some(approved)) if *offered == approved => return Ok(()),
             (Some(_), Some(_)) => "its server changed it after it was approved",
             (Some(_), None) => "its pin does not say what of its server was approved",
             (None, _) => "its server does not offer it",
         };
-        Err(Mistrust::ToolWithheld { tool: call.tool.clone(), why })
+        Err(Mistrust::ToolWithheld { tool: tool.clone(), why })
     }
 
     fn answered(&mut self, id: u64, body: Body) -> Result<(), Ended> {
         if let Some(listing) = self.listing.take_if(|listing| listing.id == id) {
             return self.listed(listing, &body);
+        }
+        if let Some(reading) = self.reading.take_if(|reading| reading.id == id) {
+            self.listed_besides(reading, &body);
+            return Ok(());
         }
         let Some(call) = self.under_way.remove(&id) else {
             // Answered before, given up, or never asked.
@@ -296,6 +348,9 @@ impl Session<'_> {
             // It is done; what came of it stays here.
             (Err(mistrust), _) => Outcome::Unknown(format!("answered, but: {mistrust}")),
             (Ok(()), Body::Result(result)) => Outcome::Answered(result),
+            (Ok(()), Body::Error { code, message }) if !call.is_tool => {
+                Outcome::Erred { code, message }
+            }
             (Ok(()), Body::Error { code, message }) => {
                 let message = Untrusted::new(message);
                 answer::failed(&format!("the server answered with error {code}: {message}"))

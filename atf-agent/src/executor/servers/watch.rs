@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::offer::Offered;
 use crate::audit::Event;
 use crate::call::{Digest, ToolName, Untrusted};
 use crate::executor::trust::Trust;
-use crate::wire::{Connection, RecorderReply, RecorderRequest};
+use crate::gate;
+use crate::wire::{Catalogue, Connection, RecorderReply, RecorderRequest};
 
 /// How long the recorder has for a finding, and how often it is tried: it may start later.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +31,8 @@ pub(in crate::executor) struct Watch {
     recorder: PathBuf,
     /// The tools that changed since they were approved, by server.
     withheld: Mutex<BTreeMap<String, BTreeSet<ToolName>>>,
+    /// What they offer besides tools, by server.
+    besides: Mutex<BTreeMap<String, Catalogue>>,
     /// What the log was told in this life of the executor.
     told: Mutex<HashSet<Digest>>,
 }
@@ -35,12 +40,41 @@ pub(in crate::executor) struct Watch {
 impl Watch {
     /// Nothing is known yet. Findings go to the recorder's socket.
     pub(in crate::executor) fn new(trust: Arc<Trust>, recorder: PathBuf) -> Self {
-        Self { trust, recorder, withheld: Mutex::default(), told: Mutex::default() }
+        Self {
+            trust,
+            recorder,
+            withheld: Mutex::default(),
+            besides: Mutex::default(),
+            told: Mutex::default(),
+        }
     }
 
     /// The tools that are withheld.
     pub(in crate::executor) fn withheld(&self) -> Vec<ToolName> {
         lock(&self.withheld).values().flatten().cloned().collect()
+    }
+
+    /// What all servers offer besides tools.
+    pub(in crate::executor) fn catalogue(&self) -> Catalogue {
+        let mut all = Catalogue::default();
+        lock(&self.besides).values().cloned().for_each(|one| all.extend(one));
+        all
+    }
+
+    /// A server offers this besides its tools from now on. No pin covers it: what has a text that an
+    /// operator does not see is no offer.
+    pub(super) fn besides(self: &Arc<Self>, server: &str, mut offered: Catalogue) {
+        let is_clean = |name: &str, listing: &Value| match gate::hidden_text(listing) {
+            Some(hidden) => {
+                self.tell("offer.hidden_text", &format!("{name}: {hidden}"));
+                false
+            }
+            None => true,
+        };
+        offered.prompts.retain(|one| is_clean(one.name.as_str(), &one.listing));
+        offered.resources.retain(|one| is_clean(one.name.as_str(), &one.listing));
+        offered.templates.retain(|one| is_clean(one.name.as_str(), &one.listing));
+        lock(&self.besides).insert(server.to_owned(), offered);
     }
 
     /// A server offers `tools` from now on.
@@ -113,7 +147,7 @@ fn record(recorder: &Path, name: &str, detail: &Untrusted) -> Result<(), String>
 
 /// A character of the tool's texts that is not seen, if there is one.
 fn hidden(offered: &Offered) -> Option<String> {
-    crate::gate::hidden_text(&offered.definition)
+    gate::hidden_text(&offered.definition)
 }
 
 /// The maps are whole after a panic: they only take inserts.

@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::call::{CgroupId, DecisionId, Narrowing, RunId};
+use crate::call::{CgroupId, DecisionId, Narrowing, Reach, RunId, Target};
 use crate::identity::{Claims, Context, Entitlements, Minter, SigningKey};
 use crate::wire::{Connection, ExecutorReply, ExecutorRequest, PermitBody, Receipt, SignedPermit};
 
@@ -148,6 +148,7 @@ impl World {
                         .map(|name| name.parse().unwrap())
                         .to_vec(),
                     narrowing: Narrowing::default(),
+                    reach: Reach::default(),
                 },
                 prompt_integrity_hash: Digest::of(b"prompt"),
             },
@@ -156,8 +157,8 @@ impl World {
                 run: self.run,
                 cgroup: self.cgroup,
                 token: Digest::of(b""),
-                tool: tool.parse().unwrap(),
-                pin: Digest::of(&pin),
+                target: Target::Tool(tool.parse().unwrap()),
+                pin: Some(Digest::of(&pin)),
                 arguments: Digest::of(arguments.get().as_bytes()),
                 policy: Digest::of(b"policy"),
                 nonce: self.executor.checks.nonce,
@@ -291,7 +292,7 @@ fn a_permit_that_is_not_the_gateway_s_of_now_and_here_is_refused() {
             (&|d| d.permit.expires_unix_s = at + 3_600, "expires"),
             (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
             (&|d| d.tamper = |r| arguments(r, r#"{"sql":"SELECT 1"}"#), "arguments"),
-            (&|d| d.permit.pin = Digest::of(b"pin"), "pin"),
+            (&|d| d.permit.pin = Some(Digest::of(b"pin")), "pin"),
             (&|d| d.permit.cgroup.0 += 1, "cgroup"),
             (&|d| other_run(d, RunId::random()), "cgroup"),
         ],
@@ -311,8 +312,11 @@ fn a_token_that_is_not_the_run_s_of_now_and_for_this_tool_is_refused() {
             (&|d| d.claims.iss = "somebody".into(), "token is not good"),
             (&expire, "token is not good"),
             (&|d| d.claims.jti = RunId::random(), "of run"),
-            (&|d| d.claims.entitlements.allowed_tools.truncate(0), "does not name the tool"),
-            (&|d| d.permit.tool = "ledger.none".parse().unwrap(), "does not name the tool"),
+            (&|d| d.claims.entitlements.allowed_tools.truncate(0), "does not name ledger.query"),
+            (
+                &|d| d.permit.target = Target::Tool("ledger.none".parse().unwrap()),
+                "does not name ledger.none",
+            ),
             (&|d| d.claims.entitlements.narrowing = narrowed("99"), "does not allow these"),
         ],
     );

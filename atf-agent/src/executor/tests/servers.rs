@@ -16,7 +16,19 @@ while read -r line; do
     case $line in *eyJ*) leaked=true ;; esac
     case $line in
         *'"method":"initialize"'*)
-            echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-11-25"}}' ;;
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"prompts":{},"resources":{}}}}' ;;
+        *'"method":"prompts/list"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"prompts":[{"name":"review"},{"name":"hid","description":"a\u200bb"}]}}' ;;
+        *'"method":"resources/list"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"resources":[{"uri":"memo:a","name":"a"}]}}' ;;
+        *'"method":"resources/templates/list"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"resourceTemplates":[]}}' ;;
+        *'"uri":"memo:gone"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"error":{"code":-32002,"message":"gone"}}' ;;
+        *'"method":"resources/read"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"contents":[],"leaked":'$leaked',"who":"'$WHO'"}}' ;;
+        *'"method":"prompts/get"'*)
+            echo '{"jsonrpc":"2.0","id":'$id',"result":{"messages":[],"who":"'$WHO'"}}' ;;
         *'"method":"tools/list"'*)
             echo '{"jsonrpc":"2.0","id":'$id',"result":{"tools":[{"name":"echo"},{"name":"die"},{"name":"slow"}]}}' ;;
         *'"name":"die"'*) exit 1 ;;
@@ -69,9 +81,18 @@ impl World {
         let path = self.places.policy_dir.join(format!("tools/{tool}.json"));
         if let Ok(pin) = std::fs::read(path) {
             let pin: Value = serde_json::from_slice(&pin).unwrap();
-            draft.permit.pin = Digest::of(&serde_json_canonicalizer::to_vec(&pin).unwrap());
+            draft.permit.pin = Some(Digest::of(&serde_json_canonicalizer::to_vec(&pin).unwrap()));
         }
         draft.claims.entitlements.allowed_tools.push(tool.parse().unwrap());
+        draft
+    }
+
+    /// An honest draft of what is no tool.
+    fn asking(&self, target: Target) -> Draft {
+        let mut draft = self.draft("ledger.query", &json!({}));
+        let reach = r#"{"prompts":["one.review"],"resources":["one+memo:*"]}"#;
+        draft.claims.entitlements.reach = serde_json::from_str(reach).unwrap();
+        (draft.permit.target, draft.permit.pin) = (target, None);
         draft
     }
 
@@ -113,8 +134,8 @@ fn a_permitted_call_reaches_its_server_and_the_token_does_not() {
         (&(|d: &mut Draft| d.permit_key = foreign()) as &dyn Fn(&mut Draft), "permit's signature"),
         (&|d| d.receipt_key = foreign(), "receipt's signature"),
         (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
-        (&|d| d.permit.pin = Digest::of(b"pin"), "pin"),
-        (&|d| d.claims.entitlements.allowed_tools.truncate(1), "does not name the tool"),
+        (&|d| d.permit.pin = Some(Digest::of(b"pin")), "pin"),
+        (&|d| d.claims.entitlements.allowed_tools.truncate(1), "does not name one.echo"),
         (&|d| d.permit.nonce = Digest::of(b"before"), "nonce"),
     ] {
         let mut draft = world.of_server("one.echo");
@@ -130,8 +151,61 @@ fn a_permitted_call_reaches_its_server_and_the_token_does_not() {
     world.seals(&[]);
     assert_eq!(world.told("one.echo")["who"], "one", "the control");
     let mut other = world.of_server("three.echo");
-    other.permit.pin = Digest::of(b"x");
+    other.permit.pin = Some(Digest::of(b"x"));
     assert!(world.refused(other).contains("cannot trust"));
+}
+
+#[test]
+fn a_permit_for_what_is_no_tool_reaches_its_server_and_no_further_than_the_token() {
+    let (world, _) = World::with_two_servers();
+    assert_eq!(world.told("one.echo")["who"], "one", "it is there");
+    let prompt = |name: &str| Target::Prompt(name.parse().unwrap());
+    let resource = |uri: &str| Target::Resource(uri.parse().unwrap());
+    let read = world.result(world.asking(resource("one+memo:a")));
+    assert_eq!((&read["who"], &read["leaked"]), (&json!("one"), &json!(false)));
+    assert_eq!(world.result(world.asking(prompt("one.review")))["who"], "one");
+    let gone = world.execute(world.asking(resource("one+memo:gone")));
+    assert!(matches!(gone, ExecutorReply::Erred { code: -32002, .. }), "{gone:?}");
+    let same = |_: &mut Draft| {};
+    for (target, change, why) in [
+        (prompt("one.other"), &same as &dyn Fn(&mut Draft), "does not name one.other"),
+        (resource("two+memo:a"), &same, "does not name two+memo:a"),
+        (resource("one+file:///a"), &same, "does not name one+file:///a"),
+        // A prompt of the same name as a tool is not that tool.
+        (Target::Tool("one.review".parse().unwrap()), &same, "does not name one.review"),
+        (prompt("one.review"), &|d| d.permit.pin = Some(Digest::of(b"pin")), "the pin has digest"),
+        (prompt("one.review"), &|d| d.receipt_key = foreign(), "receipt's signature"),
+        (
+            prompt("three.review"),
+            &|d| d.claims.entitlements.reach.prompts = vec!["three.review".parse().unwrap()],
+            "is not one of this executor's",
+        ),
+    ] {
+        let mut draft = world.asking(target);
+        change(&mut draft);
+        let found = world.refused(draft);
+        assert!(found.contains(why), "expected {why:?}, found {found:?}");
+    }
+}
+
+#[test]
+fn what_servers_offer_is_told_but_for_what_is_not_seen() {
+    let (world, _) = World::with_two_servers();
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ExecutorReply::Catalogue { offered } = world.ask(ExecutorRequest::Catalogue) else {
+            panic!("no catalogue");
+        };
+        let prompts: Vec<_> = offered.prompts.iter().map(|one| one.name.as_str()).collect();
+        let resources: Vec<_> = offered.resources.iter().map(|one| one.name.as_str()).collect();
+        if (&prompts[..], &resources[..])
+            == (&["one.review", "two.review"], &["one+memo:a", "two+memo:a"])
+        {
+            return;
+        }
+        assert!(Instant::now() < until, "{prompts:?} {resources:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

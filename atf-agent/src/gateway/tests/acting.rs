@@ -39,7 +39,7 @@ async fn what_was_certainly_not_done_is_refunded_and_what_is_unknown_is_not() {
         match mood {
             Mood::Works => assert!(matches!(outcome, [Outcome::Answered { .. }])),
             Mood::Refuses => assert!(matches!(outcome, [Outcome::NotDone { .. }])),
-            Mood::Changed | Mood::HangsUp | Mood::Waits => {
+            Mood::Errs | Mood::Changed | Mood::HangsUp | Mood::Waits => {
                 assert!(matches!(outcome, [Outcome::Unknown { .. }]))
             }
         }

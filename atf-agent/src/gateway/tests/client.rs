@@ -104,6 +104,16 @@ pub(crate) async fn post_with(run: &LabRun, body: &str, token: &str) -> Got {
     client.post(body, &[("authorization", &bearer)]).await.unwrap()
 }
 
+/// What the gateway says that it has.
+pub(crate) fn capabilities() -> Value {
+    json!({
+        "tools": {"listChanged": false},
+        "prompts": {"listChanged": false},
+        "resources": {"listChanged": false, "subscribe": false},
+        "completions": {},
+    })
+}
+
 /// A `tools/call` with the prompt of the lab's runs.
 pub(crate) fn tool_call(tool: &str, arguments: &Value) -> String {
     let prompt = super::lab::prompt().to_string();

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use crate::audit::Event;
 use crate::call::{Digest, ToolName};
 use crate::wire::{
-    AuthorityRequest, ExecutorReply, ExecutorRequest, PermitBody, Receipt, RecorderReply,
-    RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, serve,
+    AuthorityRequest, Catalogue, ExecutorReply, ExecutorRequest, PermitBody, Receipt,
+    RecorderReply, RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, serve,
 };
 
 fn listen(path: &Path, each: impl Fn(Server) + Send + Sync + 'static) {
@@ -83,6 +83,8 @@ impl AuthorityDouble {
 pub(crate) enum Mood {
     Works,
     Refuses,
+    /// An executor whose server answers with an error.
+    Errs,
     /// An executor whose tool is not what was approved.
     Changed,
     HangsUp,
@@ -125,7 +127,7 @@ impl RecorderDouble {
                 let reply = match shared.mood.settled() {
                     Mood::Works => shared.append(*event, durable, permit.as_deref()),
                     Mood::Refuses => RecorderReply::Refused { why: "the disk is full".into() },
-                    Mood::Changed | Mood::HangsUp | Mood::Waits => break,
+                    Mood::Changed | Mood::Errs | Mood::HangsUp | Mood::Waits => break,
                 };
                 server.answer(number, &reply).unwrap();
             }
@@ -162,6 +164,7 @@ pub(crate) struct ExecutorDouble {
     pub(crate) acts: Mutex<Vec<Act>>,
     pub(crate) result: Mutex<String>,
     pub(crate) withheld: Mutex<Vec<ToolName>>,
+    pub(crate) catalogue: Mutex<Catalogue>,
     pub(crate) mood: Moody,
 }
 
@@ -176,6 +179,7 @@ impl ExecutorDouble {
             acts: Mutex::new(Vec::new()),
             result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
             withheld: Mutex::default(),
+            catalogue: Mutex::default(),
             mood: Moody::new(),
         });
         let shared = Arc::clone(&double);
@@ -185,6 +189,11 @@ impl ExecutorDouble {
                     ExecutorRequest::Hello => ExecutorReply::Hello { nonce: nonce() },
                     ExecutorRequest::Withheld => {
                         ExecutorReply::Withheld { tools: shared.withheld.lock().unwrap().clone() }
+                    }
+                    ExecutorRequest::Catalogue if shared.mood.settled() == Mood::HangsUp => break,
+                    ExecutorRequest::Catalogue => {
+                        let offered = Box::new(shared.catalogue.lock().unwrap().clone());
+                        ExecutorReply::Catalogue { offered }
                     }
                     ExecutorRequest::Execute { permit, arguments, token, receipt } => {
                         shared.acts.lock().unwrap().push(Act {
@@ -204,6 +213,10 @@ impl ExecutorDouble {
                             Mood::Refuses => {
                                 ExecutorReply::Refused { why: "the permit has expired".into() }
                             }
+                            Mood::Errs => ExecutorReply::Erred {
+                                code: -32002,
+                                message: "there is no such thing".into(),
+                            },
                             Mood::Changed => {
                                 ExecutorReply::Changed { why: "the server changed it".into() }
                             }

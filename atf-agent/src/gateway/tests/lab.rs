@@ -12,7 +12,7 @@ use super::super::{Gateway, Settings, TokenProfile};
 use super::doubles::{AuthorityDouble, ExecutorDouble, RecorderDouble};
 use super::kernel::KernelInMemory;
 use crate::audit::{Call, Event, Outcome, Verdict};
-use crate::call::{CgroupId, Digest, Narrowing, RunId};
+use crate::call::{CgroupId, Digest, Narrowing, Reach, RunId};
 use crate::identity::{Claims, Context, Entitlements, Minter};
 use crate::wire::{Ids, Places, Registry, RegistryAck, RunEntry};
 
@@ -36,6 +36,8 @@ pub(crate) struct Lab {
 pub(crate) struct Wanted {
     pub(crate) settings: Settings,
     pub(crate) patience: Patience,
+    /// The servers in the policy's data.
+    pub(crate) servers: Option<serde_json::Value>,
     /// `None` when the kernel has layer B, else the agents' cgroup.
     pub(crate) agents_dir: Option<PathBuf>,
     /// Members of `limits` in the policy's data, besides the shipped ones or in their place.
@@ -57,12 +59,16 @@ fn minter() -> Minter {
     Minter::from_pkcs8(key).unwrap()
 }
 
-/// The shipped policy, or a copy below `dir` with other limits.
-fn policies(dir: &Path, limits: Option<serde_json::Value>) -> PathBuf {
+/// The shipped policy, or a copy below `dir` with other limits and servers.
+fn policies(
+    dir: &Path,
+    limits: Option<serde_json::Value>,
+    servers: Option<serde_json::Value>,
+) -> PathBuf {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-    let Some(serde_json::Value::Object(limits)) = limits else {
+    if limits.is_none() && servers.is_none() {
         return shipped;
-    };
+    }
     let copy = dir.join("policies");
     for below in ["atf", "tools"] {
         std::fs::create_dir_all(copy.join(below)).unwrap();
@@ -73,9 +79,22 @@ fn policies(dir: &Path, limits: Option<serde_json::Value>) -> PathBuf {
     }
     let data = std::fs::read_to_string(shipped.join("data.json")).unwrap();
     let mut data: serde_json::Value = serde_json::from_str(&data).unwrap();
-    data["limits"].as_object_mut().unwrap().extend(limits);
+    if let Some(serde_json::Value::Object(limits)) = limits {
+        data["limits"].as_object_mut().unwrap().extend(limits);
+    }
+    if let Some(servers) = servers {
+        data["servers"] = servers;
+    }
     std::fs::write(copy.join("data.json"), data.to_string()).unwrap();
     copy
+}
+
+/// What the tokens of the lab reach besides tools.
+pub(crate) fn reach() -> Reach {
+    Reach {
+        prompts: vec!["files.review".parse().unwrap()],
+        resources: vec!["files+file:///srv/books/*".parse().unwrap()],
+    }
 }
 
 /// The prompt of every run of the lab.
@@ -90,7 +109,7 @@ impl Lab {
         let places = Places {
             run_dir: at("run"),
             state_dir: at("state"),
-            policy_dir: policies(dir.path(), wanted.limits),
+            policy_dir: policies(dir.path(), wanted.limits, wanted.servers),
             agents_dir: at("agents"),
             servers_dir: at("servers"),
             pin_dir: at("pins"),
@@ -187,6 +206,7 @@ impl Lab {
             entitlements: Entitlements {
                 allowed_tools: tools.iter().map(|tool| tool.parse().unwrap()).collect(),
                 narrowing: Narrowing::default(),
+                reach: reach(),
             },
             prompt_integrity_hash: entry.prompt,
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{ADJUST, Client, adjust, post, post_with, request, tool_call};
+use super::client::{ADJUST, Client, adjust, capabilities, post, post_with, request, tool_call};
 use super::doubles::nonce;
 use super::lab::{Lab, LabRun, Wanted, now_unix_s, prompt};
 use crate::audit::{Event, Outcome, Verdict};
@@ -35,7 +35,7 @@ async fn an_honest_call_is_judged_recorded_executed_settled_and_answered() {
     assert_eq!(act.token, run.token);
     let body = &act.permit;
     assert_eq!((body.run, body.cgroup), (run.entry.run, run.entry.cgroup));
-    assert_eq!(body.tool.as_str(), ADJUST);
+    assert_eq!(body.target.as_str(), ADJUST);
     assert_eq!(body.arguments, Digest::of(arguments.as_bytes()));
     assert_eq!(body.token, Digest::of(run.token.as_bytes()));
     assert_eq!(body.nonce, nonce());
@@ -53,8 +53,8 @@ async fn an_honest_call_is_judged_recorded_executed_settled_and_answered() {
     assert_eq!(Some(act.receipt.permit), call.permit);
     // What the recorder holds against the permit before it gives a receipt for it.
     assert_eq!((call.run, call.cgroup), (body.run, body.cgroup));
-    assert_eq!(call.tool.as_ref().map(|tool| tool.raw()), Some(body.tool.as_str()));
-    assert_eq!((call.token, call.pin), (Some(body.token), Some(body.pin)));
+    assert_eq!(call.tool.as_ref().map(|tool| tool.raw()), Some(body.target.as_str()));
+    assert_eq!((call.token, call.pin), (Some(body.token), body.pin));
     assert_eq!((call.arguments, call.policy), (Some(body.arguments), Some(body.policy)));
     assert_eq!(call.prompt, Some(prompt()));
     assert_eq!(call.agent, Some(run.entry.agent.clone()));
@@ -196,7 +196,7 @@ async fn policy_and_message_refusals_have_their_reason_and_their_face() {
         (
             "a method that is not known",
             &[ADJUST],
-            request("resources/read", &json!({"uri": "file:///etc/passwd"})),
+            request("resources/subscribe", &json!({"uri": "file:///etc/passwd"})),
             unread(200, -32_601),
         ),
         (
@@ -292,7 +292,7 @@ async fn what_the_gateway_answers_itself_is_what_the_token_names() {
     let asked = json!({"protocolVersion": "2025-11-25", "capabilities": {},
                        "clientInfo": {"name": "t", "version": "1"}});
     let answer = post(&run, &request("initialize", &asked)).await.json();
-    assert_eq!(answer["result"]["capabilities"], json!({"tools": {"listChanged": false}}));
+    assert_eq!(answer["result"]["capabilities"], capabilities());
     let answer = post(&run, &request("ping", &json!({}))).await.json();
     assert_eq!(answer, json!({"jsonrpc": "2.0", "id": 7, "result": {}}));
     let got = post(&run, &request("tools/list", &json!({}))).await;

@@ -2,6 +2,7 @@
 
 mod acting;
 mod apart;
+mod asking;
 mod callers;
 mod client;
 mod doubles;

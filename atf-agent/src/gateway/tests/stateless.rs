@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{ADJUST, Client, Got};
+use super::client::{ADJUST, Client, Got, capabilities};
 use super::lab::{Lab, LabRun, Wanted, prompt};
 
 const REVISION: &str = "2026-07-28";
@@ -62,7 +62,7 @@ async fn a_client_discovers_lists_and_calls_without_a_handshake() {
     }
     let discovered = discovered.json();
     assert_eq!(discovered["result"]["supportedVersions"], json!([REVISION]));
-    assert_eq!(discovered["result"]["capabilities"], json!({"tools": {"listChanged": false}}));
+    assert_eq!(discovered["result"]["capabilities"], capabilities());
     assert_eq!(listed.json()["result"]["tools"][0]["name"], ADJUST);
     let refused = said(&run, &adjust(60_000), &[]).await;
     assert_eq!((refused.status, refused.reason().as_str()), (200, "cap.exceeded"));
@@ -114,7 +114,7 @@ async fn each_error_has_its_code_and_its_status() {
         ("a parameter's header that no pin declares", adjust(1), &[("mcp-param-x", "y")], 200, 0),
         ("an old opening", of("initialize"), &[], 404, -32_601),
         ("an old method", of("ping"), &[], 404, -32_601),
-        ("an unknown method", of("resources/list"), &[], 404, -32_601),
+        ("an unknown method", of("resources/subscribe"), &[], 404, -32_601),
         ("no _meta", bare, &[], 400, -32_602),
         ("no capabilities", incapable, &[], 400, -32_602),
         ("no name", unnamed, &[("mcp-name", "x")], 400, -32_602),

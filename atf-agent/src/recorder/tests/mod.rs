@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::writer::{Job, Log};
 use super::*;
 use crate::audit::{Call, Event, Fault, Process, Segment, Verdict, samples, segments, verify};
-use crate::call::{DecisionId, Digest, RunId};
+use crate::call::{DecisionId, Digest, RunId, Target};
 use crate::identity::VerifyingKey;
 use crate::state::files;
 use crate::wire::{Connection, PermitBody, Pipelined, Receipt, RecorderReply, RecorderRequest};
@@ -141,8 +141,8 @@ fn allowed() -> (Call, PermitBody) {
         run: call.run,
         cgroup: call.cgroup,
         token: call.token.unwrap(),
-        tool: "ledger.query".parse().unwrap(),
-        pin: call.pin.unwrap(),
+        target: Target::Tool("ledger.query".parse().unwrap()),
+        pin: call.pin,
         arguments: call.arguments.unwrap(),
         policy: call.policy.unwrap(),
         nonce: Digest::of(b"nonce"),

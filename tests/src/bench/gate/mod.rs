@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use atf_agent::call::{Caller, CgroupId, Digest, Narrowing, RunId};
+use atf_agent::call::{Caller, CgroupId, Digest, Narrowing, Reach, RunId};
 use atf_agent::gate::{self, Counters, Facts, Limits, Pins, Policy, Presented, Rules};
 use atf_agent::identity::{Claims, Context as TokenContext, Entitlements, Minter, Verifier};
 use serde_json::json;
@@ -134,6 +134,7 @@ fn claims(run: RunId, prompt: Digest) -> Result<Claims> {
         "entitlements": Entitlements {
             allowed_tools: vec!["ledger.query".parse()?, "ledger.adjust".parse()?],
             narrowing: Narrowing::default(),
+            reach: Reach::default(),
         },
         "prompt_integrity_hash": format!("sha256:{prompt}"),
     });

@@ -18,6 +18,7 @@ use super::Call;
 use super::framing::{Line, Lines};
 use super::offer::Offered;
 use super::session::{Bounds, Ended, Hear, live};
+use crate::call::Target;
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
 use crate::wire::ExecutorReply;
@@ -46,7 +47,7 @@ impl Lab {
         let (calls, mut waiting) = channel(256);
         let (from, to) = split(ours);
         let life = tokio::spawn(async move {
-            let offered: Hear = Box::new(|_| {});
+            let offered = Hear { tools: Box::new(|_| {}), besides: Box::new(drop) };
             live("fixture", bounds, (from, to), &mut waiting, &offered).await
         });
         let (hears, says) = split(theirs);
@@ -100,7 +101,7 @@ impl Lab {
             true => Err(Mistrust::Sealed { why: why.to_owned() }),
         };
         let call = Call {
-            tool: "echo".to_owned(),
+            target: Target::Tool("fixture.echo".parse().unwrap()),
             approved: Some(Offered::read(TOOL).unwrap().digest),
             arguments: RawValue::from_string(json!({"text": text}).to_string()).unwrap(),
             unexpired: Box::new(move || refuse(expired.load(Ordering::SeqCst), "expired")),
@@ -131,7 +132,10 @@ fn word(reply: ExecutorReply) -> String {
         ExecutorReply::Refused { why } => format!("refused: {why}"),
         ExecutorReply::Unknown { why } => format!("unknown: {why}"),
         ExecutorReply::Changed { why } => format!("changed: {why}"),
-        ExecutorReply::Hello { .. } | ExecutorReply::Withheld { .. } => panic!("no outcome"),
+        ExecutorReply::Erred { code, message } => format!("erred: {code} {message}"),
+        ExecutorReply::Hello { .. }
+        | ExecutorReply::Withheld { .. }
+        | ExecutorReply::Catalogue { .. } => panic!("no outcome"),
     }
 }
 
