@@ -66,7 +66,7 @@ impl Attempt {
 }
 
 /// Every way out, in the order of the report.
-pub const ATTEMPTS: [Attempt; 91] = [
+pub const ATTEMPTS: [Attempt; 92] = [
     attempt("tcp4", "TCP over IPv4", "tcp4"),
     attempt("tcp6", "TCP over IPv6", "tcp6"),
     attempt("tcp4_mapped", "TCP to a v4-mapped IPv6 address", "tcp4"),
@@ -140,6 +140,7 @@ pub const ATTEMPTS: [Attempt; 91] = [
     attempt("message_queue", "a POSIX message queue", "message_queue"),
     attempt("dev_shm", "a shared file in /dev/shm", "dev_shm"),
     attempt("fifo", "a named pipe by path", "fifo"),
+    attempt("foreign_fifo", "a foreign named pipe in a visible directory", "foreign_fifo"),
     held("netlink_user", "a channel of NETLINK_USERSOCK", Sight::Socket(libc::AF_NETLINK, 2)),
     held(
         "netlink_diag",

@@ -47,16 +47,16 @@ pub fn not_covered(features: &[Feature]) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::BPF_LSM;
+    use super::super::probe::{BPF_LSM, LANDLOCK};
     use super::super::programs::{Kind, PROGRAMS};
     use super::*;
 
     /// What is open without BPF LSM.
     const CORE: [&str; 3] = ["unix_visible", "unix_datagram_visible", "passed_fd"];
 
-    fn features(has: impl Fn(Kind) -> bool, lsm: bool) -> Vec<Feature> {
+    fn features(has: impl Fn(Kind) -> bool, lsm: bool, landlock: bool) -> Vec<Feature> {
         let programs = PROGRAMS.iter().map(|program| (program.name, has(program.kind)));
-        let all = programs.chain([(BPF_LSM, lsm)]);
+        let all = programs.chain([(BPF_LSM, lsm), (LANDLOCK, landlock)]);
         all.map(|(name, present)| Feature { name: name.to_owned(), present, why: String::new() })
             .collect()
     }
@@ -64,19 +64,20 @@ mod tests {
     #[test]
     fn what_is_not_covered_follows_from_the_features() {
         for (found, expected) in [
-            (features(|_| true, true), vec![]),
-            (features(|kind| kind != Kind::Lsm, false), CORE.to_vec()),
-            (features(|kind| kind == Kind::Inet, false), CORE.to_vec()),
+            (features(|_| true, true, true), vec![]),
+            (features(|_| true, true, false), vec!["foreign_fifo"]),
+            (features(|kind| kind != Kind::Lsm, false, true), CORE.to_vec()),
+            (features(|kind| kind == Kind::Inet, false, true), CORE.to_vec()),
         ] {
             let ids: Vec<String> = not_covered(&found).into_iter().map(|row| row.id).collect();
             assert_eq!(ids, expected);
         }
-        assert!(not_covered(&features(|_| false, false)).len() > 8);
+        assert!(not_covered(&features(|_| false, false, false)).len() > 8);
     }
 
     #[test]
     fn every_need_and_program_of_a_row_exists() {
-        let features = features(|_| true, true);
+        let features = features(|_| true, true, true);
         let program = |name: &str| PROGRAMS.iter().any(|program| program.name == name);
         for row in rows() {
             let known = |need: &String| features.iter().any(|feature| feature.name == *need);

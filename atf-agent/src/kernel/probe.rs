@@ -10,15 +10,19 @@ use super::matrix::{self, Row};
 use super::object::Object;
 use super::programs::{self, Kind, PROGRAMS};
 use super::{Posture, canary};
+use crate::sys::landlock::{self, VERSION_MOVES};
 
 /// The feature that makes the difference between CORE and FULL: LSM programs load and are called.
 pub(super) const BPF_LSM: &str = "bpf_lsm";
+
+/// What the launcher holds a run's writes with; no posture depends on it, one attempt does.
+pub(super) const LANDLOCK: &str = "landlock";
 
 /// One thing that the kernel has, or has not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feature {
-    /// The program's name, or `bpf_lsm`: LSM programs do not only load but are called.
+    /// The program's name; or `bpf_lsm`: LSM programs do not only load but are called; or `landlock`.
     pub name: String,
     /// Whether it is there.
     pub present: bool,
@@ -84,6 +88,7 @@ impl Found {
         }
         let why = found.why_no_lsm(cage)?;
         found.tell(BPF_LSM, why);
+        found.tell(LANDLOCK, why_no_landlock());
         Ok(found)
     }
 
@@ -92,6 +97,7 @@ impl Found {
         for name in PROGRAMS.iter().map(|program| program.name).chain([BPF_LSM]) {
             found.tell(name, why.to_owned());
         }
+        found.tell(LANDLOCK, why_no_landlock());
         found
     }
 
@@ -103,7 +109,8 @@ impl Found {
 
     /// What stands between this kernel and FULL.
     pub(super) fn lacking(&self) -> String {
-        let lacking = self.features.iter().filter(|feature| !feature.present);
+        let counts = |feature: &&Feature| !feature.present && feature.name != LANDLOCK;
+        let lacking = self.features.iter().filter(counts);
         let lacking = lacking.map(|feature| format!("{} ({})", feature.name, feature.why));
         lacking.collect::<Vec<_>>().join(", ")
     }
@@ -124,5 +131,15 @@ impl Found {
             Some(hook) => Ok(canary::why_no_lsm(cage, hook)?.unwrap_or_default()),
             None => Ok("LSM programs do not load".to_owned()),
         }
+    }
+}
+
+/// Why the launcher cannot hold a run's writes here; empty when it can.
+fn why_no_landlock() -> String {
+    match landlock::version() {
+        Ok(VERSION_MOVES..) => String::new(),
+        Ok(0) => "the kernel has none, or `lsm=` does not name it".to_owned(),
+        Ok(version) => format!("its version is {version}, and {VERSION_MOVES} is needed"),
+        Err(error) => error.to_string(),
     }
 }

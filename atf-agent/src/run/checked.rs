@@ -11,12 +11,14 @@ use super::request::Request;
 use super::settings::Settings;
 use super::stdio::Terminals;
 use super::view::Shown;
+use super::writes::Writes;
 
 /// A request and a host that a run can be made of.
 pub(super) struct Checked {
     pub(super) prompt: Digest,
     pub(super) shown: Vec<Shown>,
     pub(super) terminals: Terminals,
+    pub(super) writes: Option<Writes>,
     pub(super) filters: Vec<BpfProgram>,
 }
 
@@ -44,6 +46,7 @@ impl Checked {
             prompt: request.prompt()?,
             shown: Shown::open(paths, places)?,
             terminals: Terminals::find()?,
+            writes: Writes::probe().doing("ask for Landlock")?,
             filters: filter::compile()?,
         })
     }

@@ -19,6 +19,7 @@ use crate::sys::{descriptors, privileges as kernel};
 
 use super::supervisor;
 use super::view::{self, Plan};
+use super::writes::Writes;
 use super::{privileges, stdio};
 
 /// What the first process exits with when the cage could not be entered; sysexits.h EX_OSERR, as
@@ -84,6 +85,8 @@ pub(super) struct Orders {
     pub(super) plan: Plan,
     /// Its process limits.
     pub(super) limits: privileges::Limits,
+    /// Where it may write; `None` where this kernel cannot hold it to that.
+    pub(super) writes: Option<Writes>,
     /// Its system call filter, outermost first.
     pub(super) filters: Vec<BpfProgram>,
     /// The other end of its own terminal, and which of 0 to 2 it replaces.
@@ -140,6 +143,9 @@ fn steps(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible, Stopped> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .step("asking to end with the keeper")?;
     pipes.is_keeper_alive()?;
+    if let Some(writes) = orders.writes {
+        writes.give_up_others()?;
+    }
     for filter in &orders.filters {
         seccompiler::apply_filter(filter).step("installing the system call filter")?;
     }

@@ -41,6 +41,12 @@ where
     let [term, int, hup, quit] = PASSED_ON;
     let signals = Signals::block(&[term, int, hup, quit, Signal::WINCH])
         .doing("block the keeper's signals")?;
+    if checked.writes.is_none() {
+        tracing::warn!(
+            "this kernel has no Landlock: a run can write to a named pipe of somebody else's in a \
+             directory that it sees; see `atf doctor`"
+        );
+    }
     let authority = Authority { socket: places.authority_socket() };
     sweep(places, &hooks.agents_dir, &authority);
     let run = RunId::random();
@@ -126,6 +132,7 @@ impl Made {
                 terminal: inner.is_some(),
             },
             limits: Limits::from(wanted.settings),
+            writes: checked.writes,
             filters: checked.filters,
             terminal_name: inner.as_ref().and_then(|_| terminal::name()),
             terminal: inner.map(|inner| (inner, checked.terminals)),

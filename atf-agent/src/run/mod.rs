@@ -20,6 +20,7 @@ mod supervisor;
 mod sweep;
 mod terminal;
 mod view;
+mod writes;
 
 #[cfg(test)]
 mod tests;

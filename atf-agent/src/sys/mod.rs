@@ -8,6 +8,7 @@ pub mod canary;
 pub mod clone;
 pub mod daemon;
 pub mod descriptors;
+pub mod landlock;
 pub mod mounts;
 pub mod peer;
 pub mod privileges;

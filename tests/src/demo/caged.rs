@@ -97,6 +97,7 @@ fn layer_c<'a>(id: &str, errno: &'a str) -> &'a str {
         ("ping4" | "ping4_connected" | "ping6", "EACCES") => "netns",
         ("shared_memory" | "message_queue", "ENOENT") => "ipcns",
         ("signal" | "proc_environ" | "proc_memory" | "setns", "ENOENT" | "ESRCH") => "pidns",
+        ("foreign_fifo", "EACCES") => "landlock",
         (_, "ENOENT" | "EACCES") => "mounts",
         (_, "ESRCH") => "pidns",
         (_, "ENOSYS" | "EAFNOSUPPORT" | "EPERM") => "seccomp",

@@ -21,6 +21,7 @@ pub(super) fn attempt(id: &str, trial: &mut Trial, lab: &Path) -> Option<io::Res
         "message_queue" => trial.step(|| ipc::Queue::open(&name)?.send(address::SECRET)),
         "dev_shm" => file(trial, &Path::new("/dev/shm").join(&name)),
         "fifo" => file(trial, &lab.join(address::FIFO)),
+        "foreign_fifo" => file(trial, &lab.join(address::FIFO_VISIBLE)),
         _ => return None,
     })
 }

@@ -79,6 +79,8 @@ pub const UNIX_SEQPACKET: &str = "udev.sock";
 pub const FIFO: &str = "initctl";
 /// The foreign datagram service in the visible folder.
 pub const UNIX_DATAGRAM_VISIBLE: &str = "visible/journal.sock";
+/// The foreign named pipe in the visible folder.
+pub const FIFO_VISIBLE: &str = "visible/initctl";
 /// The abstract name of a datagram service.
 pub const ABSTRACT_DATAGRAM: &str = "atf-lab/notify";
 

@@ -50,7 +50,8 @@ impl Shared {
             }
             Err(error) => oracle.miss("dev_shm", error),
         }
-        pipe(oracle, &lab.join(address::FIFO))?;
+        pipe(oracle, "fifo", &lab.join(address::FIFO))?;
+        pipe(oracle, "foreign_fifo", &lab.join(address::FIFO_VISIBLE))?;
         Ok(shared)
     }
 }
@@ -100,12 +101,12 @@ fn take_file(path: &Path) -> usize {
 }
 
 /// A pipe that we hold open for both, so that it never ends.
-fn pipe(oracle: &mut Oracle, path: &Path) -> io::Result<()> {
+fn pipe(oracle: &mut Oracle, name: &'static str, path: &Path) -> io::Result<()> {
     mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(FOR_ALL), 0)?;
     fs::set_permissions(path, Permissions::from_mode(FOR_ALL))?;
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     let mut pipe = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let canary = oracle.add("fifo");
+    let canary = oracle.add(name);
     thread::spawn(move || {
         let mut bytes = [0; 256];
         while let Ok(length @ 1..) = pipe.read(&mut bytes) {

@@ -173,7 +173,7 @@ fn a_terminal_is_replaced_by_one_of_the_runs_own() {
     unlockpt(&outer).unwrap();
     let inner = ioctl_tiocgptpeer(&outer, flags).unwrap();
     let script = "test -t 0 && test -t 1 && echo own; stat -L -c 'device %t:%T' /proc/self/fd/0; \
-        read line; echo heard $line; exit 5";
+        read line; echo heard $line; echo again > /dev/stdout; echo tty > /dev/tty; exit 5";
     let request = lab.request(&["sh", "-c", script]);
     let outer_copy = outer.try_clone().unwrap();
     let mut kept =
@@ -186,7 +186,9 @@ fn a_terminal_is_replaced_by_one_of_the_runs_own() {
     assert!(!found.contains(&keepers), "{found} is the keeper's {keepers}");
     rustix::io::write(&outer, b"hello\r").unwrap();
     let found = kept.end();
-    assert!(found.output.contains("heard hello"), "{}", found.output);
+    for word in ["heard hello", "again", "tty"] {
+        assert!(found.output.contains(word), "{word}: {}", found.output);
+    }
     assert_eq!(found.ended, Ok(5));
 }
 

@@ -8,3 +8,4 @@ mod lab;
 mod cage;
 /// How runs start, go on and end.
 mod life;
+mod pipes;

@@ -26,6 +26,9 @@ pub(super) const GATEWAY: &str = "/run/atf/gateway";
 /// The identity directory, as the run sees it.
 pub(super) const IDENTITY: &str = "/run/atf/identity";
 
+/// Where host paths lie that the run sees inside its scratch; links lead here.
+pub(super) const SHOWN_ASIDE: &str = "/run/atf/shown";
+
 /// Directories and files of the root itself: a few dozen names, nothing in them.
 const ROOT_BYTES: &str = "1m";
 

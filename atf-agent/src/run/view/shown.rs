@@ -12,12 +12,12 @@ use crate::run::local;
 use crate::wire::Places;
 
 use super::root::{NO_DEVICES, READ_ONLY, Root, Source};
-use super::tree;
+use super::{SHOWN_ASIDE, tree};
 
 /// What the run has of its own; a host path in, at or above these would take their place.
 const OWN: [&str; 4] = ["/proc", "/sys", "/dev", "/run/atf"];
 
-/// The same, but a host path below is fine: it is shown inside the scratch.
+/// The same, but a host path below is fine: the scratch has a link to it.
 const OWN_SCRATCH: [&str; 2] = ["/tmp", super::HOME];
 
 /// Most bytes of a symbolic link; PATH_MAX.
@@ -57,15 +57,25 @@ impl Shown {
         Ok(shown)
     }
 
-    /// Puts it where it is on the host.
+    /// Puts it where it is on the host. What would lie in the scratch lies beside it, and a link leads
+    /// there: where the run may write is said by directory, and holds for all that is mounted below.
     pub(super) fn place(&self, root: &Root) -> Result<(), Stopped> {
+        let attributes = READ_ONLY.union(NO_DEVICES);
         match &self.what {
-            What::Tree(held) => {
-                root.bind(Source::Copy(held), &self.path, READ_ONLY.union(NO_DEVICES))
-            }
             What::Link(target) => root.link(&self.path, target),
+            What::Tree(held) if is_in_scratch(&self.path) => {
+                let aside = format!("{SHOWN_ASIDE}{}", self.path);
+                root.bind(Source::Copy(held), &aside, attributes)?;
+                // It is there already when a path above it is shown, too.
+                if root.has(&self.path) { Ok(()) } else { root.link(&self.path, aside.as_ref()) }
+            }
+            What::Tree(held) => root.bind(Source::Copy(held), &self.path, attributes),
         }
     }
+}
+
+fn is_in_scratch(path: &str) -> bool {
+    OWN_SCRATCH.iter().any(|own| Path::new(path).starts_with(own))
 }
 
 /// The path as text, when a run may see it.
