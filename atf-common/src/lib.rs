@@ -1,10 +1,11 @@
 //! What the kernel programs and the daemons share: the records in the maps, their limits, the
-//! vectors, and the verdict as a pure function. `core` alone; no kernel shims, ever.
+//! vectors, and the verdict as pure functions. `core` alone; no kernel shims, ever.
 
 #![no_std]
 
 pub mod event;
 pub mod limits;
+pub mod operation;
 pub mod records;
 pub mod vector;
 pub mod verdict;

@@ -2,17 +2,15 @@
 
 use core::arch::asm;
 
+use atf_common::operation::{self, NOBODY, Operation};
 use atf_common::records::State;
-use atf_common::verdict::{self, Denial, Facts};
+use atf_common::verdict::{Denial, Facts};
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_ancestor_cgroup_id, bpf_ktime_get_boot_ns, bpf_skb_ancestor_cgroup_id,
 };
 
 use crate::maps::{CONFIG, DENY, LEASE, RELEASES, RUNS, STATES};
-
-/// The id of no run.
-pub const NOBODY: u64 = 0;
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -46,9 +44,9 @@ pub fn now_boot_ns() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
-/// Whether `run` may do anything now.
+/// Whether `run` may do `operation` now.
 #[inline(always)]
-pub fn live(run: u64) -> Result<(), Denial> {
+pub fn judge(run: u64, operation: Operation) -> Result<(), Denial> {
     if run == NOBODY {
         return Err(Denial::NotRegistered);
     }
@@ -63,14 +61,7 @@ pub fn live(run: u64) -> Result<(), Denial> {
         latched_boot_ns: STATES.get_ptr_mut(run).map(|state| latch(run, deny, state, now_boot_ns)),
         lease: LEASE.get(0).copied(),
     };
-    verdict::live(&facts, now_boot_ns / NS_PER_MS)
-}
-
-/// The verdict on what no run may do: never allowed, and the reason is the run's state first.
-#[inline(always)]
-pub fn forbidden(run: u64) -> Result<(), Denial> {
-    live(run)?;
-    Err(Denial::Forbidden)
+    operation::judge(run, &facts, now_boot_ns / NS_PER_MS, operation)
 }
 
 /// Latches a run that has a DENY entry, so that removing the entry alone does not unseal it.

@@ -1,6 +1,7 @@
 //! Making an INET or INET6 socket, of any type and protocol: raw, SCTP and MPTCP too, and by
 //! io_uring. The kernel calls this for no other family.
 
+use atf_common::operation::Operation;
 use atf_common::vector::Vector;
 use aya_ebpf::macros::cgroup_sock;
 use aya_ebpf::programs::SockContext;
@@ -15,5 +16,5 @@ pub fn sock_create(ctx: SockContext) -> i32 {
     let (family, kind) = unsafe { ((*ctx.sock).family, (*ctx.sock).type_) };
     let attempt =
         Attempt { run, vector: Vector::SockCreate, actor: Actor::Process, family, detail: kind };
-    answer(attempt, run::forbidden(run))
+    answer(attempt, run::judge(run, Operation::Never))
 }

@@ -3,12 +3,13 @@
 
 use core::ffi::c_void;
 
+use atf_common::operation::{Operation, is_local};
 use atf_common::vector::Vector;
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
 use aya_ebpf::macros::lsm_cgroup;
 use aya_ebpf::programs::LsmContext;
 
-use super::lsm::{AF_NETLINK, AF_UNIX, own, sk};
+use super::lsm::{owner, sk};
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
 
@@ -32,7 +33,7 @@ pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
     }
     // SAFETY: `sock` is typed by the verifier as a socket of the kernel, and is not null.
     let family = u32::from(unsafe { sock.add(SOCK_FAMILY_OFFSET).cast::<u16>().read() });
-    if family == AF_UNIX || family == AF_NETLINK {
+    if is_local(family) {
         return 1;
     }
     forbid(Vector::SocketSendmsg, family, 0)
@@ -49,7 +50,7 @@ pub fn file_receive(ctx: LsmContext) -> i32 {
         return 1;
     }
     let run = run::of_current();
-    let verdict = run::live(run).and_then(|()| own(run, sk(socket)));
+    let verdict = run::judge(run, Operation::Reach { owner: owner(sk(socket)) });
     answer(attempt(run, Vector::FileReceive, 0, 0), verdict)
 }
 
@@ -74,7 +75,7 @@ pub fn bpf(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn forbid(vector: Vector, family: u32, detail: u32) -> i32 {
     let run = run::of_current();
-    answer(attempt(run, vector, family, detail), run::forbidden(run))
+    answer(attempt(run, vector, family, detail), run::judge(run, Operation::Never))
 }
 
 #[inline(always)]

@@ -3,6 +3,7 @@
 
 use core::ffi::c_void;
 
+use atf_common::operation::{AF_UNIX, NOBODY, Operation};
 use atf_common::records::Stamp;
 use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
@@ -13,14 +14,6 @@ use aya_ebpf::programs::LsmContext;
 use crate::maps::{MARKS, OWNERS, STAMPS, of_socket, put_on_socket};
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
-
-pub const AF_UNIX: u32 = 1;
-pub const AF_NETLINK: u32 = 16;
-const SOCK_STREAM: u32 = 1;
-const SOCK_DGRAM: u32 = 2;
-const SOCK_SEQPACKET: u32 = 5;
-/// `getifaddrs` asks it; the others are channels between processes or controls of the kernel.
-const NETLINK_ROUTE: u32 = 0;
 
 /// Where `struct socket` has its `struct sock *sk`: the same on every kernel of the support table.
 /// The verifier types the loaded word by the kernel's own BTF and refuses the program when it is
@@ -36,7 +29,7 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
         return 1;
     }
     let run = run::of_current();
-    let verdict = run::live(run).and_then(|()| admitted(family, kind, protocol));
+    let verdict = run::judge(run, Operation::Create { family, kind, protocol });
     answer(create(run, family, kind), verdict)
 }
 
@@ -51,7 +44,7 @@ pub fn socket_post_create(ctx: LsmContext) -> i32 {
         return 1;
     }
     let run = run::of_current();
-    if run != run::NOBODY && put_on_socket(&OWNERS, sk(socket), stamp(run)) {
+    if run != NOBODY && put_on_socket(&OWNERS, sk(socket), stamp(run)) {
         return 1;
     }
     answer(create(run, family, kind), Err(Denial::HelperFailed))
@@ -63,7 +56,15 @@ pub fn socket_post_create(ctx: LsmContext) -> i32 {
 pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
     let (other, newsk): (*mut c_void, *mut c_void) = (ctx.arg(1), ctx.arg(2));
     let run = run::of_current();
-    let verdict = run::live(run).and_then(|()| meet(run, other, newsk));
+    let marked_for = of_socket(&MARKS, other).map(|mark| mark.run);
+    // The run's gateway learns from the stamp who is calling. A listener of the run's own gives it
+    // another socket of its own.
+    let told = if marked_for == Some(run) { &STAMPS } else { &OWNERS };
+    let verdict = run::judge(run, Operation::Connect { marked_for, owner: owner(other) });
+    let verdict = verdict.and_then(|()| match put_on_socket(told, newsk, stamp(run)) {
+        true => Ok(()),
+        false => Err(Denial::HelperFailed),
+    });
     answer(unix(run, Vector::UnixStreamConnect), verdict)
 }
 
@@ -72,41 +73,14 @@ pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
 pub fn unix_may_send(ctx: LsmContext) -> i32 {
     let other: *const u8 = ctx.arg(1);
     let run = run::of_current();
-    let verdict = run::live(run).and_then(|()| own(run, sk(other)));
+    let verdict = run::judge(run, Operation::Reach { owner: owner(sk(other)) });
     answer(unix(run, Vector::UnixMaySend), verdict)
 }
 
+/// The run that made a socket.
 #[inline(always)]
-fn admitted(family: u32, kind: u32, protocol: u32) -> Result<(), Denial> {
-    match family {
-        AF_UNIX if matches!(kind, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET) => Ok(()),
-        AF_NETLINK if protocol == NETLINK_ROUTE => Ok(()),
-        _ => Err(Denial::Forbidden),
-    }
-}
-
-/// The run's gateway, which learns from the stamp who is calling, or a socket of the run's own: then
-/// the accepted socket is the run's own, too.
-#[inline(always)]
-fn meet(run: u64, other: *mut c_void, newsk: *mut c_void) -> Result<(), Denial> {
-    let told = if of_socket(&MARKS, other).is_some_and(|mark| mark.run == run) {
-        &STAMPS
-    } else {
-        own(run, other)?;
-        &OWNERS
-    };
-    match put_on_socket(told, newsk, stamp(run)) {
-        true => Ok(()),
-        false => Err(Denial::HelperFailed),
-    }
-}
-
-#[inline(always)]
-pub fn own(run: u64, other: *mut c_void) -> Result<(), Denial> {
-    match of_socket(&OWNERS, other) {
-        Some(owner) if owner.run == run => Ok(()),
-        _ => Err(Denial::ForeignPeer),
-    }
+pub fn owner(sk: *mut c_void) -> Option<u64> {
+    of_socket(&OWNERS, sk).map(|owner| owner.run)
 }
 
 /// The `struct sock` of a `struct socket`; null when it has none.

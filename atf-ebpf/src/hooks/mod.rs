@@ -10,6 +10,7 @@ mod packet;
 mod sendmsg;
 mod unix;
 
+use atf_common::operation::Operation;
 use atf_common::vector::Vector;
 use aya_ebpf::programs::SockAddrContext;
 
@@ -32,5 +33,5 @@ fn forbid_address(ctx: &SockAddrContext, vector: Vector) -> i32 {
         family,
         detail: u32::from((port as u16).swap_bytes()),
     };
-    answer(attempt, run::forbidden(run))
+    answer(attempt, run::judge(run, Operation::Never))
 }

@@ -1,6 +1,7 @@
 //! Packets of sockets that were born in a run. No byte of a packet is read for the decision, so no
 //! header can deceive it.
 
+use atf_common::operation::Operation;
 use atf_common::vector::Vector;
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
@@ -31,5 +32,5 @@ fn forbid(ctx: &SkBuffContext, vector: Vector) -> i32 {
         family: 0,
         detail: u32::from((ethertype as u16).swap_bytes()),
     };
-    answer(attempt, run::forbidden(run))
+    answer(attempt, run::judge(run, Operation::Never))
 }

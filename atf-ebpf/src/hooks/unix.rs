@@ -1,10 +1,10 @@
 //! Unix sockets as the cgroup hooks see them, from Linux 6.7 on: the address, and not the peer
 //! socket. So they can seal a run, and not tell its gateway from another listener.
 
+use atf_common::operation::{AF_UNIX, Operation};
 use atf_common::vector::Vector;
 use aya_ebpf::bindings::bpf_sock_addr;
 
-use super::lsm::AF_UNIX;
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
 
@@ -27,5 +27,5 @@ pub fn sendmsg_unix(_ctx: *mut bpf_sock_addr) -> i32 {
 fn judge(vector: Vector) -> i32 {
     let run = run::of_current();
     let attempt = Attempt { run, vector, actor: Actor::Process, family: AF_UNIX, detail: 0 };
-    answer(attempt, run::live(run))
+    answer(attempt, run::judge(run, Operation::Always))
 }
