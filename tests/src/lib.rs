@@ -6,4 +6,5 @@ pub mod bench;
 pub mod demo;
 pub mod hijacked;
 pub mod lab;
+mod random;
 pub mod sys;

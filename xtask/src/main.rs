@@ -27,7 +27,7 @@ enum Task {
     Test,
     /// Measure one area and compare it with its baseline.
     Bench(bench::Options),
-    /// Run a long campaign: `chaos`.
+    /// Run a long campaign: `chaos` or `sockets`.
     Suite(suite::Options),
     /// Judge a file of labelled cases with the real gate.
     Check(check::Options),

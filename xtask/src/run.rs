@@ -86,13 +86,9 @@ impl Options {
         }
     }
 
-    /// Chaos on this kernel.
-    pub(crate) fn chaos(rounds: u32, seed: Option<u64>, output: Output) -> Self {
-        let mut more = vec!["--rounds".to_owned(), rounds.to_string()];
-        if let Some(seed) = seed {
-            more.extend(["--seed".to_owned(), seed.to_string()]);
-        }
-        Self { suite: "chaos".to_owned(), output, more, ..Self::host() }
+    /// A campaign on this kernel, with what it is told.
+    pub(crate) fn campaign(suite: &str, more: Vec<String>, output: Output) -> Self {
+        Self { suite: suite.to_owned(), output, more, ..Self::host() }
     }
 }
 

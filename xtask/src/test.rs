@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{bench, cargo, ebpf, packages, progress, run, suite};
+use crate::suite::{self, Campaign};
+use crate::{bench, cargo, ebpf, packages, progress, run};
 
 /// One step: its name, and the work.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("format", || tool(&["fmt", "--all", "--check"])),
     ("lints", lints),
     ("cargo test", || tool(&with_workspace("test"))),
     ("ebpf object", || ebpf::build(true)),
     ("demo on this kernel", || demo(&run::Options::host())),
-    ("chaos on this kernel", || demo(&run::Options::chaos(suite::SAMPLE, None, run::Output::Text))),
+    ("chaos on this kernel", || demo(&suite::sample(Campaign::Chaos))),
+    ("sockets on this kernel", || demo(&suite::sample(Campaign::Sockets))),
     ("benches, a sample", bench::sample),
     ("demo in the VM, 6.1", || demo(&run::Options::vm("6.1"))),
 ];

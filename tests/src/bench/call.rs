@@ -41,7 +41,9 @@ pub(super) fn demo_options(options: &Options, queued: bool) -> demo::Options {
         queued,
         seals_per_minute_max: Some(std::num::NonZeroU32::MAX),
         timed: true,
-        chaos: (0, 0),
+        rounds: 0,
+        calls: 0,
+        seed: 0,
     }
 }
 

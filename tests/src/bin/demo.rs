@@ -51,6 +51,9 @@ struct Show {
     /// Rounds of chaos.
     #[arg(long, default_value_t = 20)]
     rounds: u32,
+    /// How many random socket calls.
+    #[arg(long, default_value_t = 100_000)]
+    calls: u64,
     /// The seed that deals them; without it the clock gives one.
     #[arg(long)]
     seed: Option<u64>,
@@ -97,7 +100,9 @@ fn show(show: Show) -> Result<ExitCode> {
         queued: false,
         seals_per_minute_max: None,
         timed: !show.untimed,
-        chaos: (show.rounds, show.seed.unwrap_or_else(seed)),
+        rounds: show.rounds,
+        calls: show.calls,
+        seed: show.seed.unwrap_or_else(seed),
     })?;
     if let Some(file) = &show.result {
         std::fs::write(file, serde_json::to_string(&shown)?)

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use atf_tests::hijacked::load::{Plan, load};
+use atf_tests::hijacked::storm::{Storm, storm};
 use atf_tests::hijacked::{self, Around, mcp, stdio};
 use clap::{Args, Parser, Subcommand};
 
@@ -36,6 +37,30 @@ enum Task {
         /// Where that process's memory is.
         #[arg(long, default_value_t = 0)]
         victim_memory: u64,
+    },
+    /// Make random socket calls.
+    Storm {
+        /// What deals them.
+        #[arg(long)]
+        seed: u64,
+        /// The number of the first sequence.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// How many sequences at the most.
+        #[arg(long, default_value_t = u64::MAX)]
+        sequences: u64,
+        /// How many calls; the sequence in which that many are reached is made to its end.
+        #[arg(long, default_value_t = u64::MAX)]
+        calls: u64,
+        /// Of each sequence these draws alone.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<u64>,
+        /// The folder of the lab's unix sockets.
+        #[arg(long)]
+        lab: PathBuf,
+        /// A folder to make sockets in.
+        #[arg(long, default_value = "/tmp")]
+        own: PathBuf,
     },
     /// Use what a run may use: its own sockets, and descriptors handed from one to another.
     Own,
@@ -136,6 +161,10 @@ fn run(task: Task) -> Result<()> {
         Task::Attempt { id, lab, unanswered, depth, victim, victim_memory } => {
             let around = Around { lab, unanswered, depth, victim, victim_memory };
             mcp::print(&hijacked::attempt(&id, &around)?)
+        }
+        Task::Storm { seed, first, sequences, calls, only, lab, own } => {
+            let only = only.into_iter().collect();
+            mcp::print(&storm(&Storm { seed, first, sequences, calls, only, lab, own })?)
         }
         Task::Own => hijacked::own::run(),
         Task::Victim => hijacked::victim::run(),

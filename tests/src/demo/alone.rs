@@ -57,6 +57,18 @@ impl<'a> Alone<'a> {
         Ok(alone)
     }
 
+    /// The words that start `command` against the layer, and a fresh lease.
+    pub(super) fn command(&self, place: &Place<'_>, command: &[OsString]) -> Result<Vec<OsString>> {
+        match self {
+            Self::Programs { cell, run } => {
+                cell.renew(LEASE_MS);
+                let cgroup = run.dir.display().to_string();
+                Ok(place.offered(&["--uid", UNPRIVILEGED, "--cgroup", &cgroup], command))
+            }
+            Self::Launcher { installation, .. } => installation.launch_command(place, command),
+        }
+    }
+
     fn try_out(&self, place: &Place<'_>, attempt: &Attempt) -> Result<Came> {
         match self {
             Self::Programs { cell, run } => {

@@ -19,6 +19,7 @@ use super::report::{Row, Verdict};
 use super::say;
 use crate::attempts::{ATTEMPTS, Attempt};
 use crate::hijacked::Said;
+use crate::random::Random;
 
 /// Runs at the same time.
 const RUNS: usize = 4;
@@ -263,34 +264,9 @@ fn nothing_left(installation: &Installation, row: Row) -> Result<Row> {
     }
 }
 
-/// Numbers that nobody can guess and everybody can repeat: SplitMix64.
-struct Random(u64);
-
-impl Random {
-    /// One below `end`, which is small beside 2^64.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_same_seed_deals_the_same_and_another_does_not() {
-        let dealt = |seed| {
-            let mut random = Random(seed);
-            [0; 16].map(|_| random.below(1_000))
-        };
-        assert_eq!(dealt(7), dealt(7));
-        assert_ne!(dealt(7), dealt(8));
-        assert!(dealt(7).iter().any(|number| *number > 500));
-        assert!(dealt(7).iter().any(|number| *number < 500));
-    }
 
     #[test]
     fn a_blow_under_which_nobody_tried_anything_shows_nothing() {

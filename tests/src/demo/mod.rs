@@ -18,6 +18,7 @@ mod pass;
 pub(crate) mod process;
 mod report;
 mod seal;
+mod storm;
 mod table;
 mod victim;
 mod witness;
@@ -54,8 +55,12 @@ pub struct Options {
     pub seals_per_minute_max: Option<NonZeroU32>,
     /// Whether times mean anything; they do not under emulation.
     pub timed: bool,
-    /// How many rounds of chaos, and the seed that deals them.
-    pub chaos: (u32, u64),
+    /// How many rounds of chaos.
+    pub rounds: u32,
+    /// How many random socket calls.
+    pub calls: u64,
+    /// The seed that deals either.
+    pub seed: u64,
 }
 
 /// A part that can be shown alone.
@@ -69,6 +74,8 @@ pub enum Suite {
     Lab,
     /// Runs that try to get out while something of ATF is killed, hung or torn out.
     Chaos,
+    /// Random sequences of socket calls.
+    Sockets,
 }
 
 /// Runs the demo.
@@ -79,8 +86,8 @@ pub fn run(options: &Options) -> Result<Shown> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
     let place = process::Place::new(&world, folder.path(), &options.demo, &options.hijacked)?;
-    if options.suite == Suite::Chaos {
-        return in_chaos(&place, folder.path(), options);
+    if matches!(options.suite, Suite::Chaos | Suite::Sockets) {
+        return at_random(&place, folder.path(), options);
     }
     say("the attempts without ATF");
     let mut rows = Vec::new();
@@ -102,11 +109,16 @@ pub fn run(options: &Options) -> Result<Shown> {
     Ok(Shown::new(kernel, Some(doctor.posture), rows, doctor.not_covered, timed))
 }
 
-fn in_chaos(place: &process::Place<'_>, folder: &Path, options: &Options) -> Result<Shown> {
+/// What is dealt by a seed.
+fn at_random(place: &process::Place<'_>, folder: &Path, options: &Options) -> Result<Shown> {
     let doctor = doctor(&options.atf)?;
     let installation = Installation::start(folder, options)?;
-    let (rounds, seed) = options.chaos;
-    let rows = chaos::run(place, &installation, &doctor, rounds, seed)?;
+    let rows = match options.suite {
+        Suite::Sockets => storm::run(place, &installation, &doctor, options.calls, options.seed)?,
+        Suite::Demo | Suite::Cage | Suite::Lab | Suite::Chaos => {
+            chaos::run(place, &installation, &doctor, options.rounds, options.seed)?
+        }
+    };
     // What the doctor lists as open is tried by the demo alone.
     Ok(Shown::new(report::kernel(), Some(doctor.posture), rows, Vec::new(), options.timed))
 }

@@ -147,6 +147,26 @@ impl<'a> Place<'a> {
         spawned.with_context(|| format!("cannot start {}", program.display()))
     }
 
+    /// The words that start a command with what a careless parent offers.
+    pub(crate) fn offered(&self, offers: &[&str], command: &[OsString]) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![self.demo.clone().into(), "offer".into()];
+        words.extend(offers.iter().map(Into::into));
+        words.push("--".into());
+        words.extend(command.iter().cloned());
+        words
+    }
+
+    /// Runs a command that may take long: what it wrote to its two outputs.
+    pub(crate) fn run_for(&self, words: &[OsString], most: Duration) -> Result<(String, String)> {
+        let (mut out, mut err) = (self.file("out")?, self.file("err")?);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null());
+        command.stdout(out.try_clone()?).stderr(err.try_clone()?);
+        let mut child = self.spawn(command)?;
+        wait(&mut child, most)?;
+        Ok((text(&mut out)?, text(&mut err)?))
+    }
+
     /// Runs a command in the agent's namespace to its end: what it wrote to its two outputs.
     pub(crate) fn finish(
         &self,

@@ -38,6 +38,9 @@ pub struct Row {
     /// What happened under each layer alone, where that was tried.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub layers: BTreeMap<char, String>,
+    /// Of random calls: how many of each kind ended how.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, BTreeMap<String, u64>>,
     /// What became of it; `null` when only the control was run.
     pub verdict: Option<Verdict>,
     /// Why the verdict is a bad one, or the control not possible: for people.
@@ -96,6 +99,7 @@ impl Row {
             stopped_by: None,
             us: None,
             layers: BTreeMap::new(),
+            calls: BTreeMap::new(),
             verdict: None,
             note: None,
         }

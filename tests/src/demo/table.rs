@@ -22,6 +22,7 @@ pub(super) fn render(report: &Report) -> String {
         text.push_str(padded.join("  ").trim_end());
         text.push('\n');
     }
+    report.rows.iter().for_each(|row| text.push_str(&calls(row)));
     let totals = report.totals;
     text.push_str(&format!(
         "\n{} attempts: {} closed, {} vacuous, {} not covered, {} escaped\n",
@@ -48,6 +49,22 @@ fn cells(row: &Row) -> [String; 7] {
         row.us.map_or_else(|| "-".to_owned(), |us| format!("{us:.1}")),
         verdict.to_owned(),
     ]
+}
+
+/// How random calls ended, the most frequent ends first; nothing for other rows.
+fn calls(row: &Row) -> String {
+    let mut text = String::new();
+    if !row.calls.is_empty() {
+        text.push_str(&format!("\n{}: calls by kind and outcome\n", row.id));
+    }
+    for (kind, outcomes) in &row.calls {
+        let mut outcomes: Vec<(&String, &u64)> = outcomes.iter().collect();
+        outcomes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let outcomes: Vec<String> =
+            outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}")).collect();
+        text.push_str(&format!("  {kind:<12}{}\n", outcomes.join(", ")));
+    }
+    text
 }
 
 /// The layers that each stop it alone, among those that were tried alone.

@@ -16,6 +16,7 @@ mod raw;
 mod ring;
 mod shared;
 pub mod stdio;
+pub mod storm;
 mod stream;
 mod tables;
 mod terminal;

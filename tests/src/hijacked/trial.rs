@@ -31,21 +31,26 @@ impl Trial {
 }
 
 /// The names that the report and the cage's matrix use.
-const NAMES: [(Errno, &str); 28] = [
+const NAMES: [(Errno, &str); 33] = [
     (Errno::ACCESS, "EACCES"),
+    (Errno::ADDRINUSE, "EADDRINUSE"),
     (Errno::AFNOSUPPORT, "EAFNOSUPPORT"),
     (Errno::AGAIN, "EAGAIN"),
     (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL"),
     (Errno::BADF, "EBADF"),
+    (Errno::CHILD, "ECHILD"),
     (Errno::CONNREFUSED, "ECONNREFUSED"),
     (Errno::CONNRESET, "ECONNRESET"),
+    (Errno::DESTADDRREQ, "EDESTADDRREQ"),
     (Errno::HOSTUNREACH, "EHOSTUNREACH"),
     (Errno::INPROGRESS, "EINPROGRESS"),
     (Errno::INVAL, "EINVAL"),
     (Errno::IO, "EIO"),
+    (Errno::ISCONN, "EISCONN"),
     (Errno::NETUNREACH, "ENETUNREACH"),
     (Errno::NODEV, "ENODEV"),
     (Errno::NOENT, "ENOENT"),
+    (Errno::NOPROTOOPT, "ENOPROTOOPT"),
     (Errno::NOSYS, "ENOSYS"),
     (Errno::NOTCONN, "ENOTCONN"),
     (Errno::NOTSOCK, "ENOTSOCK"),

@@ -5,6 +5,7 @@
 pub mod abi;
 pub mod address;
 pub mod child;
+pub mod counters;
 pub mod descriptor;
 pub mod doors;
 pub mod ipc;
@@ -12,5 +13,6 @@ pub mod memory;
 pub mod message;
 pub mod namespace;
 pub mod option;
+pub mod sockets;
 pub mod terminal;
 pub mod uring;
