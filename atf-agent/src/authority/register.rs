@@ -32,7 +32,7 @@ impl Authority {
         let last_iat = self.registry.last_iat_unix_s()?;
         let minted = tokens::mint(&self.minter, &self.settings, &run, last_iat)?;
         let run = Registered { token_boot_ms: minted.token_boot_ms, ..run };
-        self.registry.add(&run)?;
+        self.registry.add(&run, minted.iat_unix_s)?;
         match self.admit(&run, &minted) {
             Ok(()) => Ok(AuthorityReply::Registered { uid: run.uid, token: minted.token }),
             Err(error) => {
@@ -123,7 +123,6 @@ impl Authority {
         (self.kernel.admit)(run.cgroup, record(run)).map_err(AuthorityError::Kernel)?;
         let entry = self.entry(run)?;
         self.subscriber.tell(&Registry::Open { entry })?;
-        self.registry.renewed(run.run, run.token_boot_ms, minted.iat_unix_s)?;
         let registered = Event::RunRegistered {
             run: run.run,
             cgroup: run.cgroup,

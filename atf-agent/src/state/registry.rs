@@ -2,13 +2,13 @@
 //! answered. Live runs have no end yet; ended ones stay until their end is in the log and some time
 //! has passed.
 
-use std::collections::BTreeSet;
 use std::fs::OpenOptions;
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, Transaction, params};
 
 use super::entry::{Ended, Registered, RegistryError};
 use crate::call::{CgroupId, RunId, ToolName, Untrusted};
@@ -87,13 +87,14 @@ impl Registry {
         Ok(Self(db))
     }
 
-    /// Adds a live run.
+    /// Adds a live run, and notes when its token was signed, at once.
     ///
     /// # Errors
     /// [`RegistryError::Taken`], or when the disk fails.
-    pub fn add(&self, entry: &Registered) -> Result<(), RegistryError> {
+    pub fn add(&mut self, entry: &Registered, iat_unix_s: u64) -> Result<(), RegistryError> {
         let tools: Vec<&str> = entry.tools.iter().map(ToolName::as_str).collect();
-        let added = self.0.execute(
+        let change = self.0.transaction()?;
+        let added = change.execute(
             "INSERT INTO runs (run, cgroup, uid, agent, user, task, prompt, tools, boot,
                 end_boot_ms, token_boot_ms, narrowing, reach)
              VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
@@ -114,7 +115,10 @@ impl Registry {
             ],
         );
         match added {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                signed(&change, iat_unix_s)?;
+                Ok(change.commit()?)
+            }
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 Err(RegistryError::Taken { run: entry.run })
             }
@@ -164,18 +168,30 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be read.
     pub fn free_uid(&self, pool_first: u32, pool_size: u32) -> Result<Option<u32>, RegistryError> {
-        let mut rows = self.0.prepare_cached("SELECT uid FROM runs WHERE ended_unix_s IS NULL")?;
-        let taken: BTreeSet<u32> =
-            rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let newest: Option<u32> = self
-            .0
-            .query_row("SELECT uid FROM runs ORDER BY number DESC LIMIT 1", [], |row| row.get(0))
-            .optional()?;
-        let after =
-            newest.and_then(|uid| uid.checked_sub(pool_first)).map_or(0, |offset| offset + 1);
-        Ok((0..pool_size)
-            .map(|step| pool_first + (after + step) % pool_size)
-            .find(|uid| !taken.contains(uid)))
+        let mut newest =
+            self.0.prepare_cached("SELECT uid FROM runs ORDER BY number DESC LIMIT 1")?;
+        let newest: Option<u32> = newest.query_row([], |row| row.get(0)).optional()?;
+        let pool = pool_first..pool_first.saturating_add(pool_size);
+        let after = newest.filter(|uid| pool.contains(uid)).map_or(pool.start, |uid| uid + 1);
+        match self.first_free(after..pool.end)? {
+            Some(uid) => Ok(Some(uid)),
+            None => self.first_free(pool.start..after),
+        }
+    }
+
+    /// The least uid of `uids` that no live run has. Reads no further than to the first gap.
+    fn first_free(&self, uids: Range<u32>) -> Result<Option<u32>, RegistryError> {
+        let mut taken = self.0.prepare_cached(
+            "SELECT uid FROM runs WHERE ended_unix_s IS NULL AND uid >= ?1 ORDER BY uid",
+        )?;
+        let mut taken = taken.query([uids.start])?;
+        for uid in uids {
+            let next = taken.next()?.map(|row| row.get::<_, u32>(0)).transpose()?;
+            if next != Some(uid) {
+                return Ok(Some(uid));
+            }
+        }
+        Ok(None)
     }
 
     /// Notes the renewed token of a run and when it was signed, at once.
@@ -193,12 +209,8 @@ impl Registry {
             "UPDATE runs SET token_boot_ms = ?2 WHERE run = ?1",
             params![run.to_string(), token_boot_ms.cast_signed()],
         )?;
-        change.execute(
-            "UPDATE minted SET iat_unix_s = max(iat_unix_s, ?1)",
-            [iat_unix_s.cast_signed()],
-        )?;
-        change.commit()?;
-        Ok(())
+        signed(&change, iat_unix_s)?;
+        Ok(change.commit()?)
     }
 
     /// When the last token was signed, seconds since the epoch.
@@ -259,6 +271,13 @@ impl Registry {
         )?;
         Ok(())
     }
+}
+
+/// Notes when a token was signed; never an earlier time than is known.
+fn signed(change: &Transaction<'_>, iat_unix_s: u64) -> rusqlite::Result<()> {
+    let mut later =
+        change.prepare_cached("UPDATE minted SET iat_unix_s = ?1 WHERE iat_unix_s < ?1")?;
+    later.execute([iat_unix_s.cast_signed()]).map(drop)
 }
 
 fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {

@@ -29,14 +29,14 @@ fn a_registry_of_a_version_before_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("registry.db");
         let old = entry(1);
-        Registry::open(&path).unwrap().add(&old).unwrap();
+        Registry::open(&path).unwrap().add(&old, 0).unwrap();
         let db = Connection::open(&path).unwrap();
         db.execute_batch(&older).unwrap();
         drop(db);
-        let registry = Registry::open(&path).unwrap();
+        let mut registry = Registry::open(&path).unwrap();
         let live = registry.live().unwrap();
         assert_eq!(live, [Registered { narrowing, reach: Reach::default(), ..old }]);
-        registry.add(&entry(2)).unwrap();
+        registry.add(&entry(2), 0).unwrap();
         let added = registry.live().unwrap().remove(1);
         assert_eq!((added.narrowing, added.reach), (entry(2).narrowing, entry(2).reach));
     }
@@ -48,8 +48,8 @@ fn what_is_written_outlives_the_process() {
     let path = dir.path().join("registry.db");
     let (a, b) = (entry(1), entry(2));
     let mut registry = Registry::open(&path).unwrap();
-    registry.add(&a).unwrap();
-    registry.add(&b).unwrap();
+    registry.add(&a, 0).unwrap();
+    registry.add(&b, 0).unwrap();
     registry.renewed(a.run, 1_500, 77).unwrap();
     let ended = Ended {
         run: b.run,
@@ -77,35 +77,63 @@ fn what_is_written_outlives_the_process() {
 #[test]
 fn no_two_live_runs_share_an_id_a_cgroup_or_a_uid() {
     let dir = tempfile::tempdir().unwrap();
-    let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+    let mut registry = Registry::open(&dir.path().join("registry.db")).unwrap();
     let first = entry(1);
-    registry.add(&first).unwrap();
+    registry.add(&first, 0).unwrap();
     for twin in [
         Registered { run: first.run, ..entry(2) },
         Registered { cgroup: first.cgroup, ..entry(2) },
         entry(1),
     ] {
-        assert!(matches!(registry.add(&twin), Err(RegistryError::Taken { .. })));
+        assert!(matches!(registry.add(&twin, 0), Err(RegistryError::Taken { .. })));
     }
-    registry.add(&entry(2)).unwrap();
+    registry.add(&entry(2), 0).unwrap();
 }
 
 #[test]
 fn a_uid_comes_back_as_late_as_the_pool_allows() {
     let dir = tempfile::tempdir().unwrap();
-    let registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+    let mut registry = Registry::open(&dir.path().join("registry.db")).unwrap();
     let mut given = Vec::new();
     for _ in 0..4 {
         let uid = registry.free_uid(10, 3).unwrap().unwrap();
         given.push(uid);
         let entry = entry(uid);
-        registry.add(&entry).unwrap();
+        registry.add(&entry, 0).unwrap();
         let ended = Ended { run: entry.run, how: "x".into(), kernel: Vec::new() };
         registry.end(&ended, 1).unwrap();
     }
     assert_eq!(given, [10, 11, 12, 10]);
     for uid in 10..13 {
-        registry.add(&entry(uid)).unwrap();
+        registry.add(&entry(uid), 0).unwrap();
     }
     assert_eq!(registry.free_uid(10, 3).unwrap(), None);
+}
+
+#[test]
+fn a_free_uid_is_the_one_that_looking_at_all_of_them_finds() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+    let (first, size) = (10, 5);
+    let (mut live, mut newest): (Vec<Registered>, Option<u32>) = (Vec::new(), None);
+    for step in 0_usize..60 {
+        let after = newest.map_or(0, |uid: u32| uid + 1 - first);
+        let expected = (0..size)
+            .map(|step| first + (after + step) % size)
+            .find(|uid| live.iter().all(|run| run.uid != *uid));
+        assert_eq!(registry.free_uid(first, size).unwrap(), expected, "{step}: {live:?}");
+        match expected {
+            Some(uid) if step % 3 != 2 => {
+                let run = entry(uid);
+                registry.add(&run, 0).unwrap();
+                live.push(run);
+                newest = Some(uid);
+            }
+            Some(_) | None => {
+                let run = live.remove(step * 7 % live.len()).run;
+                let ended = Ended { run, how: "x".into(), kernel: Vec::new() };
+                registry.end(&ended, 1).unwrap();
+            }
+        }
+    }
 }
