@@ -14,14 +14,14 @@ use crate::identity::{Claims, SigningKey, Verifier, forge};
 use crate::state::{Caps, Demand, Reservation};
 use crate::wire::PermitBody;
 
-struct Gate {
+pub(super) struct Gate {
     verifier: Verifier,
     pins: Pins,
-    policy: Policy,
+    pub(super) policy: Policy,
 }
 
 impl Gate {
-    fn shipped() -> Self {
+    pub(super) fn shipped() -> Self {
         let dir = super::policy_rows::shipped();
         Self {
             verifier: forge::verifier(),
@@ -32,12 +32,12 @@ impl Gate {
 }
 
 /// One call, honest until it is changed.
-struct Attempt {
+pub(super) struct Attempt {
     claims: Claims,
     jwt: Option<String>,
     run: RunId,
     tool: &'static str,
-    arguments: String,
+    pub(super) arguments: String,
     prompt: Option<Digest>,
 }
 
@@ -54,7 +54,7 @@ impl Attempt {
         }
     }
 
-    fn with(change: impl FnOnce(&mut Self)) -> Self {
+    pub(super) fn with(change: impl FnOnce(&mut Self)) -> Self {
         let mut attempt = Self::honest();
         change(&mut attempt);
         attempt
@@ -64,14 +64,14 @@ impl Attempt {
         Self::with(|a| a.arguments = arguments.to_string())
     }
 
-    fn query(sql: &str) -> Self {
+    pub(super) fn query(sql: &str) -> Self {
         Self::with(|a| {
             a.tool = "ledger.query";
             a.arguments = json!({ "sql": sql }).to_string();
         })
     }
 
-    fn decide(&self, gate: &Gate) -> Result<Judged, Refusal> {
+    pub(super) fn decide(&self, gate: &Gate) -> Result<Judged, Refusal> {
         let bytes = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{}","arguments":{}}}}}"#,
             self.tool, self.arguments

@@ -39,6 +39,8 @@ mod ask_vectors;
 #[cfg(test)]
 mod differentials;
 #[cfg(test)]
+mod fuzzed;
+#[cfg(test)]
 mod line;
 #[cfg(test)]
 mod policy_rows;

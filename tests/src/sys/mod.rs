@@ -6,6 +6,7 @@ pub mod abi;
 pub mod address;
 pub mod child;
 pub mod counters;
+pub mod counting;
 pub mod descriptor;
 pub mod doors;
 pub mod ipc;
