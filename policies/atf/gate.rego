@@ -20,7 +20,7 @@ decision := {
 
 reasons contains "policy.denied" if not call_is_entitled
 
-reasons contains "policy.denied" if not statements_only_read
+reasons contains "policy.denied" if not statements_are_of_their_classes
 
 reasons contains "policy.prompt_digest" if not prompt_is_the_tokens
 
@@ -45,16 +45,18 @@ call_is_entitled if {
 # Whether the token covers the prompt or the resource, the gate has seen to before.
 call_is_entitled if asked
 
-# Each statement that the pin marks has been understood, and each reads.
-default statements_only_read := false
+# Each statement that the pin marks has been understood, and is of a class that `data.json` allows the
+# tool, beside its pin: `select`, unless it says otherwise.
+default statements_are_of_their_classes := false
 
-statements_only_read if {
+statements_are_of_their_classes if {
+	classes := object.get(tool, "sql_classes", ["select"])
 	every argument in tool.sql {
-		input.sql[argument].class == "select"
+		input.sql[argument].class in classes
 	}
 }
 
-statements_only_read if asked
+statements_are_of_their_classes if asked
 
 default prompt_is_the_tokens := false
 

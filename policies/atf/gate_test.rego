@@ -108,6 +108,16 @@ test_a_statement_that_writes_is_refused if {
 	refused(decision, "policy.denied")
 }
 
+test_a_statement_that_writes_is_allowed_where_the_data_says_so if {
+	tools := {"ledger.query": {"sql": ["sql"], "sql_classes": ["select", "update"]}}
+	changed := object.union(query, {"sql": {"sql": {"class": "update"}}})
+	decision := gate.decision with input as changed with data.tools as tools
+	decision.allow
+	other := gate.decision with input as object.union(query, {"sql": {"sql": {"class": "delete"}}})
+		with data.tools as tools
+	refused(other, "policy.denied")
+}
+
 test_another_prompt_is_refused if {
 	decision := gate.decision with input as object.union(query, {"prompt": "bb"})
 	decision == {"allow": false, "reasons": ["policy.prompt_digest"], "obligations": {"reserve_cents": 0}}

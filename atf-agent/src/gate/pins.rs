@@ -218,6 +218,7 @@ fn sql_arguments(schema: &Value) -> Result<Vec<(String, SqlProfile)>, String> {
         .map(|(name, profile)| {
             let profile = SqlProfile::deserialize(profile)
                 .map_err(|error| format!("{name}: {}: {error}", lint::SQL_MARK))?;
+            profile.check().map_err(|error| format!("{name}: {}: {error}", lint::SQL_MARK))?;
             Ok((name.clone(), profile))
         })
         .collect()

@@ -111,7 +111,7 @@ fn rows(checked: &Checked) -> u64 {
         Checked::Tool(checked) => checked.facts(),
         Checked::Ask(_) => &[],
     };
-    let of_each = facts.iter().map(|(_, facts)| facts.limit.unwrap_or(u64::MAX));
+    let of_each = facts.iter().map(|(_, facts)| facts.rows.unwrap_or(u64::MAX));
     of_each.fold(0, u64::saturating_add)
 }
 

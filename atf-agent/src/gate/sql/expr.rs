@@ -171,7 +171,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn bare(&mut self, ident: &Ident, here: Here<'_, 'p>) -> Result<(), SqlRefusal> {
+    pub(super) fn bare(&mut self, ident: &Ident, here: Here<'_, 'p>) -> Result<(), SqlRefusal> {
         for found in here.scope.bare(ident, self.engine)? {
             self.reads(found);
         }

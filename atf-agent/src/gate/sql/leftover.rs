@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use super::facts::Class;
 use super::refusal::{Position, Rule, SqlRefusal, quote};
 use super::scan::{Kind, Lexeme};
 
@@ -20,18 +21,36 @@ const KEYWORDS: &str = "
     week weeks when where window with without year years zone
 ";
 
+/// Keywords of writes, whose values are expressions without queries.
+const WRITE_KEYWORDS: &str = "
+    and as bigint bool boolean case cast ceil char character date decimal delete double else end
+    extract false float floor from in insert int integer into is not null numeric or position precision
+    real set smallint substr substring text then time timestamp trim true update values varchar varying
+    when where
+";
+
 /// The same, for looking one up.
 static KEYWORD_SET: LazyLock<HashSet<&str>> =
     LazyLock::new(|| KEYWORDS.split_ascii_whitespace().collect());
+static WRITE_KEYWORD_SET: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| WRITE_KEYWORDS.split_ascii_whitespace().collect());
 
 /// Refuses a word that nobody accounts for. `seen` is sorted.
-pub(super) fn account(lexemes: &[Lexeme<'_>], seen: &[Position]) -> Result<(), SqlRefusal> {
+pub(super) fn account(
+    lexemes: &[Lexeme<'_>],
+    seen: &[Position],
+    class: Class,
+) -> Result<(), SqlRefusal> {
+    let keywords = match class {
+        Class::Select => &KEYWORD_SET,
+        Class::Insert | Class::Update | Class::Delete => &WRITE_KEYWORD_SET,
+    };
     for lexeme in lexemes {
         let read = match lexeme.kind {
             Kind::Word => {
                 seen.binary_search(&lexeme.at).is_ok() || {
                     let word = lexeme.text.to_ascii_lowercase();
-                    KEYWORD_SET.contains(word.as_str())
+                    keywords.contains(word.as_str())
                 }
             }
             Kind::Quoted => seen.binary_search(&lexeme.at).is_ok(),
@@ -50,7 +69,7 @@ pub(super) fn account(lexemes: &[Lexeme<'_>], seen: &[Position]) -> Result<(), S
                 Rule::R5,
                 Some(lexeme.at),
                 format!("the word {}", quote(lexeme.text)),
-                "names that resolve, and keywords of a plain SELECT",
+                "names that resolve, and keywords of plain statements",
             ));
         }
     }

@@ -45,6 +45,7 @@ impl Walk<'_> {
             ));
         }
         (self.facts.limit, self.facts.offset) = rows;
+        self.facts.rows = rows.0;
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! The SQL step: may this text run under this profile? Deny by default, in thirteen rules (R0 to
-//! R12, [`Rule`]). Nothing here talks to a database, and nothing rewrites the text.
+//! The SQL step: may this text run under this profile? Deny by default, in fourteen rules (R0 to
+//! R13, [`Rule`]). Nothing here talks to a database, and nothing rewrites the text.
 //!
 //! The text is read twice before its tree is trusted: by our own strict scanner and by `sqlparser`,
 //! which must agree on every token. Then every node of the tree is matched by name, with every
@@ -15,7 +15,9 @@ mod expr;
 mod facts;
 mod from;
 mod functions;
+mod grants;
 mod joins;
+mod keyed;
 mod leftover;
 mod limit;
 mod literals;
@@ -34,6 +36,7 @@ mod types;
 mod walk;
 mod windows;
 mod with;
+mod writes;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +44,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use facts::{Class, SqlFacts};
+pub use grants::{DeleteGrant, InsertGrant, KeyKind, UpdateGrant};
 pub use profile::{Dialect, SqlProfile};
 pub use refusal::{Position, Rule, SqlRefusal};
 
@@ -93,9 +97,9 @@ fn guarded(text: &str, profile: &SqlProfile, engine: Engine) -> Result<SqlFacts,
 fn judge(text: &str, profile: &SqlProfile, engine: Engine) -> Result<SqlFacts, SqlRefusal> {
     text::guard(text)?;
     let lexemes = scan::scan(text, engine)?;
-    let query = parse::parse(text, &lexemes, engine)?;
+    let statement = parse::parse(text, &lexemes, profile, engine)?;
     let mut walk = Walk::new(profile, engine);
-    walk.statement(&query)?;
-    leftover::account(&lexemes, walk.seen())?;
+    walk.statement(&statement)?;
+    leftover::account(&lexemes, walk.seen(), statement.class())?;
     Ok(walk.into_facts())
 }

@@ -1,13 +1,14 @@
-//! R3: the text parses, as exactly one query. Only the parser's entry for queries is used, so that
-//! none of its hundred statements can be reached from outside.
+//! R3: the text parses, as exactly one statement of a class that the profile allows. Only the parser's
+//! entries for these are used, so that none of its hundred other statements can be reached from outside.
 
-use sqlparser::ast::Query;
+use sqlparser::ast::{Delete, Insert, Query, Statement, Update};
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 
 use super::agree;
-use super::profile::Engine;
+use super::facts::Class;
+use super::profile::{Engine, SqlProfile};
 use super::refusal::{Rule, SqlRefusal, quote};
 use super::scan::{Kind, Lexeme};
 
@@ -16,13 +17,34 @@ use super::scan::{Kind, Lexeme};
 /// debug build, so that all of them fit the 2 MiB of a thread.
 const RECURSION_MAX: usize = 16;
 
+/// One statement.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    Query(Box<Query>),
+    Insert(Box<Insert>),
+    Update(Box<Update>),
+    Delete(Box<Delete>),
+}
+
+impl Parsed {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Query(_) => Class::Select,
+            Self::Insert(_) => Class::Insert,
+            Self::Update(_) => Class::Update,
+            Self::Delete(_) => Class::Delete,
+        }
+    }
+}
+
 /// Parses scanned text.
 pub(super) fn parse(
     text: &str,
     lexemes: &[Lexeme<'_>],
+    profile: &SqlProfile,
     engine: Engine,
-) -> Result<Box<Query>, SqlRefusal> {
-    first_word(lexemes)?;
+) -> Result<Parsed, SqlRefusal> {
+    let class = class(lexemes, profile)?;
     let dialect: &dyn Dialect = match engine {
         Engine::Postgres => &PostgreSqlDialect {},
         Engine::Mysql => &MySqlDialect {},
@@ -40,14 +62,14 @@ pub(super) fn parse(
 
     let mut parser =
         Parser::new(dialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens);
-    let query = parser.parse_query().map_err(|error| unread(error.to_string()))?;
+    let statement = statement(&mut parser, class).map_err(|error| unread(error.to_string()))?;
     let mut rest = parser.next_token();
     // The scanner lets `;` stand at the very end alone.
     if rest.token == Token::SemiColon {
         rest = parser.next_token();
     }
     if rest.token == Token::EOF {
-        Ok(query)
+        Ok(statement)
     } else {
         Err(SqlRefusal::new(
             Rule::R3,
@@ -97,14 +119,75 @@ fn two(token: &TokenWithSpan) -> Option<[TokenWithSpan; 2]> {
     ])
 }
 
-/// Names other statements by their verb, which says more than a parser's error.
-fn first_word(lexemes: &[Lexeme<'_>]) -> Result<(), SqlRefusal> {
-    let no = |at, found| Err(SqlRefusal::new(Rule::R3, at, found, "SELECT, WITH .. SELECT"));
-    match lexemes.iter().find(|lexeme| lexeme.kind != Kind::Open) {
-        None => no(None, "no statement".to_owned()),
-        Some(first) => {
-            let reads = ["select", "with"].iter().any(|verb| first.text.eq_ignore_ascii_case(verb));
-            if reads { Ok(()) } else { no(Some(first.at), quote(first.text)) }
+/// Reads a statement of this class. A query's nesting needs the stack, so that nothing of the writes is
+/// in its frame.
+fn statement(parser: &mut Parser<'_>, class: Class) -> Result<Parsed, ParserError> {
+    match class {
+        Class::Select => parser.parse_query().map(Parsed::Query),
+        Class::Insert => insert(parser),
+        Class::Update => update(parser),
+        Class::Delete => delete(parser),
+    }
+}
+
+fn insert(parser: &mut Parser<'_>) -> Result<Parsed, ParserError> {
+    let verb = parser.next_token();
+    match parser.parse_insert(verb)? {
+        Statement::Insert(insert) => Ok(Parsed::Insert(Box::new(insert))),
+        _ => Err(another()),
+    }
+}
+
+fn update(parser: &mut Parser<'_>) -> Result<Parsed, ParserError> {
+    let verb = parser.next_token();
+    match parser.parse_update(verb)? {
+        Statement::Update(update) => Ok(Parsed::Update(Box::new(update))),
+        _ => Err(another()),
+    }
+}
+
+fn delete(parser: &mut Parser<'_>) -> Result<Parsed, ParserError> {
+    let verb = parser.next_token();
+    match parser.parse_delete(verb)? {
+        Statement::Delete(delete) => Ok(Parsed::Delete(Box::new(delete))),
+        _ => Err(another()),
+    }
+}
+
+/// What it is instead is not printed: printing recurses, and a chain may be long.
+fn another() -> ParserError {
+    ParserError::ParserError("another statement than its verb says".to_owned())
+}
+
+/// The class that the verb says, when the profile allows it. Other statements are named by their verb,
+/// which says more than a parser's error.
+fn class(lexemes: &[Lexeme<'_>], profile: &SqlProfile) -> Result<Class, SqlRefusal> {
+    let classes = [
+        ("select", Class::Select, profile.select),
+        ("with", Class::Select, profile.select),
+        ("insert", Class::Insert, !profile.insert.is_empty()),
+        ("update", Class::Update, !profile.update.is_empty()),
+        ("delete", Class::Delete, !profile.delete.is_empty()),
+    ];
+    let allowed = classes.iter().filter(|(_, _, is_allowed)| *is_allowed);
+    let no = |at, found| {
+        let verbs = allowed.clone().map(|(verb, _, _)| match *verb {
+            "with" => "WITH .. SELECT".to_owned(),
+            verb => verb.to_ascii_uppercase(),
+        });
+        Err(SqlRefusal::new(Rule::R3, at, found, verbs.collect::<Vec<_>>().join(", ")))
+    };
+    // A query may stand in parentheses, a write may not.
+    let first = lexemes.iter().find(|lexeme| lexeme.kind != Kind::Open);
+    let Some(first) = first else {
+        return no(None, "no statement".to_owned());
+    };
+    let found = allowed.clone().find(|(verb, ..)| first.text.eq_ignore_ascii_case(verb));
+    match found {
+        Some((_, class @ Class::Select, _)) => Ok(*class),
+        Some((_, class, _)) if lexemes.first().is_some_and(|lexeme| lexeme.kind == Kind::Word) => {
+            Ok(*class)
         }
+        Some(_) | None => no(Some(first.at), quote(first.text)),
     }
 }

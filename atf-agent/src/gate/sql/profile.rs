@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::grants::{DeleteGrant, InsertGrant, UpdateGrant};
+
 /// Which database will read the statement. Fixed by the operator, never guessed (R1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -37,6 +39,18 @@ pub struct SqlProfile {
     pub dialect: Dialect,
     /// The tables, each with its readable columns.
     pub tables: BTreeMap<String, Vec<String>>,
+    /// Whether a SELECT is allowed at all.
+    #[serde(default = "yes")]
+    pub select: bool,
+    /// The tables into which rows may be inserted.
+    #[serde(default)]
+    pub insert: BTreeMap<String, InsertGrant>,
+    /// The tables of which rows may be changed.
+    #[serde(default)]
+    pub update: BTreeMap<String, UpdateGrant>,
+    /// The tables of which rows may be removed.
+    #[serde(default)]
+    pub delete: BTreeMap<String, DeleteGrant>,
     /// The functions, by their plain name.
     #[serde(default)]
     pub functions: BTreeSet<String>,
@@ -67,11 +81,31 @@ pub struct SqlProfile {
 }
 
 impl SqlProfile {
+    /// Whether what it lets a statement write can be held.
+    ///
+    /// # Errors
+    /// Which grant cannot, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let inserts = self.insert.iter().map(|(table, grant)| ("insert", table, grant.fault()));
+        let updates = self.update.iter().map(|(table, grant)| ("update", table, grant.fault()));
+        let deletes = self.delete.iter().map(|(table, grant)| ("delete", table, grant.fault()));
+        for (class, table, fault) in inserts.chain(updates).chain(deletes) {
+            if let Some(fault) = fault {
+                return Err(format!("{class}.{table}: {fault}"));
+            }
+        }
+        Ok(())
+    }
+
     /// A profile that lists nothing, for the generic dialect, with the default caps.
     pub fn empty() -> Self {
         Self {
             dialect: Dialect::Generic,
             tables: BTreeMap::new(),
+            select: yes(),
+            insert: BTreeMap::new(),
+            update: BTreeMap::new(),
+            delete: BTreeMap::new(),
             functions: BTreeSet::new(),
             limit_required: yes(),
             limit_max: limit_max(),

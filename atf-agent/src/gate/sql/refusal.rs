@@ -38,6 +38,8 @@ pub enum Rule {
     R11,
     /// Resources: joins, depth, branches, lists.
     R12,
+    /// Writes: what the profile grants, and rows that can be counted.
+    R13,
 }
 
 impl fmt::Display for Rule {

@@ -1,10 +1,11 @@
 //! The walk over the tree: what it collects and the counts that R12 caps. The other files add the
 //! steps for their kind of node.
 
-use sqlparser::ast::{Ident, Query};
+use sqlparser::ast::Ident;
 
-use super::facts::SqlFacts;
+use super::facts::{Class, SqlFacts};
 use super::names;
+use super::parse::Parsed;
 use super::profile::{Engine, SqlProfile};
 use super::refusal::{Position, Rule, SqlRefusal};
 use super::scope::{Found, Scope};
@@ -66,10 +67,17 @@ impl<'p> Walk<'p> {
     }
 
     /// Judges the whole statement.
-    pub(super) fn statement(&mut self, query: &Query) -> Result<(), SqlRefusal> {
-        let none = Ctes { done: &[], pending: &[], outer: None };
-        self.query(query, None, &none)?;
-        self.outermost(query)
+    pub(super) fn statement(&mut self, statement: &Parsed) -> Result<(), SqlRefusal> {
+        match statement {
+            Parsed::Query(query) => {
+                let none = Ctes { done: &[], pending: &[], outer: None };
+                self.query(query, None, &none)?;
+                self.outermost(query)
+            }
+            Parsed::Insert(insert) => self.insert(insert),
+            Parsed::Update(update) => self.update(update),
+            Parsed::Delete(delete) => self.delete(delete),
+        }
     }
 
     pub(super) fn into_facts(self) -> SqlFacts {
@@ -107,6 +115,13 @@ impl<'p> Walk<'p> {
     }
 
     pub(super) fn enter_query(&mut self) -> Result<(), SqlRefusal> {
+        match self.facts.class {
+            Class::Select => {}
+            Class::Insert | Class::Update | Class::Delete => {
+                let allowed = "values without queries";
+                return Err(SqlRefusal::new(Rule::R13, None, "a query in a write", allowed));
+            }
+        }
         self.queries_deep += 1;
         let max = self.profile.query_depth_max;
         cap(self.queries_deep, max, "queries within each other")

@@ -2,6 +2,8 @@
 //! 2 MiB, the usual size of a worker's stack, in a build whose frames are the largest.
 
 use super::super::Dialect;
+use super::super::check;
+use super::writes::writable;
 use super::{ALL, judge};
 
 /// The stack of a worker thread, in bytes.
@@ -11,7 +13,7 @@ const STACK_BYTES: usize = 2 * 1024 * 1024;
 fn judge_on_a_small_stack(text: String) -> Vec<bool> {
     std::thread::Builder::new()
         .stack_size(STACK_BYTES)
-        .spawn(move || ALL.map(|dialect| judge(dialect, &text).is_ok()).to_vec())
+        .spawn(move || ALL.map(|dialect| check(&text, &writable(dialect)).is_ok()).to_vec())
         .unwrap()
         .join()
         .unwrap()
@@ -119,4 +121,34 @@ fn a_long_honest_chain_still_passes_on_a_small_stack() {
     let sql = format!("SELECT id FROM merchants WHERE {} LIMIT 5", terms.join(" OR "));
     assert_eq!(judge_on_a_small_stack(sql), [true; 4]);
     assert!(judge(Dialect::Sqlite, "SELECT id FROM merchants LIMIT 5").is_ok());
+}
+
+#[test]
+fn writes_at_the_size_cap_fit_a_small_stack() {
+    let (insert, update) =
+        ("INSERT INTO ledger_entries (status) VALUES (", "UPDATE ledger_entries SET status = ");
+    let by_key = " WHERE id = 1";
+    for part in
+        ["1+", "(", "-", "NOT ", "lower(", "CASE WHEN ", "(SELECT ", "'a' || ", "1 = 1 AND "]
+    {
+        judge_on_a_small_stack(longest(insert, part, "1)"));
+        judge_on_a_small_stack(longest(update, part, by_key));
+        judge_on_a_small_stack(longest(&format!("{update}'a' WHERE "), part, "id = 1"));
+        judge_on_a_small_stack(longest("DELETE FROM ledger_entries WHERE ", part, "id = 1"));
+    }
+    for (head, part, tail) in [
+        (insert, "1), (", "1)"),
+        ("INSERT INTO ledger_entries (status", ", status", ") VALUES (1)"),
+        ("UPDATE ledger_entries SET status = 1", ", status = 1", by_key),
+        ("UPDATE ledger_entries SET status = 1 WHERE id = 1", " AND id = 1", ""),
+        ("DELETE FROM ledger_entries WHERE id IN (1", ", 1", ")"),
+        ("DELETE FROM ledger_entries WHERE id = 1", " OR id = 1", ""),
+        ("INSERT INTO ledger_entries (status) VALUES (1)", " UNION SELECT 1", ""),
+        ("DELETE FROM ledger_entries", " JOIN merchants ON 1 = 1", by_key),
+    ] {
+        judge_on_a_small_stack(longest(head, part, tail));
+    }
+    let long =
+        longest("UPDATE ledger_entries SET status = 'a' WHERE id = 1", " AND status = 'b'", "");
+    assert_eq!(judge_on_a_small_stack(long), [true; 4], "the control: a long honest chain");
 }

@@ -8,6 +8,8 @@ mod resources;
 mod rows;
 mod sqlite;
 mod structure;
+mod writes;
+mod written;
 
 use super::{Dialect, SqlFacts, SqlProfile, SqlRefusal, check};
 use crate::gate::corpus::ledger;

@@ -153,6 +153,8 @@ fn the_facts_are_what_the_statement_reads() {
                 "functions": ["lower", "sum"],
                 "limit": 10,
                 "offset": 20,
+                "written": [],
+                "rows": 10,
             })
         );
     }

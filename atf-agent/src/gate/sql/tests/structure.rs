@@ -16,6 +16,13 @@ fn nodes_and_clauses_that_are_not_known_are_refused() {
         (
             ANY,
             R4,
+            "SELECT id FROM merchants UNION SELECT id, id FROM ledger_entries LIMIT 5",
+            union,
+        ),
+        (ANY, R4, "SELECT id FROM merchants UNION SELECT 1 UNION SELECT 1, 2, 3 LIMIT 5", union),
+        (
+            ANY,
+            R4,
             "WITH t AS (SELECT id FROM merchants) DELETE FROM merchants",
             "WITH t AS (SELECT id FROM merchants) SELECT id FROM t LIMIT 5",
         ),

@@ -1,0 +1,408 @@
+//! R13: what writes may be, row by row. Each refused statement stands beside one that passes.
+
+#![expect(clippy::too_many_lines, reason = "a test is its rows")]
+
+use super::super::{Class, DeleteGrant, Dialect, InsertGrant, KeyKind, Rule, SqlFacts, SqlProfile};
+use super::super::{SqlRefusal, UpdateGrant, check};
+use super::{ALL, ledger_of};
+use Rule::{R1, R2, R3, R4, R5, R6, R8, R9, R10, R12, R13};
+
+const ANY: &[Dialect] = &ALL;
+const POSTGRES: &[Dialect] = &[Dialect::Postgres];
+const MYSQL: &[Dialect] = &[Dialect::Mysql];
+const SQLITE: &[Dialect] = &[Dialect::Sqlite];
+
+fn names(names: &[&str]) -> std::collections::BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn key(columns: &[(&str, KeyKind)]) -> std::collections::BTreeMap<String, KeyKind> {
+    columns.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect()
+}
+
+/// The ledger's policy, with writes: entries by their number, notes by their text, lines by both.
+pub(super) fn writable(dialect: Dialect) -> SqlProfile {
+    let table = str::to_owned;
+    let by_id = key(&[("id", KeyKind::Integer)]);
+    let entries =
+        InsertGrant { columns: names(&["merchant_id", "amount_cents", "status"]), rows_max: 3 };
+    let update = |set: &[&str], key, rows_max| UpdateGrant { set: names(set), key, rows_max };
+    SqlProfile {
+        insert: [(table("ledger_entries"), entries)].into(),
+        update: [
+            (table("ledger_entries"), update(&["status", "amount_cents"], by_id.clone(), 2)),
+            (table("notes"), update(&["text"], key(&[("code", KeyKind::Text)]), 1)),
+            (
+                table("lines"),
+                update(&["text"], key(&[("code", KeyKind::Text), ("nr", KeyKind::Integer)]), 4),
+            ),
+        ]
+        .into(),
+        delete: [(table("ledger_entries"), DeleteGrant { key: by_id, rows_max: 1 })].into(),
+        ..ledger_of(dialect)
+    }
+}
+
+fn judge(dialect: Dialect, sql: &str) -> Result<SqlFacts, SqlRefusal> {
+    check(sql, &writable(dialect))
+}
+
+/// Statements that pass, in all dialects, and the most rows that they change.
+const GOOD: &[(&str, Class, u64)] = &[
+    (INSERT, Class::Insert, 1),
+    (
+        "insert into ledger_entries (status, amount_cents) values ('a', 1), ('b', 2 * 3), (NULL, -4);",
+        Class::Insert,
+        3,
+    ),
+    (
+        "INSERT INTO ledger_entries (status) VALUES (lower('OPEN')), (CASE WHEN 1 = 1 THEN 'a' END)",
+        Class::Insert,
+        2,
+    ),
+    (UPDATE, Class::Update, 1),
+    (
+        "UPDATE ledger_entries SET status = 'a', amount_cents = amount_cents + 5 WHERE id = 1",
+        Class::Update,
+        1,
+    ),
+    ("UPDATE ledger_entries SET status = 'a' WHERE id IN (1, 2)", Class::Update, 2),
+    ("UPDATE ledger_entries SET status = 'a' WHERE status = 'b' AND id = 7", Class::Update, 1),
+    (
+        "UPDATE ledger_entries SET status = 'a' WHERE (id = 7) AND ((amount_cents <= -5) AND status IS \
+         NOT NULL AND merchant_id NOT IN (1, 2) AND created_at IS NULL)",
+        Class::Update,
+        1,
+    ),
+    ("UPDATE ledger_entries SET status = 'a' WHERE id IN (1, 2, 3) AND id = 2", Class::Update, 1),
+    ("UPDATE notes SET text = 'x' WHERE code = 'a''b'", Class::Update, 1),
+    ("UPDATE lines SET text = 'x' WHERE code IN ('a', 'b') AND nr IN (1, 2)", Class::Update, 4),
+    (DELETE, Class::Delete, 1),
+    ("DELETE FROM ledger_entries WHERE id = 1 AND status = 'void'", Class::Delete, 1),
+];
+
+const INSERT: &str = "INSERT INTO ledger_entries (status) VALUES ('a')";
+const UPDATE: &str = "UPDATE ledger_entries SET status = 'a' WHERE id = 1";
+const DELETE: &str = "DELETE FROM ledger_entries WHERE id = 1";
+
+#[test]
+fn a_granted_write_passes_with_its_rows_counted() {
+    for dialect in ALL {
+        for (sql, class, rows) in GOOD {
+            let facts = judge(dialect, sql).unwrap_or_else(|no| panic!("{dialect:?} {sql}\n{no}"));
+            assert_eq!((facts.class, facts.rows), (*class, Some(*rows)), "{dialect:?} {sql}");
+        }
+    }
+    let facts = judge(
+        Dialect::Postgres,
+        "UPDATE ledger_entries SET amount_cents = amount_cents + 5 WHERE id = 1 AND status = 'a'",
+    )
+    .unwrap();
+    assert_eq!(facts.tables, names(&["ledger_entries"]));
+    assert_eq!(facts.written, names(&["ledger_entries.amount_cents"]));
+    let read = ["ledger_entries.amount_cents", "ledger_entries.id", "ledger_entries.status"];
+    assert_eq!(facts.columns, names(&read));
+}
+
+/// As before there were any: without a grant a write is refused by its verb.
+#[test]
+fn without_a_grant_nothing_is_written() {
+    for dialect in ALL {
+        for (sql, ..) in GOOD {
+            let refusal = check(sql, &ledger_of(dialect)).unwrap_err();
+            let allowed = refusal.allowed.as_str();
+            assert_eq!((refusal.rule, allowed), (R3, "SELECT, WITH .. SELECT"), "{sql}");
+        }
+        let mut profile = writable(dialect);
+        profile.delete.clear();
+        assert_eq!(check(DELETE, &profile).unwrap_err().rule, R3);
+        profile.select = false;
+        let select = "SELECT id FROM merchants LIMIT 1";
+        assert_eq!(check(select, &profile).unwrap_err().rule, R3);
+        assert!(check(select, &writable(dialect)).is_ok(), "the control");
+        assert!(check(UPDATE, &profile).is_ok(), "the control");
+    }
+}
+
+fn refused(rows: &[(&[Dialect], Rule, &str)]) {
+    let mut wrong = Vec::new();
+    for (dialects, rule, sql) in rows {
+        for dialect in *dialects {
+            match judge(*dialect, sql) {
+                Err(refusal) if refusal.rule == *rule => {}
+                Err(refusal) => wrong.push(format!("{dialect:?} {sql}\n    {refusal}")),
+                Ok(facts) => wrong.push(format!("{dialect:?} {sql}\n    ALLOWED {facts:?}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_insert_is_of_counted_rows_and_named_columns() {
+    refused(&[
+        (ANY, R13, "INSERT INTO ledger_entries (status) VALUES ('a'), ('b'), ('c'), ('d')"),
+        (ANY, R13, "INSERT INTO ledger_entries (id) VALUES (1)"),
+        (ANY, R13, "INSERT INTO ledger_entries (status, card_pan) VALUES ('a', '1')"),
+        (ANY, R13, "INSERT INTO merchants (name) VALUES ('a')"),
+        (ANY, R13, "INSERT INTO agent_credentials (token) VALUES ('a')"),
+        (ANY, R6, "INSERT INTO public.ledger_entries (status) VALUES ('a')"),
+        (ANY, R5, "INSERT INTO ledger_entries VALUES (1, 2, 3, 'a', 'b', 'c')"),
+        (ANY, R13, "INSERT INTO ledger_entries (status, status) VALUES ('a', 'b')"),
+        (SQLITE, R13, "INSERT INTO ledger_entries (status, STATUS) VALUES ('a', 'b')"),
+        (ANY, R13, "INSERT INTO ledger_entries (status) VALUES ('a', 'b')"),
+        (ANY, R13, "INSERT INTO ledger_entries (status, amount_cents) VALUES ('a', 1), ('b')"),
+        // Rows that nobody can count, and what they read.
+        (ANY, R13, "INSERT INTO ledger_entries (status) SELECT name FROM merchants"),
+        (ANY, R13, "INSERT INTO ledger_entries (status) SELECT api_key FROM merchants LIMIT 1"),
+        (ANY, R13, "INSERT INTO ledger_entries (status) (SELECT name FROM merchants)"),
+        (
+            ANY,
+            R13,
+            "INSERT INTO ledger_entries (status) VALUES ('a') UNION SELECT name FROM merchants",
+        ),
+        (
+            ANY,
+            R13,
+            "INSERT INTO ledger_entries (status) VALUES ((SELECT token FROM agent_credentials))",
+        ),
+        (
+            ANY,
+            R13,
+            "INSERT INTO ledger_entries (status) VALUES (lower((SELECT name FROM merchants)))",
+        ),
+        (
+            ANY,
+            R13,
+            "INSERT INTO ledger_entries (amount_cents) VALUES (EXISTS (SELECT id FROM merchants))",
+        ),
+        (
+            ANY,
+            R13,
+            "INSERT INTO ledger_entries (amount_cents) VALUES (1 IN (SELECT id FROM merchants))",
+        ),
+        (POSTGRES, R13, "INSERT INTO ledger_entries (status) TABLE merchants"),
+        (ANY, R5, "INSERT INTO ledger_entries (status) VALUES ('a') LIMIT 1"),
+        (ANY, R5, "INSERT INTO ledger_entries (status) VALUES ('a') ORDER BY 1"),
+        (
+            ANY,
+            R5,
+            "INSERT INTO ledger_entries (status) WITH t AS (SELECT id FROM merchants) VALUES ('a')",
+        ),
+        // An INSERT that changes rows that are there.
+        (POSTGRES, R5, "INSERT INTO ledger_entries (status) VALUES ('a') ON CONFLICT DO NOTHING"),
+        (
+            SQLITE,
+            R5,
+            "INSERT INTO ledger_entries (status) VALUES ('a') ON CONFLICT (id) DO UPDATE SET status = 'x'",
+        ),
+        (
+            MYSQL,
+            R5,
+            "INSERT INTO ledger_entries (status) VALUES ('a') ON DUPLICATE KEY UPDATE status = 'x'",
+        ),
+        (SQLITE, R5, "INSERT OR REPLACE INTO ledger_entries (status) VALUES ('a')"),
+        (SQLITE, R5, "INSERT OR IGNORE INTO ledger_entries (status) VALUES ('a')"),
+        (MYSQL, R5, "INSERT IGNORE INTO ledger_entries (status) VALUES ('a')"),
+        (MYSQL, R5, "INSERT LOW_PRIORITY INTO ledger_entries (status) VALUES ('a')"),
+        (MYSQL, R5, "INSERT DELAYED INTO ledger_entries (status) VALUES ('a')"),
+        (ANY, R3, "REPLACE INTO ledger_entries (status) VALUES ('a')"),
+        (MYSQL, R5, "INSERT INTO ledger_entries SET status = 'a'"),
+        (MYSQL, R5, "INSERT INTO ledger_entries (status) VALUES ('a') AS new"),
+        (MYSQL, R5, "INSERT INTO ledger_entries (status) VALUES ROW('a')"),
+        (MYSQL, R5, "INSERT INTO ledger_entries (status) VALUE ('a')"),
+        (MYSQL, R5, "INSERT ledger_entries (status) VALUES ('a')"),
+        (POSTGRES, R5, "INSERT INTO ledger_entries AS e (status) VALUES ('a')"),
+        (ANY, R5, "INSERT INTO TABLE ledger_entries (status) VALUES ('a')"),
+        (ANY, R5, "INSERT INTO LOCAL ledger_entries (status) VALUES ('a')"),
+        // What it gives back.
+        (ANY, R5, "INSERT INTO ledger_entries (status) VALUES ('a') RETURNING card_pan"),
+        (ANY, R5, "INSERT INTO ledger_entries (status) VALUES ('a') RETURNING *"),
+        // Values that run or read something.
+        (ANY, R5, "INSERT INTO ledger_entries DEFAULT VALUES"),
+        (ANY, R8, "INSERT INTO ledger_entries (status) VALUES (DEFAULT)"),
+        (ANY, R8, "INSERT INTO ledger_entries (status) VALUES (card_pan)"),
+        (MYSQL, R8, "INSERT INTO ledger_entries (status, amount_cents) VALUES ('a', status)"),
+        (ANY, R9, "INSERT INTO ledger_entries (status) VALUES (random())"),
+        (POSTGRES, R9, "INSERT INTO ledger_entries (status) VALUES (pg_read_file('/etc/passwd'))"),
+        (MYSQL, R9, "INSERT INTO ledger_entries (status) VALUES (load_file('/etc/passwd'))"),
+        (ANY, R9, "INSERT INTO ledger_entries (status) VALUES (current_user)"),
+        (SQLITE, R8, "INSERT INTO ledger_entries (status) VALUES (\"a\")"),
+        (ANY, R2, "INSERT INTO ledger_entries (status) VALUES ('a'); DROP TABLE merchants"),
+        (ANY, R2, "INSERT INTO ledger_entries (status) VALUES ('a') -- , ('b')"),
+    ]);
+}
+
+#[test]
+fn an_update_or_delete_is_of_rows_that_are_named_by_their_key() {
+    let long_list = format!("DELETE FROM ledger_entries WHERE id IN (1{})", ", 1".repeat(500));
+    refused(&[
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a'"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE status = 'b'"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 OR true"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 OR id = 2"),
+        (
+            ANY,
+            R13,
+            "UPDATE ledger_entries SET status = 'a' WHERE (id = 1 AND status = 'b') OR 1 = 1",
+        ),
+        (
+            ANY,
+            R13,
+            "UPDATE ledger_entries SET status = 'a' WHERE id = 1 AND (status = 'b' OR 1 = 1)",
+        ),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = id"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = merchant_id"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE 1 = 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE 1 = id"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE true"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE NOT id = 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE NOT (id <> 1)"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id <> 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id > 0"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id NOT IN (1)"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id BETWEEN 1 AND 1000"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id IN (1, 2, 3)"),
+        (
+            ANY,
+            R13,
+            "UPDATE ledger_entries SET status = 'a' WHERE id IN (SELECT id FROM ledger_entries)",
+        ),
+        (
+            ANY,
+            R13,
+            "UPDATE ledger_entries SET status = 'a' WHERE id = (SELECT max(id) FROM ledger_entries)",
+        ),
+        (
+            ANY,
+            R13,
+            "UPDATE ledger_entries SET status = 'a' WHERE id = 1 AND EXISTS (SELECT id FROM merchants)",
+        ),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = coalesce(id, 1)"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 + 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE coalesce(id, 1) = 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE (id, status) IN ((1, 'a'))"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = CASE WHEN 1 = 1 THEN id END"),
+        // NULL, and literals that an engine coerces: each of these finds other rows than it says.
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = NULL"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id IS NULL"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id IS NOT NULL"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id IN (1, NULL)"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id IS NOT DISTINCT FROM id"),
+        (MYSQL, R10, "UPDATE ledger_entries SET status = 'a' WHERE id <=> id"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = true"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = '1'"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1.5"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1e0"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 9999999999999999999"),
+        (ANY, R13, "UPDATE notes SET text = 'x' WHERE code = 0"),
+        (ANY, R13, "UPDATE notes SET text = 'x' WHERE code = true"),
+        (ANY, R2, "UPDATE notes SET text = 'x' WHERE code = 'a' 'b'"),
+        (ANY, R13, "UPDATE notes SET text = 'x' WHERE code = 'a' || 'b'"),
+        (MYSQL, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 || 1"),
+        (MYSQL, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 AND status = 'b' || 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 = 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a' WHERE (id = 1) IS NOT NULL"),
+        (ANY, R13, "UPDATE lines SET text = 'x' WHERE code = 'a'"),
+        (ANY, R13, "UPDATE lines SET text = 'x' WHERE nr IN (1, 2)"),
+        (ANY, R13, "UPDATE lines SET text = 'x' WHERE code IN ('a', 'b') AND nr IN (1, 2, 3)"),
+        (ANY, R13, "DELETE FROM ledger_entries"),
+        (ANY, R13, "DELETE FROM ledger_entries WHERE id IN (1, 2)"),
+        (ANY, R13, "DELETE FROM ledger_entries WHERE id = 1 OR 1 = 1"),
+        (ANY, R13, "DELETE FROM ledger_entries WHERE status = 'a'"),
+        (ANY, R13, "DELETE FROM merchants WHERE id = 1"),
+        // What an unlisted column holds, told by whether a row was found.
+        (ANY, R8, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 AND card_pan = '1'"),
+        (ANY, R8, "UPDATE ledger_entries SET status = card_pan WHERE id = 1"),
+        (ANY, R8, "UPDATE ledger_entries SET status = lower(card_pan) WHERE id = 1"),
+        (ANY, R8, "UPDATE notes SET text = secret WHERE code = 'a'"),
+        (ANY, R8, "DELETE FROM ledger_entries WHERE id = 1 AND card_pan IS NOT NULL"),
+        // Columns, tables, other rows.
+        (ANY, R13, "UPDATE ledger_entries SET id = 2 WHERE id = 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a', card_pan = '1' WHERE id = 1"),
+        (ANY, R13, "UPDATE ledger_entries SET status = 'a', status = 'b' WHERE id = 1"),
+        (ANY, R13, "UPDATE ledger_entries SET (status, amount_cents) = ('a', 1) WHERE id = 1"),
+        (ANY, R6, "UPDATE ledger_entries SET ledger_entries.status = 'a' WHERE id = 1"),
+        (ANY, R8, "UPDATE ledger_entries SET status = DEFAULT WHERE id = 1"),
+        (
+            ANY,
+            R13,
+            "UPDATE ledger_entries SET status = (SELECT token FROM agent_credentials) WHERE id = 1",
+        ),
+        (ANY, R13, "UPDATE merchants SET name = 'a' WHERE id = 1"),
+        (ANY, R6, "UPDATE public.ledger_entries SET status = 'a' WHERE id = 1"),
+        (ANY, R1, "UPDATE ledger_entries SET status = 'a', amount_cents = status WHERE id = 1"),
+        (ANY, R5, "UPDATE ledger_entries e SET status = 'a' WHERE id = 1"),
+        (ANY, R5, "UPDATE ledger_entries AS e SET status = 'a' WHERE id = 1"),
+        (POSTGRES, R5, "UPDATE ONLY ledger_entries SET status = 'a' WHERE id = 1"),
+        (ANY, R5, "UPDATE ledger_entries SET status = 'a' FROM merchants WHERE id = 1"),
+        (ANY, R5, "UPDATE ledger_entries JOIN merchants ON 1 = 1 SET status = 'a' WHERE id = 1"),
+        (ANY, R3, "UPDATE ledger_entries, merchants SET status = 'a' WHERE id = 1"),
+        (SQLITE, R5, "UPDATE OR REPLACE ledger_entries SET status = 'a' WHERE id = 1"),
+        (SQLITE, R5, "UPDATE OR IGNORE ledger_entries SET status = 'a' WHERE id = 1"),
+        (MYSQL, R5, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 LIMIT 5"),
+        (MYSQL, R5, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 ORDER BY id LIMIT 5"),
+        (MYSQL, R5, "UPDATE IGNORE ledger_entries SET status = 'a' WHERE id = 1"),
+        (MYSQL, R5, "UPDATE LOW_PRIORITY ledger_entries SET status = 'a' WHERE id = 1"),
+        (ANY, R5, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 RETURNING card_pan"),
+        (POSTGRES, R3, "UPDATE ledger_entries SET status = 'a' WHERE CURRENT OF c"),
+        (POSTGRES, R5, "DELETE FROM ledger_entries USING merchants WHERE id = 1"),
+        (ANY, R5, "DELETE FROM ledger_entries e WHERE id = 1"),
+        (MYSQL, R5, "DELETE ledger_entries FROM ledger_entries WHERE id = 1"),
+        (MYSQL, R5, "DELETE FROM ledger_entries WHERE id = 1 LIMIT 5"),
+        (ANY, R5, "DELETE FROM ledger_entries WHERE id = 1 RETURNING *"),
+        (ANY, R13, "DELETE FROM ledger_entries, merchants WHERE id = 1"),
+        // Other ways to write.
+        (
+            ANY,
+            R4,
+            "WITH t AS (SELECT id FROM merchants) UPDATE ledger_entries SET status = 'a' WHERE id = 1",
+        ),
+        (
+            ANY,
+            R4,
+            "WITH t AS (SELECT id FROM merchants) INSERT INTO ledger_entries (status) VALUES ('a')",
+        ),
+        (
+            POSTGRES,
+            R4,
+            "WITH t AS (UPDATE ledger_entries SET status = 'a' RETURNING id) SELECT id FROM t LIMIT 5",
+        ),
+        (ANY, R3, "(UPDATE ledger_entries SET status = 'a' WHERE id = 1)"),
+        (ANY, R3, "EXPLAIN UPDATE ledger_entries SET status = 'a' WHERE id = 1"),
+        (
+            ANY,
+            R3,
+            "MERGE INTO ledger_entries USING merchants ON 1 = 1 WHEN MATCHED THEN UPDATE SET status = 'a'",
+        ),
+        (ANY, R3, "TRUNCATE ledger_entries"),
+        (
+            ANY,
+            R2,
+            "UPDATE ledger_entries SET status = 'a' WHERE id = 1; DELETE FROM ledger_entries",
+        ),
+        (ANY, R2, "UPDATE ledger_entries SET status = 'a' WHERE id = 1 -- AND status = 'b'"),
+        (ANY, R12, &long_list),
+    ]);
+}
+
+#[test]
+fn grants_that_name_no_row_or_column_are_refused() {
+    assert_eq!(writable(Dialect::Postgres).check(), Ok(()), "the control");
+    let changed = |change: fn(&mut SqlProfile)| {
+        let mut profile = writable(Dialect::Postgres);
+        change(&mut profile);
+        profile.check()
+    };
+    for fault in [
+        changed(|p| p.update.get_mut("notes").unwrap().key.clear()),
+        changed(|p| p.update.get_mut("notes").unwrap().set.clear()),
+        changed(|p| p.update.get_mut("notes").unwrap().rows_max = 0),
+        changed(|p| p.update.get_mut("notes").unwrap().set.extend(["CODE".to_owned()])),
+        changed(|p| p.insert.get_mut("ledger_entries").unwrap().columns.clear()),
+        changed(|p| p.delete.get_mut("ledger_entries").unwrap().key.clear()),
+    ] {
+        assert!(fault.is_err());
+    }
+}
