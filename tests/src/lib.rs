@@ -3,8 +3,10 @@
 
 pub mod attempts;
 pub mod bench;
+pub mod corpus;
 pub mod demo;
 pub mod hijacked;
 pub mod lab;
+pub mod postgres;
 mod random;
 pub mod sys;

@@ -7,6 +7,7 @@ mod cargo;
 mod check;
 mod ebpf;
 mod packages;
+mod postgres;
 mod progress;
 mod run;
 mod suite;
@@ -27,8 +28,9 @@ enum Task {
     Test,
     /// Measure one area and compare it with its baseline.
     Bench(bench::Options),
-    /// Run a long campaign: `chaos` or `sockets`.
-    Suite(suite::Options),
+    /// Run a long campaign.
+    #[command(subcommand)]
+    Suite(suite::Suite),
     /// Judge a file of labelled cases with the real gate.
     Check(check::Options),
     /// Build the eBPF object that is committed beside its source.
@@ -44,7 +46,7 @@ fn main() -> ExitCode {
         Task::Run(options) => run::run(&options),
         Task::Test => test::run(),
         Task::Bench(options) => bench::run(&options),
-        Task::Suite(options) => suite::run(&options),
+        Task::Suite(suite) => suite::run(&suite),
         Task::Check(options) => check::run(&options),
         Task::Ebpf { check } => ebpf::build(check).map(|()| ExitCode::SUCCESS),
     };

@@ -1,51 +1,48 @@
 //! `cargo xtask suite NAME`: the longer campaigns, of which `cargo xtask test` runs a small sample.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand};
 
-use crate::run;
+use crate::{postgres, run};
 
-/// What can be run for long.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Campaign {
-    /// Runs that try to get out while something of ATF is killed, hung or torn out.
-    Chaos,
-    /// Random sequences of socket calls.
-    Sockets,
+/// Which campaign.
+#[derive(Subcommand)]
+pub(crate) enum Suite {
+    /// Runs that try to get out while something of ATF is killed, hung or torn out; on this kernel.
+    Chaos {
+        /// How many rounds.
+        #[arg(long, default_value_t = 1_000)]
+        rounds: u64,
+        /// The seed and the report.
+        #[command(flatten)]
+        dealt: Dealt,
+    },
+    /// Random sequences of socket calls in a run, with canaries that count bytes; on this kernel.
+    Sockets {
+        /// How many calls.
+        #[arg(long, default_value_t = 10_000_000)]
+        calls: u64,
+        /// The seed and the report.
+        #[command(flatten)]
+        dealt: Dealt,
+    },
+    /// What the gate allows, put to a real PostgreSQL of a temporary folder.
+    Postgres {
+        /// A corpus of statements (docs/CORPORA.md) in place of the project's own.
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t)]
+        output: run::Output,
+    },
 }
 
-impl Campaign {
-    /// The demo's name of it, and the option that says how long it is.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Chaos => ("chaos", "--rounds"),
-            Self::Sockets => ("sockets", "--calls"),
-        }
-    }
-
-    /// What `cargo xtask test` does of it: rounds, or calls.
-    fn sample(self) -> u64 {
-        match self {
-            Self::Chaos => 20,
-            Self::Sockets => 200_000,
-        }
-    }
-}
-
-/// Which campaign, and how long.
-#[derive(Args)]
-pub(crate) struct Options {
-    /// The campaign.
-    #[arg(value_enum)]
-    name: Campaign,
-    /// How many rounds of chaos.
-    #[arg(long, default_value_t = 1_000)]
-    rounds: u32,
-    /// How many random socket calls.
-    #[arg(long, default_value_t = 10_000_000)]
-    calls: u64,
+/// What campaigns by chance have in common.
+#[derive(Args, Default)]
+pub(crate) struct Dealt {
     /// Deal what this seed dealt before; without it another one is taken, and said.
     #[arg(long)]
     seed: Option<u64>,
@@ -54,28 +51,33 @@ pub(crate) struct Options {
     output: run::Output,
 }
 
-/// Runs a campaign on this kernel, as root.
+/// Runs a campaign.
 ///
 /// # Errors
 /// When it cannot be run.
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let length = match options.name {
-        Campaign::Chaos => options.rounds.into(),
-        Campaign::Sockets => options.calls,
-    };
-    run::run(&shown(options.name, length, options.seed, options.output))
+pub(crate) fn run(suite: &Suite) -> Result<ExitCode> {
+    match suite {
+        Suite::Chaos { rounds, dealt } => run::run(&chaos(*rounds, dealt)),
+        Suite::Sockets { calls, dealt } => run::run(&sockets(*calls, dealt)),
+        Suite::Postgres { file, output } => postgres::run(file.as_deref(), *output),
+    }
 }
 
-/// The sample of a campaign.
-pub(crate) fn sample(name: Campaign) -> run::Options {
-    shown(name, name.sample(), None, run::Output::Text)
+/// Chaos, for so many rounds.
+pub(crate) fn chaos(rounds: u64, dealt: &Dealt) -> run::Options {
+    by_chance(["chaos", "--rounds"], rounds, dealt)
 }
 
-fn shown(name: Campaign, length: u64, seed: Option<u64>, output: run::Output) -> run::Options {
-    let (suite, option) = name.words();
+/// Socket calls, so many.
+pub(crate) fn sockets(calls: u64, dealt: &Dealt) -> run::Options {
+    by_chance(["sockets", "--calls"], calls, dealt)
+}
+
+/// A suite of the demo, and the option that says how long it is.
+fn by_chance([suite, option]: [&str; 2], length: u64, dealt: &Dealt) -> run::Options {
     let mut more = vec![option.to_owned(), length.to_string()];
-    if let Some(seed) = seed {
+    if let Some(seed) = dealt.seed {
         more.extend(["--seed".to_owned(), seed.to_string()]);
     }
-    run::Options::campaign(suite, more, output)
+    run::Options::campaign(suite, more, dealt.output)
 }

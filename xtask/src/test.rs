@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::suite::{self, Campaign};
-use crate::{bench, cargo, ebpf, packages, progress, run};
+use crate::suite::{self, Dealt};
+use crate::{bench, cargo, ebpf, packages, postgres, progress, run};
 
 /// One step: its name, and the work.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", || tool(&["fmt", "--all", "--check"])),
     ("lints", lints),
     ("cargo test", || tool(&with_workspace("test"))),
     ("ebpf object", || ebpf::build(true)),
     ("demo on this kernel", || demo(&run::Options::host())),
-    ("chaos on this kernel", || demo(&suite::sample(Campaign::Chaos))),
-    ("sockets on this kernel", || demo(&suite::sample(Campaign::Sockets))),
+    ("chaos on this kernel", || demo(&suite::chaos(20, &Dealt::default()))),
+    ("sockets on this kernel", || demo(&suite::sockets(200_000, &Dealt::default()))),
     ("benches, a sample", bench::sample),
+    ("SQL on a real PostgreSQL", sql_on_postgres),
     ("demo in the VM, 6.1", || demo(&run::Options::vm("6.1"))),
 ];
 
@@ -64,6 +65,13 @@ fn lints() -> Result<()> {
 /// The whole workspace but the kernel programs, which are not compiled for the host.
 fn with_workspace(task: &'static str) -> [&'static str; 6] {
     [task, "--quiet", "--locked", "--workspace", "--exclude", "atf-ebpf"]
+}
+
+fn sql_on_postgres() -> Result<()> {
+    if postgres::run(None, run::Output::Text)? != ExitCode::SUCCESS {
+        bail!("the server disagrees with the gate; see its table");
+    }
+    Ok(())
 }
 
 fn demo(options: &run::Options) -> Result<()> {

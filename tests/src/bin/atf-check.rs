@@ -2,10 +2,10 @@
 //! disagree. Exit status 0: each row is judged as labelled; 1: not; 4: the file cannot be judged.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use atf_agent::gate::corpus::{self, CorpusReport};
 use clap::{Parser, ValueEnum};
 
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 }
 
 fn judge(cli: &Cli) -> Result<CorpusReport> {
-    let text = read(&cli.file)?;
+    let text = atf_tests::corpus::read(&cli.file)?;
     let lines = text.lines().map(str::to_owned);
     let report = match cli.corpus {
         Corpus::Sql => corpus::sql(lines, &corpus::ledger()),
@@ -62,20 +62,6 @@ fn judge(cli: &Cli) -> Result<CorpusReport> {
         Corpus::Jsonrpc => corpus::jsonrpc(lines),
     };
     report.with_context(|| format!("{} is no corpus of this kind", cli.file.display()))
-}
-
-/// The file's text. `gzip` undoes the compression, as it does everywhere else on the system.
-fn read(file: &Path) -> Result<String> {
-    let bytes = if file.extension().is_some_and(|end| end == "gz") {
-        let mut gzip = Command::new("gzip");
-        gzip.args(["-dc", "--"]).arg(file).stderr(Stdio::inherit());
-        let output = gzip.output().context("cannot start gzip")?;
-        ensure!(output.status.success(), "gzip cannot read {}", file.display());
-        output.stdout
-    } else {
-        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
-    };
-    String::from_utf8(bytes).with_context(|| format!("{} is no UTF-8", file.display()))
 }
 
 fn print(report: &CorpusReport, output: Output) -> Result<()> {
