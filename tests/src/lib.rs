@@ -3,6 +3,7 @@
 
 pub mod attempts;
 pub mod bench;
+pub mod conformance;
 pub mod corpus;
 pub mod demo;
 pub mod hijacked;

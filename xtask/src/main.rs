@@ -5,6 +5,7 @@ mod bench;
 mod cache;
 mod cargo;
 mod check;
+mod conformance;
 mod ebpf;
 mod packages;
 mod postgres;

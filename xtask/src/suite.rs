@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{postgres, run};
+use crate::{conformance, postgres, run};
 
 /// Which campaign.
 #[derive(Subcommand)]
@@ -38,6 +38,12 @@ pub(crate) enum Suite {
         #[arg(long, value_enum, default_value_t)]
         output: run::Output,
     },
+    /// The official conformance suite of MCP, against a server by itself and through ATF; on this kernel.
+    Conformance {
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t)]
+        output: run::Output,
+    },
 }
 
 /// What campaigns by chance have in common.
@@ -60,6 +66,7 @@ pub(crate) fn run(suite: &Suite) -> Result<ExitCode> {
         Suite::Chaos { rounds, dealt } => run::run(&chaos(*rounds, dealt)),
         Suite::Sockets { calls, dealt } => run::run(&sockets(*calls, dealt)),
         Suite::Postgres { file, output } => postgres::run(file.as_deref(), *output),
+        Suite::Conformance { output } => conformance::run(*output),
     }
 }
 

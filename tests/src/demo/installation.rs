@@ -82,26 +82,40 @@ pub(crate) fn doctor(atf: &Path) -> Result<Doctor> {
 impl Installation {
     /// Writes the configuration and starts everything.
     pub(crate) fn start(folder: &Path, options: &Options) -> Result<Self> {
-        let mut config = Config::default();
-        config.places.run_dir = folder.join("run");
-        config.places.state_dir = folder.join("state");
-        config.places.policy_dir = folder.join("policies");
-        config.places.agents_dir = folder.join("agents");
-        config.places.pin_dir = Path::new("/sys/fs/bpf").join(name());
-        config.cage.cgroup = format!("{}/agents", name());
-        config.cage.posture = serde_json::from_value(Value::from(options.posture.as_str()))
-            .context("the posture must be CORE or FULL")?;
+        let (atf, policies) = (&options.atf, &options.policies);
+        let mut installation = Self::prepare(folder, atf, policies, &options.posture)?;
+        let config = &mut installation.config;
         config.gateway.audit_durable = !options.queued;
         config.executor.require_durable = !options.queued;
         if let Some(most) = options.seals_per_minute_max {
             config.gateway.seals_per_minute_max = most;
         }
+        installation.up(folder)?;
+        Ok(installation)
+    }
+
+    /// Makes everything but the start: the folders, the policy, the agents.
+    pub(crate) fn prepare(
+        folder: &Path,
+        atf: &Path,
+        policies: &Path,
+        posture: &str,
+    ) -> Result<Self> {
+        let mut config = Config::default();
+        config.places.run_dir = folder.join("run");
+        config.places.state_dir = folder.join("state");
+        config.places.policy_dir = folder.join("policies");
+        config.places.agents_dir = folder.join("agents");
+        config.places.servers_dir = folder.join("servers");
+        config.places.pin_dir = Path::new("/sys/fs/bpf").join(name());
+        config.cage.cgroup = format!("{}/agents", name());
+        config.cage.posture = serde_json::from_value(Value::from(posture))
+            .context("the posture must be CORE or FULL")?;
         // The VM has no /usr; its programs are static.
         config.run.read_only.retain(|path| path.exists());
         let (config_file, prompt_file) = (folder.join("atf.toml"), folder.join("prompt.txt"));
-        fs::write(&config_file, toml::to_string(&config)?)?;
         fs::write(&prompt_file, PROMPT)?;
-        copy_tree(&options.policies, &config.places.policy_dir)?;
+        copy_tree(policies, &config.places.policy_dir)?;
         fs::create_dir(&config.places.agents_dir)?;
         for (agent, tools) in
             [(AGENT, r#""ledger.query", "ledger.adjust""#), (READER, r#""ledger.query""#)]
@@ -112,14 +126,20 @@ impl Installation {
             );
             fs::write(config.places.agents_dir.join(format!("{agent}.toml")), manifest)?;
         }
-        let atf = options.atf.clone();
-        let mut installation = Self { config, config_file, prompt_file, atf, up: None };
-        installation.up(folder)?;
+        let installation = Self { config, config_file, prompt_file, atf: atf.to_owned(), up: None };
+        installation.write()?;
         Ok(installation)
     }
 
-    fn up(&mut self, folder: &Path) -> Result<()> {
+    /// Writes the configuration as it stands.
+    fn write(&self) -> Result<()> {
+        Ok(fs::write(&self.config_file, toml::to_string(&self.config)?)?)
+    }
+
+    /// Starts everything.
+    pub(crate) fn up(&mut self, folder: &Path) -> Result<()> {
         say("starting ATF");
+        self.write()?;
         output(self.atf().args(["executor", "--seed-demo"]))?;
         output(self.atf().args(["enforcer", "up"]))?;
         let journal = File::create(folder.join("up.log"))?;
@@ -159,6 +179,17 @@ impl Installation {
         place: &Place<'_>,
         command: &[OsString],
     ) -> Vec<OsString> {
+        self.words(agent, task, &[place.bin.clone(), place.visible()], command)
+    }
+
+    /// The same for a run that sees these paths.
+    pub(crate) fn words(
+        &self,
+        agent: &str,
+        task: &str,
+        visible: &[PathBuf],
+        command: &[OsString],
+    ) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![self.atf.clone().into()];
         words.extend(["--config".into(), self.config_file.clone().into(), "run".into()]);
         for (option, value) in
@@ -170,7 +201,7 @@ impl Installation {
         // For the agent whose host only starts commands.
         let is_shown = self.config.run.read_only.iter().any(|path| self.atf.starts_with(path));
         let atf = (!is_shown).then(|| self.atf.clone());
-        for path in [place.bin.clone(), place.visible()].into_iter().chain(atf) {
+        for path in visible.iter().cloned().chain(atf) {
             words.extend(["--read-only".into(), path.into()]);
         }
         words.push("--".into());
