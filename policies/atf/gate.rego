@@ -1,7 +1,8 @@
 # The shipped policy: everything is denied but what is written here. `data.json` holds the numbers.
 #
 # A reason stands in `reasons` unless a rule proves the contrary, so that a rule that is undefined or
-# fails denies. Known reasons: policy.denied, policy.prompt_digest, cap.exceeded.
+# fails denies. Known reasons: policy.denied, policy.prompt_digest, policy.provenance,
+# policy.secret_to_sink, cap.exceeded.
 package atf.gate
 
 import rego.v1
@@ -23,6 +24,10 @@ reasons contains "policy.denied" if not call_is_entitled
 reasons contains "policy.denied" if not statements_are_of_their_classes
 
 reasons contains "policy.prompt_digest" if not prompt_is_the_tokens
+
+reasons contains "policy.provenance" if not values_are_taken
+
+reasons contains "policy.secret_to_sink" if not secrets_stay
 
 reasons contains "cap.exceeded" if not amount_is_within_the_cap
 
@@ -64,6 +69,37 @@ prompt_is_the_tokens if {
 	is_string(input.prompt)
 	input.prompt == input.identity.prompt
 }
+
+# Where the values of the arguments come from that the pin marks: the tool's own demand, or the one for
+# all tools. A demand that is not known takes no value.
+origins := {
+	"off": {"named", "trusted", "untrusted", "nowhere"},
+	"known": {"named", "trusted", "untrusted"},
+	"trusted": {"named", "trusted"},
+	"named": {"named"},
+}
+
+taken := origins[object.get(tool, "provenance", data.provenance.demand)]
+
+default values_are_taken := false
+
+values_are_taken if {
+	every value in input.provenance.values {
+		value.origin in taken
+	}
+}
+
+# What has no pin has no marked arguments.
+values_are_taken if asked
+
+# A run that may have read a secret tells it to nobody.
+default secrets_stay := false
+
+secrets_stay if data.provenance.secrets_to_sinks == "allow"
+
+secrets_stay if input.call.sink == false
+
+secrets_stay if input.provenance.secret_read == false
 
 # What the call spends: the argument that `data.json` names as the amount, or nothing.
 default cents := 0

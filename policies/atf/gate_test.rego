@@ -15,8 +15,14 @@ query := {
 		"tools": ["ledger.query", "ledger.adjust"],
 		"prompt": "aa",
 	},
-	"call": {"method": "tools/call", "tool": "ledger.query", "arguments": {"sql": "SELECT 1"}},
+	"call": {
+		"method": "tools/call",
+		"tool": "ledger.query",
+		"arguments": {"sql": "SELECT 1"},
+		"sink": false,
+	},
 	"sql": {"sql": {"class": "select"}},
+	"provenance": {"values": [], "secret_read": false},
 	"counters": {"calls": 0, "refusals": 0, "spent_cents": 0},
 	"prompt": "aa",
 	"time": {"now_ns": 1},
@@ -52,7 +58,7 @@ test_nothing_is_refused if refused(gate.decision, "policy.denied") with input as
 
 # A resource that is read of a server.
 reading := object.union(object.remove(query, ["call"]), {
-	"call": {"method": "resources/read", "server": "files", "target": "files+file:///a", "arguments": {}},
+	"call": {"method": "resources/read", "server": "files", "target": "files+file:///a", "arguments": {}, "sink": true},
 	"sql": {},
 })
 
@@ -61,6 +67,15 @@ servers := {"files": {"methods": ["resources/read"]}}
 test_a_method_that_the_data_names_of_a_server_is_allowed if {
 	decision := gate.decision with input as reading with data.servers as servers
 	decision == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 0}}
+}
+
+test_a_run_that_may_have_read_a_secret_asks_no_server if {
+	read := object.union(reading, {"provenance": {"secret_read": true}})
+	stay := {"demand": "named", "secrets_to_sinks": "deny"}
+	control := gate.decision with input as reading with data.servers as servers with data.provenance as stay
+	control.allow
+	decision := gate.decision with input as read with data.servers as servers with data.provenance as stay
+	refused(decision, "policy.secret_to_sink")
 }
 
 test_a_server_that_is_not_in_the_data_is_refused if {
@@ -132,6 +147,78 @@ test_a_prompt_that_is_missing_on_both_sides_is_refused if {
 	changed := object.union(query, {"prompt": null, "identity": {"prompt": null}})
 	decision := gate.decision with input as changed
 	refused(decision, "policy.prompt_digest")
+}
+
+# A query with one value of each origin given, by a run that has read a secret.
+seen(origins) := object.union(query, {"provenance": {
+	"values": [{"at": "/x", "origin": origin} | some origin in origins],
+	"secret_read": true,
+}})
+
+demanded(demand, origins) := decision if {
+	decision := gate.decision with input as seen(origins) with data.provenance.demand as demand
+}
+
+test_no_demand_takes_every_value if {
+	demanded("off", ["named", "trusted", "untrusted", "nowhere"]).allow
+}
+
+test_the_demand_known_takes_what_was_seen if demanded("known", ["named", "trusted", "untrusted"]).allow
+
+test_the_demand_known_takes_nothing_else if {
+	refused(demanded("known", ["named", "nowhere"]), "policy.provenance")
+}
+
+test_the_demand_trusted_takes_what_is_vouched_for if demanded("trusted", ["named", "trusted"]).allow
+
+test_the_demand_trusted_takes_nothing_else if {
+	refused(demanded("trusted", ["trusted", "untrusted"]), "policy.provenance")
+}
+
+test_the_demand_named_takes_what_the_task_names if demanded("named", ["named", "named"]).allow
+
+test_the_demand_named_takes_nothing_else if {
+	refused(demanded("named", ["named", "trusted"]), "policy.provenance")
+}
+
+test_a_tools_own_demand_counts_before_that_of_all if {
+	own := {"ledger.query": {"sql": ["sql"], "provenance": "off"}}
+	decision := gate.decision with input as seen(["nowhere"])
+		with data.provenance.demand as "named"
+		with data.tools as own
+	decision.allow
+}
+
+test_a_demand_that_is_not_known_refuses if {
+	refused(demanded("none", ["named"]), "policy.provenance")
+}
+
+test_facts_that_are_missing_refuse if {
+	decision := gate.decision with input as object.remove(query, ["provenance"])
+	refused(decision, "policy.provenance")
+}
+
+sink := object.union(seen([]), {"call": {"sink": true}})
+
+test_a_secret_does_not_reach_a_sink if {
+	decision := gate.decision with input as sink with data.provenance.secrets_to_sinks as "deny"
+	refused(decision, "policy.secret_to_sink")
+}
+
+test_a_secret_reaches_a_sink_where_the_data_allows_it if {
+	decision := gate.decision with input as sink with data.provenance.secrets_to_sinks as "allow"
+	decision.allow
+}
+
+test_a_run_without_a_secret_reaches_a_sink if {
+	ignorant := object.union(sink, {"provenance": {"secret_read": false}})
+	decision := gate.decision with input as ignorant with data.provenance.secrets_to_sinks as "deny"
+	decision.allow
+}
+
+test_a_run_with_a_secret_reaches_what_is_no_sink if {
+	decision := gate.decision with input as seen([]) with data.provenance.secrets_to_sinks as "deny"
+	decision.allow
 }
 
 test_an_amount_over_the_cap_is_refused if {

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use atf_agent::call::{Caller, CgroupId, Digest, Narrowing, Reach, RunId};
+use atf_agent::call::{Caller, CgroupId, Digest, Named, Narrowing, Reach, RunId};
 use atf_agent::gate::sql::{Dialect, SqlProfile};
-use atf_agent::gate::{self, Counters, Facts, Limits, Pins, Policy, Presented, Rules};
+use atf_agent::gate::{self, Counters, Facts, Known, Limits, Pins, Policy, Presented, Rules};
 use atf_agent::identity::{Claims, Context, Entitlements, Minter, Verifier};
 use atf_tests::sys::counting::Counting;
 
@@ -24,6 +24,7 @@ struct Judge {
     jwt: String,
     prompt: String,
     verifier: Verifier,
+    known: Known,
     pins: Pins,
     policy: Policy,
     limits: Limits,
@@ -61,6 +62,7 @@ impl Judge {
             pins: Pins::read(&policies.join("tools")).expect("the fixture is right"),
             policy: Policy::read(&policies).expect("the fixture is right"),
             limits: Limits::default(),
+            known: Known::fresh(&Named::nothing()),
         }
     }
 
@@ -79,7 +81,8 @@ impl Judge {
         };
         let facts = Facts { counters: Counters::default(), now_unix_ns: NOW_S * 1_000_000_000 };
         let before = Counting::bytes();
-        let allowed = gate::decide(message.as_bytes(), presented, rules, facts).is_ok();
+        let allowed =
+            gate::decide(message.as_bytes(), presented, rules, (facts, &self.known)).is_ok();
         (allowed, Counting::bytes() - before)
     }
 }

@@ -9,7 +9,7 @@ use super::error::AuthorityError;
 use super::manifest::Manifest;
 use super::tokens::{self, Minted};
 use crate::audit::Event;
-use crate::call::{AgentName, CgroupId, Digest, RunId, Untrusted};
+use crate::call::{AgentName, CgroupId, Digest, Named, RunId, Untrusted};
 use crate::state::Registered;
 use crate::wire::{AuthorityReply, Registry, RunEntry};
 
@@ -21,19 +21,20 @@ pub(super) struct Wanted {
     pub(super) user: Untrusted,
     pub(super) task: Untrusted,
     pub(super) prompt: Digest,
+    pub(super) named: Named,
     pub(super) lifetime_s: Option<u32>,
 }
 
 impl Authority {
     /// Admits a run.
     pub(super) fn register(&mut self, wanted: Wanted) -> Result<AuthorityReply, AuthorityError> {
-        let run = self.check(wanted)?;
+        let (run, named) = self.check(wanted)?;
         // Signed first: claims that cannot be signed undo nothing.
         let last_iat = self.registry.last_iat_unix_s()?;
         let minted = tokens::mint(&self.minter, &self.settings, &run, last_iat)?;
         let run = Registered { token_boot_ms: minted.token_boot_ms, ..run };
-        self.registry.add(&run, minted.iat_unix_s)?;
-        match self.admit(&run, &minted) {
+        self.registry.add(&run, &named, minted.iat_unix_s)?;
+        match self.admit(&run, named, &minted) {
             Ok(()) => Ok(AuthorityReply::Registered { uid: run.uid, token: minted.token }),
             Err(error) => {
                 self.undo(&run, &error);
@@ -89,8 +90,8 @@ impl Authority {
         })
     }
 
-    /// What the run would be, when all of it is as it should be. Nothing is changed.
-    fn check(&self, wanted: Wanted) -> Result<Registered, AuthorityError> {
+    /// What the run would be, when all of it is as it should be, and what it names. Nothing is changed.
+    fn check(&self, wanted: Wanted) -> Result<(Registered, Named), AuthorityError> {
         let manifest = Manifest::read(&self.places.agents_dir, &wanted.agent)?;
         check_prompt(&manifest, wanted.prompt)?;
         if !self.kernel.has_cgroup(wanted.run, wanted.cgroup) {
@@ -101,7 +102,7 @@ impl Authority {
         let lifetime_s = wanted.lifetime_s.map_or(u64::MAX, u64::from);
         let lifetime_s = lifetime_s.min(self.settings.run_max_s);
         let end_boot_ms = boot_ms().saturating_add(lifetime_s.saturating_mul(1_000));
-        Ok(Registered {
+        let run = Registered {
             run: wanted.run,
             cgroup: wanted.cgroup,
             uid: uid.ok_or(AuthorityError::Pool { size })?,
@@ -115,14 +116,20 @@ impl Authority {
             boot: self.boot.clone(),
             end_boot_ms,
             token_boot_ms: end_boot_ms,
-        })
+        };
+        Ok((run, wanted.named))
     }
 
     /// Makes the registered run live, everywhere.
-    fn admit(&mut self, run: &Registered, minted: &Minted) -> Result<(), AuthorityError> {
+    fn admit(
+        &mut self,
+        run: &Registered,
+        named: Named,
+        minted: &Minted,
+    ) -> Result<(), AuthorityError> {
         (self.kernel.admit)(run.cgroup, record(run)).map_err(AuthorityError::Kernel)?;
         let entry = self.entry(run)?;
-        self.subscriber.tell(&Registry::Open { entry })?;
+        self.subscriber.tell(&Registry::Open { entry, named })?;
         let registered = Event::RunRegistered {
             run: run.run,
             cgroup: run.cgroup,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::error::AuthorityError;
 use super::{Authority, lock};
-use crate::call::Untrusted;
+use crate::call::{RunId, Untrusted};
 use crate::wire::{AuthorityReply, AuthorityRequest, Ids, Registry, Server};
 
 /// How long a registration waits for a gateway; `atf run` itself waits longer.
@@ -80,17 +80,25 @@ impl Authority {
             return Err(AuthorityError::NotAllowed { uid });
         }
         match request {
-            AuthorityRequest::Register { run, cgroup, agent, user, task, prompt, lifetime_s } => {
-                self.register(super::register::Wanted {
-                    run,
-                    cgroup,
-                    agent,
-                    user,
-                    task,
-                    prompt,
-                    lifetime_s,
-                })
-            }
+            AuthorityRequest::Register {
+                run,
+                cgroup,
+                agent,
+                user,
+                task,
+                prompt,
+                named,
+                lifetime_s,
+            } => self.register(super::register::Wanted {
+                run,
+                cgroup,
+                agent,
+                user,
+                task,
+                prompt,
+                named,
+                lifetime_s,
+            }),
             AuthorityRequest::Renew { run } => self.renew(run),
             AuthorityRequest::End { run, how } => self.end(run, how),
             AuthorityRequest::Release { run } => self.release(run, uid),
@@ -105,14 +113,20 @@ impl Authority {
 
     fn subscribe(&mut self, gateway: Server) -> Result<(), AuthorityError> {
         let runs = self.entries()?;
-        self.subscriber.replace(gateway, &Registry::Snapshot { runs })
+        let live: Vec<RunId> = runs.iter().map(|entry| entry.run).collect();
+        self.subscriber.replace(gateway, &Registry::Snapshot { runs })?;
+        // One by one: all of them may be longer than a message.
+        for run in live {
+            let named = self.registry.named(run)?;
+            self.subscriber.tell(&Registry::Named { run, named })?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::RunId;
 
     #[test]
     fn runs_are_root_s_and_subscribing_is_the_gateway_s() {

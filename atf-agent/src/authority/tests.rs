@@ -164,6 +164,7 @@ impl World {
             user: "alice".into(),
             task: "T-1".into(),
             prompt: Digest::of(b"prompt"),
+            named: crate::call::Named::nothing(),
             lifetime_s: Some(60),
         }
     }
@@ -208,6 +209,7 @@ fn gateway(
         let change_told = match &change {
             Change::Snapshot { runs } => Some(format!("snapshot {}", runs.len())),
             Change::Open { .. } => Some("open".into()),
+            Change::Named { .. } => Some("named".into()),
             Change::Close { .. } => Some("close".into()),
             Change::Release { .. } => Some("release".into()),
             Change::HeldBack => None,
@@ -409,11 +411,12 @@ fn a_restart_brings_the_kernel_and_the_gateway_into_line() {
     world.kinds();
 
     let authority = world.start();
-    assert_eq!(world.told(), ["snapshot 1"]);
+    // An answer comes after the gateway has been told of all.
+    let entries = runs(&authority);
+    assert_eq!(world.told(), ["snapshot 1", "named"]);
     assert_eq!(world.kinds(), ["run_ended", "started"]);
     let map = world.map.lock().unwrap().clone();
     assert_eq!(map.keys().copied().collect::<Vec<_>>(), [kept_cgroup.0]);
-    let entries = runs(&authority);
     assert_eq!((entries.len(), entries[0].run, entries[0].uid), (1, kept, uid));
     // The key is the same: the token from before still verifies.
     let jwks = std::fs::read_to_string(world.places.jwks()).unwrap();
@@ -449,7 +452,7 @@ fn a_new_subscriber_replaces_the_old_one() {
     world.subscribe();
     registered(ask(&authority, world.register(RunId::random())));
     let told = world.told();
-    assert_eq!(told, ["snapshot 0", "open", "snapshot 1", "open"]);
+    assert_eq!(told, ["snapshot 0", "open", "snapshot 1", "named", "open"]);
     // The socket answers too, and with the asker's own rights.
     let mut peer: Connection<AuthorityRequest, AuthorityReply> =
         Connection::open(&world.places.authority_socket(), Duration::from_secs(5)).unwrap();

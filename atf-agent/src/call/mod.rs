@@ -2,6 +2,7 @@
 //! does I/O, decides, or knows a library of a higher floor.
 
 mod digest;
+mod named;
 mod names;
 mod narrowing;
 mod reach;
@@ -10,6 +11,7 @@ mod target;
 mod untrusted;
 
 pub use digest::{Digest, DigestError};
+pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};
 pub use names::{AgentName, CgroupId, DecisionId, NameError, PromptName, RunId, ToolName};
 pub use narrowing::{NARROWING_BYTES_MAX, Narrowing};
 pub use reach::{REACH_BYTES_MAX, Reach, ResourceScope, ScopeError};

@@ -69,6 +69,12 @@ pub enum Reason {
     /// The policy denies, is undefined, or failed.
     #[serde(rename = "policy.denied")]
     PolicyDenied,
+    /// A value of the arguments comes from where the policy takes none from.
+    #[serde(rename = "policy.provenance")]
+    Provenance,
+    /// The run may have read a secret, and the tool gives what it is told to others.
+    #[serde(rename = "policy.secret_to_sink")]
+    SecretToSink,
     /// A cap would be passed.
     #[serde(rename = "cap.exceeded")]
     CapExceeded,

@@ -141,6 +141,9 @@ pub struct RunArguments {
     /// The task, for the token and the log
     #[arg(long)]
     pub task: String,
+    /// The file with what the person asked for: which values it names is a fact for the policy
+    #[arg(long, value_name = "FILE")]
+    pub task_file: Option<PathBuf>,
     /// The person for whom the run acts
     #[arg(long)]
     pub user: String,

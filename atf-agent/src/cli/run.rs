@@ -23,6 +23,7 @@ fn start(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
         agent: wanted.agent,
         user: Untrusted::new(wanted.user),
         task: Untrusted::new(wanted.task),
+        task_file: wanted.task_file,
         prompt_file: wanted.prompt,
         lifetime_s: wanted.lifetime,
         read_only: wanted.read_only,

@@ -7,6 +7,7 @@ use super::ask::Ask;
 use super::authenticate::{Authenticated, describe_claims};
 use super::method::Method;
 use super::schema::WellFormed;
+use super::sql::SqlFacts;
 use super::statement::SqlChecked;
 use crate::audit;
 use crate::call::{Caller, Digest, Reason, Refusal, Step, Target};
@@ -98,6 +99,22 @@ impl Checked {
                 (call.caller(), call.claims(), call.prompt())
             }
             Self::Ask(asked) => (asked.caller, &asked.claims, asked.prompt),
+        }
+    }
+
+    /// Whether what the run has seen may speak against it: the pin asks, or there is none.
+    pub fn asks(&self) -> bool {
+        match self {
+            Self::Tool(checked) => checked.call().pin().asks(),
+            Self::Ask(_) => true,
+        }
+    }
+
+    /// The facts of the call's SQL, by the name of the argument; what is no tool has none.
+    pub(super) fn statements(&self) -> &[(String, SqlFacts)] {
+        match self {
+            Self::Tool(checked) => checked.facts(),
+            Self::Ask(_) => &[],
         }
     }
 

@@ -1,8 +1,8 @@
 //! The pure decision as a whole: what a message has to pass before anything is reserved. The line calls
 //! the steps one by one, to tell the log how far a call came; a measurement or a checker calls this.
 
-use super::{Authenticated, Facts, Judged, Message, Pins, Policy, Received, Stated};
-use super::{authenticate, check_schema, check_sql, judge};
+use super::{Authenticated, Facts, Judged, Known, Message, Pins, Policy, Received, Stated};
+use super::{authenticate, check_schema, check_sql, judge, trace};
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::identity::Verifier;
 
@@ -30,7 +30,7 @@ pub struct Presented<'a> {
     pub prompt: Option<&'a str>,
 }
 
-/// Decides on the bytes of one `tools/call`.
+/// Decides on the bytes of one `tools/call` of a run that has seen what is `known`.
 ///
 /// # Errors
 /// The refusal of the first step that says no.
@@ -38,7 +38,7 @@ pub fn decide(
     bytes: &[u8],
     presented: Presented<'_>,
     rules: Rules<'_>,
-    facts: Facts,
+    (facts, known): (Facts, &Known),
 ) -> Result<Judged, Refusal> {
     let received = match Received::read(bytes, rules.limits, &Stated::default())? {
         Message::Request(received) => received.with_prompt_header(presented.prompt)?,
@@ -52,5 +52,5 @@ pub fn decide(
         authenticate(received, presented.caller, presented.jwt, rules.verifier, now_unix_s)?;
     let well_formed = check_schema(authenticated, rules.pins)?;
     let checked = check_sql(well_formed)?;
-    judge(checked, rules.policy, facts)
+    judge(trace(checked, known), rules.policy, facts)
 }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::act::Checked;
 use super::method::Method;
+use super::provenance::{Sourced, Traced};
 use super::sql::SqlFacts;
 use crate::call::{
     AgentName, CgroupId, Digest, PromptName, ResourceScope, RunId, ToolName, Untrusted,
@@ -37,6 +38,7 @@ pub(super) struct Input<'a> {
     identity: IdentityFacts<'a>,
     call: CallFacts<'a>,
     sql: Statements<'a>,
+    provenance: ProvenanceFacts<'a>,
     counters: Counters,
     prompt: Option<Digest>,
     time: TimeFacts,
@@ -63,8 +65,27 @@ struct IdentityFacts<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum CallFacts<'a> {
-    Tool { method: &'static str, tool: &'a ToolName, pin: Digest, arguments: &'a RawValue },
-    Ask { method: &'static str, server: &'a str, target: &'a str, arguments: &'a RawValue },
+    Tool {
+        method: &'static str,
+        tool: &'a ToolName,
+        pin: Digest,
+        arguments: &'a RawValue,
+        sink: bool,
+    },
+    /// What has no pin is a sink: nobody has said that it is none.
+    Ask {
+        method: &'static str,
+        server: &'a str,
+        target: &'a str,
+        arguments: &'a RawValue,
+        sink: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct ProvenanceFacts<'a> {
+    values: &'a [Sourced],
+    secret_read: bool,
 }
 
 #[derive(Serialize)]
@@ -82,28 +103,29 @@ impl Serialize for Statements<'_> {
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn of(checked: &'a Checked, facts: Facts) -> Self {
+    pub(super) fn of(traced: &'a Traced, facts: Facts) -> Self {
+        let checked = traced.checked();
         let (caller, claims, prompt) = checked.who();
-        let (call, sql) = match checked {
+        let call = match checked {
             Checked::Tool(checked) => {
                 let call = checked.call();
-                let facts = CallFacts::Tool {
+                CallFacts::Tool {
                     method: Method::ToolsCall.as_str(),
                     tool: call.tool(),
                     pin: call.pin().digest(),
                     arguments: call.tool_call().arguments(),
-                };
-                (facts, checked.facts())
+                    sink: call.pin().is_sink(),
+                }
             }
             Checked::Ask(asked) => {
                 let (target, arguments) = (asked.ask().target(), asked.ask().arguments());
-                let facts = CallFacts::Ask {
+                CallFacts::Ask {
                     method: asked.method().as_str(),
                     server: target.split().0,
                     target: target.as_str(),
                     arguments,
-                };
-                (facts, &[][..])
+                    sink: true,
+                }
             }
         };
         Self {
@@ -118,7 +140,11 @@ impl<'a> Input<'a> {
                 prompt: claims.prompt_integrity_hash,
             },
             call,
-            sql: Statements(sql),
+            sql: Statements(checked.statements()),
+            provenance: ProvenanceFacts {
+                values: traced.values(),
+                secret_read: traced.secret_read(),
+            },
             counters: facts.counters,
             prompt,
             time: TimeFacts { now_ns: facts.now_unix_ns },

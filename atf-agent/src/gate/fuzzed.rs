@@ -149,6 +149,8 @@ fn input() -> impl Strategy<Value = Value> {
         Just(json!({"sql": {"class": "select"}})),
         Just(json!({"sql": {"class": "delete"}})),
         Just(json!({"amount_cents": 7})),
+        Just(json!([{"at": "/x", "origin": "nowhere"}])),
+        Just(json!([{"at": "/x", "origin": "named"}, {"at": "/y", "origin": "elsewhere"}])),
     ];
     const PLACES: &[&str] = &[
         "/call/method",
@@ -162,6 +164,8 @@ fn input() -> impl Strategy<Value = Value> {
         "/prompt",
         "/sql",
         "/sql/sql/class",
+        "/provenance",
+        "/provenance/values",
         "/counters",
         "/time/now_ns",
     ];
@@ -173,8 +177,8 @@ fn input() -> impl Strategy<Value = Value> {
         };
         let mut input = json!({
             "identity": {"tools": ["ledger.query", "ledger.adjust"], "prompt": "aa"},
-            "call": {"method": "tools/call", "tool": tool, "arguments": arguments},
-            "sql": sql, "counters": {}, "prompt": "aa", "time": {"now_ns": 1},
+            "call": {"method": "tools/call", "tool": tool, "arguments": arguments, "sink": false},
+            "provenance": {"values": [], "secret_read": false}, "sql": sql, "counters": {}, "prompt": "aa", "time": {"now_ns": 1},
         });
         for (place, value) in changes {
             let (parent, name) = place.rsplit_once('/').unwrap_or_default();
@@ -199,6 +203,16 @@ fn may_pass(input: &Value) -> bool {
     let prompts = (input.get("prompt"), input.pointer("/identity/prompt"));
     let reads = input.pointer("/sql/sql/class").and_then(Value::as_str) == Some("select");
     let amount = input.pointer("/call/arguments/amount_cents").and_then(Value::as_f64);
+    let origin = |value: &Value| {
+        let origin = value.get("origin").and_then(Value::as_str);
+        origin.is_some_and(|known| ["named", "trusted", "untrusted", "nowhere"].contains(&known))
+    };
+    // No value at all is a collection of none.
+    let taken = match input.pointer("/provenance/values") {
+        Some(Value::Array(values)) => values.iter().all(origin),
+        Some(Value::Object(values)) => values.values().all(origin),
+        _ => false,
+    };
     let within = match tool {
         Some("ledger.query") => reads,
         Some("ledger.adjust") => amount.is_some_and(|amount| (0.0..=50_000.0).contains(&amount)),
@@ -207,7 +221,7 @@ fn may_pass(input: &Value) -> bool {
     let entitled = named.is_some_and(|named| named.iter().any(|name| name.as_str() == tool));
     let prompted =
         matches!(prompts, (Some(Value::String(said)), Some(Value::String(known))) if said == known);
-    called && within && entitled && prompted
+    called && taken && within && entitled && prompted
 }
 
 #[test]

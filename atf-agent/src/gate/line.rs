@@ -6,10 +6,10 @@
 use serde_json::json;
 
 use super::{
-    Counters, Facts, Judged, Limits, Moment, Permit, Pins, Policy, Presented, Rules, Terms, decide,
-    demand, reserve,
+    Counters, Facts, Judged, Known, Limits, Moment, Permit, Pins, Policy, Presented, Rules, Terms,
+    decide, demand, reserve,
 };
-use crate::call::{Caller, CgroupId, DecisionId, Digest, Reason, Refusal, RunId, Step};
+use crate::call::{Caller, CgroupId, DecisionId, Digest, Named, Reason, Refusal, RunId, Step};
 use crate::identity::{Claims, SigningKey, Verifier, forge};
 use crate::state::{Caps, Demand, Reservation};
 use crate::wire::PermitBody;
@@ -91,7 +91,8 @@ impl Attempt {
         };
         let facts =
             Facts { counters: Counters::default(), now_unix_ns: forge::NOW * 1_000_000_000 };
-        decide(bytes.as_bytes(), presented, rules, facts)
+        let known = Known::fresh(&Named::nothing());
+        decide(bytes.as_bytes(), presented, rules, (facts, &known))
     }
 }
 

@@ -8,8 +8,11 @@ use crate::call::Untrusted;
 /// Marks an argument that is SQL; its value is the profile that the statement has to keep.
 pub(super) const SQL_MARK: &str = "x-atf-sql";
 
+/// Marks an argument of which it matters where its strings and numbers come from; its value is `true`.
+pub(super) const PROVENANCE_MARK: &str = "x-atf-provenance";
+
 /// Keywords that a pin may use. Each is asserted by the validator or says nothing about values.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "$schema",
     "type",
     "title",
@@ -32,6 +35,7 @@ const KNOWN: [&str; 22] = [
     "maxItems",
     "uniqueItems",
     SQL_MARK,
+    PROVENANCE_MARK,
 ];
 
 /// The one dialect.
@@ -79,6 +83,13 @@ fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
     {
         return Err(format!("{at}: {SQL_MARK} marks strings alone"));
     }
+    let says_nothing =
+        matches!(schema.get("type").and_then(Value::as_str), Some("boolean" | "null"));
+    if schema.get(PROVENANCE_MARK).is_some_and(|mark| *mark != Value::Bool(true) || says_nothing) {
+        return Err(format!(
+            "{at}: {PROVENANCE_MARK} is true or not there, and marks what holds strings or numbers"
+        ));
+    }
     if schema.contains_key("enum") || schema.contains_key("const") {
         return Ok(());
     }
@@ -86,6 +97,7 @@ fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
         Some("object") => object(at, schema),
         Some("array") => {
             bounded(at, schema, &["maxItems", "items"])?;
+            top_level_mark(&format!("{at}.items"), &schema["items"])?;
             part(&format!("{at}.items"), &schema["items"], false)
         }
         Some("string") => bounded(at, schema, &["maxLength"]),
@@ -108,9 +120,8 @@ fn object(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
         Some(_) => return Err(format!("{at}: properties is no object")),
     };
     for (name, property) in properties {
-        let marked = property.get(SQL_MARK).is_some();
-        if marked && at != "inputSchema" {
-            return Err(format!("{at}.{name}: {SQL_MARK} marks arguments of the top level alone"));
+        if at != "inputSchema" {
+            top_level_mark(&format!("{at}.{name}"), property)?;
         }
         part(&format!("{at}.{name}"), property, false)?;
     }
@@ -122,6 +133,14 @@ fn object(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
     match unknown {
         None => Ok(()),
         Some(name) => Err(format!("{at}: required names {name}, which is no property")),
+    }
+}
+
+/// A mark that is looked for at the top level alone would say nothing where `schema` stands.
+fn top_level_mark(at: &str, schema: &Value) -> Result<(), String> {
+    match [SQL_MARK, PROVENANCE_MARK].into_iter().find(|mark| schema.get(mark).is_some()) {
+        None => Ok(()),
+        Some(mark) => Err(format!("{at}: {mark} marks arguments of the top level alone")),
     }
 }
 
@@ -186,6 +205,7 @@ mod tests {
             r#"{"type":"integer","minimum":0,"maximum":9}"#,
             r#"{"type":"boolean"}"#,
             r#"{"enum":["a","b"]}"#,
+            r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-provenance":true}"#,
             r#"{"type":"array","maxItems":3,"items":{"type":"number","minimum":0,"maximum":1}}"#,
             r#"{"type":"object","properties":{"b":{"type":"null"}},"required":["b"],"additionalProperties":false}"#,
         ] {
@@ -220,6 +240,10 @@ mod tests {
             r#"{"type":"string","maxLength":-1}"#,
             r#"{"type":"integer","minimum":"0","maximum":9}"#,
             r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-sql":{}}"#,
+            r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-provenance":false}"#,
+            r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-provenence":true}"#,
+            r#"{"type":"boolean","x-atf-provenance":true}"#,
+            r#"{"type":"array","maxItems":3,"items":{"type":"string","maxLength":5,"x-atf-provenance":true}}"#,
             r#"{"type":"string","maxLength":5,"$schema":"https://json-schema.org/draft/2020-12/schema"}"#,
         ] {
             check(&pin(argument), false);
@@ -234,6 +258,10 @@ mod tests {
             ("\"name\":\"t\"", "\"name\":\"t\",\"description\":\"a\u{200b}b\""),
             ("\"name\":\"t\"", "\"name\":\"t\",\"title\":\"\\u202etxt\""),
             ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-server\":\"00\""),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-sink\":1"),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-results\":true"),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-results\":{\"trust\":\"yes\"}"),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-results\":{\"secrets\":true}"),
             (",\"additionalProperties\":false", ""),
             ("\"type\":\"object\"", "\"type\":\"array\""),
             (

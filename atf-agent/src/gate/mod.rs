@@ -1,5 +1,5 @@
 //! The decision. Each step takes what the step before made and gives what the next one needs, so that
-//! none can be left out: `Received -> Authenticated -> WellFormed -> SqlChecked -> Judged -> Permit`.
+//! none can be left out: `Received -> Authenticated -> WellFormed -> SqlChecked -> Traced -> Judged -> Permit`.
 //! After its rules are loaded it does no I/O and reads no clock: it can fail only by saying no.
 
 mod act;
@@ -24,6 +24,7 @@ mod pins;
 mod policy;
 mod policy_tests;
 mod profile;
+mod provenance;
 mod quotas;
 mod receive;
 mod rego;
@@ -62,9 +63,10 @@ pub use lint::hidden_text;
 pub use method::{Method, Notification};
 pub use narrow::{Fragments, lint_fragment};
 pub use permit::{PERMIT_TTL_S, Permit, Terms};
-pub use pins::{Pin, PinError, Pins};
+pub use pins::{Pin, PinError, Pins, Results, Trust};
 pub use policy::{Judged, Policy, PolicyError, judge};
 pub use policy_tests::{PolicyTest, test_policy};
+pub use provenance::{Known, Origin, Traced, name, trace};
 pub use receive::{Limits, Message, Received, ToolCall};
 pub use reply::{Code, Reply};
 pub use revision::Revision;

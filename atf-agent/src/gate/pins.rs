@@ -38,6 +38,30 @@ pub struct Pin {
     server: Option<Digest>,
     validator: Validator,
     sql: Vec<(String, SqlProfile)>,
+    sensitive: Vec<String>,
+    results: Results,
+    sink: bool,
+}
+
+/// What an operator says of a tool's results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Results {
+    /// Whether they vouch for the values in them.
+    pub trust: Trust,
+    /// Whether what is in them must not leave by a sink.
+    pub secret: bool,
+}
+
+/// Whether the results of a tool vouch for the values in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Nobody writes what is in them but who may decide where a run acts.
+    Trusted,
+    /// Others may have written it.
+    #[default]
+    Untrusted,
 }
 
 /// Why pins are not taken. One bad pin refuses all: half a tool set is a surprise.
@@ -74,6 +98,11 @@ struct File {
     /// The digest of what its server said of it when it was approved.
     #[serde(default, rename = "x-atf-server")]
     server: Option<Digest>,
+    #[serde(default, rename = "x-atf-results")]
+    results: Results,
+    /// Whether what it is given leaves for others to read.
+    #[serde(default, rename = "x-atf-sink")]
+    sink: bool,
 }
 
 impl Pins {
@@ -114,6 +143,11 @@ impl Pins {
     /// All pins, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Pin> {
         self.pins.values().map(Arc::as_ref)
+    }
+
+    /// Whether it matters what a run has seen.
+    pub fn trace(&self) -> bool {
+        self.iter().any(Pin::asks)
     }
 
     /// What tokens say beyond the pins.
@@ -166,6 +200,26 @@ impl Pin {
         &self.sql
     }
 
+    /// Whether its calls depend on what the run has seen: it is a sink, or has a marked argument.
+    pub fn asks(&self) -> bool {
+        !self.sensitive.is_empty() || self.sink
+    }
+
+    /// The arguments of which it matters where their values come from.
+    pub(super) fn sensitive(&self) -> &[String] {
+        &self.sensitive
+    }
+
+    /// What its results are.
+    pub(super) fn results(&self) -> Results {
+        self.results
+    }
+
+    /// Whether what it is given leaves for others to read.
+    pub(super) fn is_sink(&self) -> bool {
+        self.sink
+    }
+
     /// Reads the file of one pin.
     ///
     /// # Errors
@@ -192,6 +246,9 @@ impl Pin {
             validator: compile(&file.input_schema)
                 .map_err(|error| format!("inputSchema: {error}"))?,
             sql: sql_arguments(&file.input_schema)?,
+            sensitive: sensitive_arguments(&file.input_schema),
+            results: file.results,
+            sink: file.sink,
         })
     }
 }
@@ -206,6 +263,13 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
         .offline()
         .build(schema)
         .map_err(|error| error.to_string())
+}
+
+fn sensitive_arguments(schema: &Value) -> Vec<String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let marked =
+        properties.into_iter().flatten().filter(|(_, p)| p.get(lint::PROVENANCE_MARK).is_some());
+    marked.map(|(name, _)| name.clone()).collect()
 }
 
 fn sql_arguments(schema: &Value) -> Result<Vec<(String, SqlProfile)>, String> {

@@ -13,6 +13,7 @@ use super::act::{Act, Checked};
 use super::facts::{Decision, Facts, Input, Obligations};
 use super::limits::PolicyLimits;
 use super::profile;
+use super::provenance::{self, Traced};
 use super::rego::Rules;
 use crate::audit;
 use crate::call::{Digest, Reason, Refusal, Step, ToolName};
@@ -58,6 +59,8 @@ struct Data {
     /// What a tool is stands in there for the rules; here it is known by its name.
     #[serde(default)]
     tools: BTreeMap<ToolName, IgnoredAny>,
+    #[serde(default, rename = "provenance")]
+    _provenance: Option<provenance::Settings>,
 }
 
 /// When a run is sealed.
@@ -82,23 +85,18 @@ pub struct Judged {
 /// # Errors
 /// When the policy does not clearly allow the call: it denies, is undefined, failed, took too long, or
 /// gave an answer that is not understood.
-pub fn judge(
-    checked: impl Into<Checked>,
-    policy: &Policy,
-    facts: Facts,
-) -> Result<Judged, Refusal> {
-    let checked = checked.into();
+pub fn judge(traced: Traced, policy: &Policy, facts: Facts) -> Result<Judged, Refusal> {
     let refuse = |detail: String| Refusal::new(Step::Policy, Reason::PolicyDenied, detail);
-    let input = serde_json::to_string(&Input::of(&checked, facts))
+    let input = serde_json::to_string(&Input::of(&traced, facts))
         .map_err(|error| refuse(error.to_string()))?;
     let decision = policy.decide(&input).map_err(refuse)?;
     if !decision.allow || !decision.reasons.is_empty() {
-        let detail = format!("reasons: {}", decision.reasons.join(", "));
+        let detail = format!("reasons: {}{traced}", decision.reasons.join(", "));
         return Err(Refusal::new(Step::Policy, reason(&decision.reasons), detail));
     }
     Ok(Judged {
-        rows: rows(&checked),
-        call: checked.into_act(),
+        rows: rows(traced.checked()),
+        call: traced.into_act(),
         policy: policy.revision,
         obligations: decision.obligations,
         limits: Arc::clone(&policy.settings.limits),
@@ -107,17 +105,13 @@ pub fn judge(
 
 /// The rows that the call's statements ask for. One without a LIMIT asks for all that there are.
 fn rows(checked: &Checked) -> u64 {
-    let facts = match checked {
-        Checked::Tool(checked) => checked.facts(),
-        Checked::Ask(_) => &[],
-    };
-    let of_each = facts.iter().map(|(_, facts)| facts.rows.unwrap_or(u64::MAX));
+    let of_each = checked.statements().iter().map(|(_, facts)| facts.rows.unwrap_or(u64::MAX));
     of_each.fold(0, u64::saturating_add)
 }
 
 /// The reason code of several reasons: the most telling one that is known.
 fn reason(reasons: &[String]) -> Reason {
-    [Reason::PromptDigest, Reason::CapExceeded]
+    [Reason::PromptDigest, Reason::CapExceeded, Reason::Provenance, Reason::SecretToSink]
         .into_iter()
         .find(|known| reasons.contains(&known.to_string()))
         .unwrap_or(Reason::PolicyDenied)

@@ -44,6 +44,19 @@ fn a_policy_that_is_not_whole_is_not_taken() {
         ("a limit is negative", YES.to_owned(), DATA.replace(":5", ":-5")),
         ("a limit is a text", YES.to_owned(), DATA.replace(":5", ":\"5\"")),
         ("a limit stands twice", YES.to_owned(), DATA.replace(":5", ":5,\"per_call_cents\":50")),
+        (
+            "a demand is misspelt",
+            YES.to_owned(),
+            DATA.replace(
+                "\"seal\"",
+                "\"provenance\":{\"demand\":\"nmaed\",\"secrets_to_sinks\":\"allow\"},\"seal\"",
+            ),
+        ),
+        (
+            "a demand is missing",
+            YES.to_owned(),
+            DATA.replace("\"seal\"", "\"provenance\":{\"secrets_to_sinks\":\"allow\"},\"seal\""),
+        ),
         ("sealed at once", YES.to_owned(), DATA.replace(":3", ":0")),
     ] {
         assert!(read(&module, &data).is_err(), "{what}");

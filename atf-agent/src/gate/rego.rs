@@ -82,7 +82,7 @@ fn engine(modules: &[(String, String)], data: &str) -> Result<Engine, String> {
 }
 
 /// Evaluates each of `rules`, a full path as `data.atf.gate_test.test_x`, as it is served: `Ok` when it
-/// is true, else what it is.
+/// is true, else what it is. As when it is served, an error counts when it has come twice.
 pub(super) fn hold(
     modules: &[(String, String)],
     data: &str,

@@ -37,6 +37,8 @@ impl Challenge {
             | Reason::SqlRefused
             | Reason::PromptDigest
             | Reason::PolicyDenied
+            | Reason::Provenance
+            | Reason::SecretToSink
             | Reason::CapExceeded
             | Reason::CapCalls
             | Reason::CapInFlight

@@ -220,6 +220,8 @@ fn counts(reason: Reason) -> bool {
         | Reason::SqlRefused
         | Reason::PromptDigest
         | Reason::PolicyDenied
+        | Reason::Provenance
+        | Reason::SecretToSink
         | Reason::CapExceeded
         | Reason::CapHours
         | Reason::CapRows

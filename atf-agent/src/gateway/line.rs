@@ -96,7 +96,8 @@ async fn live(
     account.judged_by(rules.policy.revision());
     let checked = checked(authenticated, &rules.pins, account)?;
     // 5. policy
-    let judged = gate::judge(checked, &rules.policy, gateway.facts(run, now))?;
+    let traced = run.past.trace(checked)?;
+    let judged = gate::judge(traced, &rules.policy, gateway.facts(run, now))?;
     account.decided();
     // 6. reserve: this alone makes the permit
     let executor = gateway.executor.ready().await;
@@ -121,11 +122,13 @@ async fn live(
     // 8. execute
     let (signed, token) = (permit.sign(&gateway.permit_key), jwt.unwrap_or_default());
     let arguments = permit.judged().call().arguments().to_owned();
+    run.past.acts(&rules.pins, permit.judged().call());
     let acted = executor.execute(signed, arguments, token.to_owned(), receipt).await;
     // 9. filter the result
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
     let (outcome, result) = after::filter(bytes_max, &permit, account.era(), acted);
     let passed_on = result.as_ref().map_or(0, after::Passed::bytes);
+    run.past.learns(&rules.pins, permit.judged().call(), &result);
     // 10. record the outcome, settle, feed back
     let recorded = after::record_outcome(gateway, &permit, &outcome).await;
     after::settle(permit, &outcome, passed_on).await;

@@ -23,6 +23,7 @@ mod lines;
 mod listener;
 mod mcp;
 mod offers;
+mod past;
 mod registry;
 mod rules;
 mod runs;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::listener;
 use super::runs::LiveRun;
 use super::{Gateway, feedback};
-use crate::call::{RunId, Untrusted};
+use crate::call::{Named, RunId, Untrusted};
 use crate::wire::{AuthorityRequest, FrameError, Registry, RegistryAck, RunEntry, Subscription};
 
 /// First pause before the authority is tried again; it doubles up to the longest.
@@ -58,7 +58,13 @@ async fn subscribe(gateway: &Arc<Gateway>, heard: &mut bool) -> Result<(), Frame
 fn apply(gateway: &Arc<Gateway>, change: Registry) -> Result<RegistryAck, Untrusted> {
     match change {
         Registry::Snapshot { runs } => snapshot(gateway, runs)?,
-        Registry::Open { entry } => open(gateway, entry)?,
+        Registry::Open { entry, named } => open(gateway, entry, Some(&named))?,
+        // Of a run that could not be opened: it cannot call either.
+        Registry::Named { run, named } => {
+            if let Some(run) = gateway.runs.get(run) {
+                run.past.told(&named);
+            }
+        }
         Registry::Close { run } => {
             if let Some(run) = gateway.runs.remove(run) {
                 close(gateway, &run)?;
@@ -93,7 +99,7 @@ fn snapshot(gateway: &Arc<Gateway>, entries: Vec<RunEntry>) -> Result<(), Untrus
     }
     for entry in entries {
         let run = entry.run;
-        if let Err(why) = open(gateway, entry) {
+        if let Err(why) = open(gateway, entry, None) {
             tracing::error!(%run, %why, "a live run cannot be served");
         }
     }
@@ -107,7 +113,9 @@ fn snapshot(gateway: &Arc<Gateway>, entries: Vec<RunEntry>) -> Result<(), Untrus
 
 /// Listens for a run. A seal in the kernel outlives the gateway, and one that the authority knows
 /// is written again; only a release lifts either.
-fn open(gateway: &Arc<Gateway>, entry: RunEntry) -> Result<(), Untrusted> {
+///
+/// `named` comes with a run that has done nothing yet.
+fn open(gateway: &Arc<Gateway>, entry: RunEntry, named: Option<&Named>) -> Result<(), Untrusted> {
     if let Some(known) = gateway.runs.get(entry.run) {
         if same(&known.entry, &entry) {
             if entry.sealed && known.seal() {
@@ -122,6 +130,9 @@ fn open(gateway: &Arc<Gateway>, entry: RunEntry) -> Result<(), Untrusted> {
     let sealed = entry.sealed || (gateway.kernel.sealed)(entry.cgroup).map_err(shown)?;
     let refusals = gateway.caps.refusals(entry.run);
     let run = Arc::new(LiveRun::new(entry, sealed, refusals, &gateway.settings));
+    if let Some(named) = named {
+        run.past.begins(named);
+    }
     if sealed {
         feedback::seal_in_kernel(gateway, &run);
     }

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::budget::Budget;
 use super::connections::Connections;
+use super::past::Past;
 use super::settings::Settings;
 use crate::call::RunId;
 use crate::wire::RunEntry;
@@ -27,6 +28,8 @@ pub(super) struct LiveRun {
     pub(super) budget: Budget,
     /// Tool calls that came as far as the policy.
     pub(super) judged: AtomicU64,
+    /// What it has seen.
+    pub(super) past: Past,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
@@ -43,6 +46,7 @@ impl LiveRun {
             refusals: AtomicU64::new(refusals),
             budget: Budget::default(),
             judged: AtomicU64::new(0),
+            past: Past::default(),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
             held_back: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::call::{CgroupId, Digest, RunId, Untrusted};
+use crate::call::{CgroupId, Digest, Named, RunId, Untrusted};
 use crate::wire::{AuthorityReply, AuthorityRequest, Connection, Token};
 
 use super::error::RunError;
@@ -34,7 +34,7 @@ impl Authority {
         &self,
         run: RunId,
         cgroup: CgroupId,
-        prompt: Digest,
+        (prompt, named): (Digest, Named),
         request: &Request,
     ) -> Result<(u32, Token), RunError> {
         let ask = AuthorityRequest::Register {
@@ -44,6 +44,7 @@ impl Authority {
             user: request.user.clone(),
             task: request.task.clone(),
             prompt,
+            named,
             lifetime_s: request.lifetime_s,
         };
         let mut connection = self.open(REGISTER_WAIT_MAX)?;

@@ -2,7 +2,7 @@
 
 use seccompiler::BpfProgram;
 
-use crate::call::Digest;
+use crate::call::{Digest, Named};
 use crate::wire::Places;
 
 use super::error::{Doing, RunError};
@@ -16,6 +16,7 @@ use super::writes::Writes;
 /// A request and a host that a run can be made of.
 pub(super) struct Checked {
     pub(super) prompt: Digest,
+    pub(super) named: Named,
     pub(super) shown: Vec<Shown>,
     pub(super) terminals: Terminals,
     pub(super) writes: Option<Writes>,
@@ -41,9 +42,11 @@ impl Checked {
         if request.command.is_empty() {
             return Err(RunError::NoCommand);
         }
+        let (prompt, named) = request.prompt()?;
         let paths = settings.read_only.iter().chain(&request.read_only);
         Ok(Self {
-            prompt: request.prompt()?,
+            prompt,
+            named,
             shown: Shown::open(paths, places)?,
             terminals: Terminals::find()?,
             writes: Writes::probe().doing("ask for Landlock")?,

@@ -25,8 +25,8 @@ pub enum RunError {
     /// No command.
     #[error("there is no command to run; put it after --")]
     NoCommand,
-    /// The prompt cannot be digested.
-    #[error("cannot read the prompt {path}: {why}")]
+    /// The prompt or the task cannot be digested.
+    #[error("cannot read {path}, the prompt or the task: {why}")]
     Prompt {
         /// The file.
         path: PathBuf,

@@ -109,8 +109,12 @@ impl Made {
             let limits = cgroup.not_limited.join("; ");
             tracing::warn!(run = %self.run, limits, "this host does not limit the run as configured");
         }
-        let (uid, token) =
-            self.authority.register(self.run, cgroup.id, checked.prompt, wanted.request)?;
+        let (uid, token) = self.authority.register(
+            self.run,
+            cgroup.id,
+            (checked.prompt, checked.named),
+            wanted.request,
+        )?;
         self.is_admitted = true;
         if uid == 0 || !wanted.ids.is_pool(uid) {
             return Err(RunError::NotPool { found: uid });

@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use crate::call::{AgentName, Digest, RunId, Untrusted};
+use crate::call::{AgentName, Digest, Named, RunId, Untrusted};
+use crate::gate;
 
 use super::RunError;
 
-/// Longest system prompt in bytes: a megabyte of text is ten times the context of today's models.
-const PROMPT_BYTES_MAX: u64 = 1 << 20;
+/// Longest system prompt, and longest task, in bytes: a megabyte of text is ten times the context of today's models.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
 
 /// One run, as `atf run` was told.
 #[derive(Debug, Clone)]
@@ -21,7 +22,10 @@ pub struct Request {
     pub user: Untrusted,
     /// The task.
     pub task: Untrusted,
-    /// The file that holds the system prompt. Only its digest goes further.
+    /// The file that holds the task, as the person asked for it, if there is one. Only keyed digests of
+    /// its words go further.
+    pub task_file: Option<PathBuf>,
+    /// The file that holds the system prompt. Only its digest and those of its words go further.
     pub prompt_file: PathBuf,
     /// Wanted lifetime in seconds; the authority's own limit holds when it is shorter.
     pub lifetime_s: Option<u32>,
@@ -57,22 +61,25 @@ pub struct Ended {
 }
 
 impl Request {
-    /// The digest of the prompt file.
-    pub(super) fn prompt(&self) -> Result<Digest, RunError> {
-        let fail = |error: io::Error| RunError::Prompt {
-            path: self.prompt_file.clone(),
-            why: error.to_string(),
-        };
-        let mut text = Vec::new();
-        File::open(&self.prompt_file)
-            .and_then(|file| file.take(PROMPT_BYTES_MAX + 1).read_to_end(&mut text))
-            .map_err(fail)?;
-        if text.len() as u64 > PROMPT_BYTES_MAX {
-            return Err(RunError::Prompt {
-                path: self.prompt_file.clone(),
-                why: format!("it is longer than {PROMPT_BYTES_MAX} bytes"),
-            });
-        }
-        Ok(Digest::of(&text))
+    /// The digest of the prompt file, and what task and prompt name.
+    pub(super) fn prompt(&self) -> Result<(Digest, Named), RunError> {
+        let prompt = read(&self.prompt_file)?;
+        let task = self.task_file.as_deref().map(read).transpose()?.unwrap_or_default();
+        let texts = [task, prompt.clone()].map(String::from_utf8);
+        let [task, text] = texts.map(|text| text.unwrap_or_default());
+        Ok((Digest::of(&prompt), gate::name(&[&task, &text])))
     }
+}
+
+/// The bytes of a file of at most [`TEXT_BYTES_MAX`].
+fn read(path: &Path) -> Result<Vec<u8>, RunError> {
+    let fail = |why: String| RunError::Prompt { path: path.to_owned(), why };
+    let mut text = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(TEXT_BYTES_MAX + 1).read_to_end(&mut text))
+        .map_err(|error| fail(error.to_string()))?;
+    if text.len() as u64 > TEXT_BYTES_MAX {
+        return Err(fail(format!("it is longer than {TEXT_BYTES_MAX} bytes")));
+    }
+    Ok(text)
 }

@@ -11,13 +11,13 @@ use std::str::FromStr;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, Transaction, params};
 
 use super::entry::{Ended, Registered, RegistryError};
-use crate::call::{CgroupId, RunId, ToolName, Untrusted};
+use crate::call::{CgroupId, Named, RunId, ToolName, Untrusted};
 
 /// Seconds for which an ended run stays in the registry; the log keeps it for ever.
 const ENDED_KEPT_S: u64 = 7 * 24 * 3_600;
 
 /// The version of the schema, in SQLite's `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA_VERSION: i64 = 4;
 
 const SCHEMA: &str = "
     CREATE TABLE runs (
@@ -32,6 +32,7 @@ const SCHEMA: &str = "
         tools           TEXT NOT NULL,
         narrowing       TEXT NOT NULL DEFAULT '{}',
         reach           TEXT NOT NULL DEFAULT '{}',
+        named           TEXT NOT NULL DEFAULT '',
         boot            TEXT NOT NULL,
         end_boot_ms     INTEGER NOT NULL,
         token_boot_ms   INTEGER NOT NULL,
@@ -44,19 +45,20 @@ const SCHEMA: &str = "
     CREATE UNIQUE INDEX live_cgroup ON runs (cgroup) WHERE ended_unix_s IS NULL;
     CREATE TABLE minted (one INTEGER PRIMARY KEY CHECK (one = 1), iat_unix_s INTEGER NOT NULL) STRICT;
     INSERT INTO minted VALUES (1, 0);
-    PRAGMA user_version = 3;
+    PRAGMA user_version = 4;
 ";
 
-/// What a registry of the first version lacks beside what one of the second does.
-const FROM_1: &str = "
-    ALTER TABLE runs ADD COLUMN narrowing TEXT NOT NULL DEFAULT '{}';
-";
+/// What a registry of each version lacks of the next one, from the first on.
+const UPGRADES: [&str; 3] = [
+    "ALTER TABLE runs ADD COLUMN narrowing TEXT NOT NULL DEFAULT '{}';",
+    "ALTER TABLE runs ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';",
+    "ALTER TABLE runs ADD COLUMN named TEXT NOT NULL DEFAULT '';",
+];
 
-/// What a registry of the second version lacks.
-const FROM_2: &str = "
-    ALTER TABLE runs ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';
-    PRAGMA user_version = 3;
-";
+/// All that a [`Registered`] has: what a run's task names is long, and read by itself.
+const COLUMNS: &str =
+    "run, cgroup, uid, agent, user, task, prompt, tools, narrowing, reach, boot, end_boot_ms,
+    token_boot_ms";
 
 /// The registry.
 pub struct Registry(Connection);
@@ -79,25 +81,30 @@ impl Registry {
         let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
             0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?,
-            1 => db.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_1} {FROM_2} COMMIT;"))?,
-            2 => db.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_2} COMMIT;"))?,
             SCHEMA_VERSION => {}
+            older @ 1..SCHEMA_VERSION => upgrade(&db, older)?,
             found => return Err(RegistryError::Version { found }),
         }
         Ok(Self(db))
     }
 
-    /// Adds a live run, and notes when its token was signed, at once.
+    /// Adds a live run, notes when its token was signed, and what its task and prompt name, which is
+    /// forgotten when it ends; all at once.
     ///
     /// # Errors
     /// [`RegistryError::Taken`], or when the disk fails.
-    pub fn add(&mut self, entry: &Registered, iat_unix_s: u64) -> Result<(), RegistryError> {
+    pub fn add(
+        &mut self,
+        entry: &Registered,
+        named: &Named,
+        iat_unix_s: u64,
+    ) -> Result<(), RegistryError> {
         let tools: Vec<&str> = entry.tools.iter().map(ToolName::as_str).collect();
         let change = self.0.transaction()?;
         let added = change.execute(
             "INSERT INTO runs (run, cgroup, uid, agent, user, task, prompt, tools, boot,
-                end_boot_ms, token_boot_ms, narrowing, reach)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+                end_boot_ms, token_boot_ms, narrowing, reach, named)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
             params![
                 entry.run.to_string(),
                 entry.cgroup.0.cast_signed(),
@@ -112,6 +119,7 @@ impl Registry {
                 entry.token_boot_ms.cast_signed(),
                 serde_json::to_string(&entry.narrowing).unwrap_or_default(),
                 serde_json::to_string(&entry.reach).unwrap_or_default(),
+                String::from(named.clone()),
             ],
         );
         match added {
@@ -140,9 +148,8 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be read.
     pub fn live(&self) -> Result<Vec<Registered>, RegistryError> {
-        let mut rows = self
-            .0
-            .prepare_cached("SELECT * FROM runs WHERE ended_unix_s IS NULL ORDER BY number")?;
+        let live = format!("SELECT {COLUMNS} FROM runs WHERE ended_unix_s IS NULL ORDER BY number");
+        let mut rows = self.0.prepare_cached(&live)?;
         let mut rows = rows.query([])?;
         let mut live = Vec::new();
         while let Some(row) = rows.next()? {
@@ -156,10 +163,28 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be read.
     pub fn get(&self, run: RunId) -> Result<Option<Registered>, RegistryError> {
-        let mut rows =
-            self.0.prepare_cached("SELECT * FROM runs WHERE run = ?1 AND ended_unix_s IS NULL")?;
+        let one = format!("SELECT {COLUMNS} FROM runs WHERE run = ?1 AND ended_unix_s IS NULL");
+        let mut rows = self.0.prepare_cached(&one)?;
         let mut rows = rows.query([run.to_string()])?;
         rows.next()?.map(registered).transpose()
+    }
+
+    /// What the task and prompt of a run name. A run of a release that did not keep it, one that has ended
+    /// and one that is not known name nothing.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn named(&self, run: RunId) -> Result<Named, RegistryError> {
+        let mut rows = self.0.prepare_cached("SELECT named FROM runs WHERE run = ?1")?;
+        let found: Option<String> =
+            rows.query_row([run.to_string()], |row| row.get(0)).optional()?;
+        match found.filter(|found| !found.is_empty()) {
+            None => Ok(Named::nothing()),
+            Some(found) => Named::try_from(found).map_err(|error| RegistryError::Damaged {
+                what: "named",
+                found: error.to_string(),
+            }),
+        }
     }
 
     /// A uid of `pool_size` from `pool_first` that no live run has, the least recently given out:
@@ -229,7 +254,7 @@ impl Registry {
     pub fn end(&self, ended: &Ended, now_unix_s: u64) -> Result<bool, RegistryError> {
         let kernel = serde_json::to_string(&ended.kernel).unwrap_or_default();
         let changed = self.0.execute(
-            "UPDATE runs SET ended_unix_s = ?2, how = ?3, kernel = ?4
+            "UPDATE runs SET ended_unix_s = ?2, how = ?3, kernel = ?4, named = ''
              WHERE run = ?1 AND ended_unix_s IS NULL",
             params![ended.run.to_string(), now_unix_s.cast_signed(), ended.how.raw(), kernel],
         )?;
@@ -271,6 +296,15 @@ impl Registry {
         )?;
         Ok(())
     }
+}
+
+/// Brings a registry of the version `older` up to this one, as a whole or not at all.
+fn upgrade(db: &Connection, older: i64) -> rusqlite::Result<()> {
+    let done = usize::try_from(older - 1).unwrap_or_default();
+    let lacking = UPGRADES.get(done..).unwrap_or_default().concat();
+    db.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {lacking} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    ))
 }
 
 /// Notes when a token was signed; never an earlier time than is known.

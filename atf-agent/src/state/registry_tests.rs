@@ -1,5 +1,5 @@
 use super::*;
-use crate::call::{Digest, Narrowing, Reach};
+use crate::call::{Digest, MarkKey, Named, Narrowing, Reach};
 
 fn entry(uid: u32) -> Registered {
     Registered {
@@ -19,27 +19,54 @@ fn entry(uid: u32) -> Registered {
     }
 }
 
+/// Adds a run whose task names nothing.
+fn add(registry: &mut Registry, run: &Registered) -> Result<(), RegistryError> {
+    registry.add(run, &Named::nothing(), 0)
+}
+
 #[test]
 fn a_registry_of_a_version_before_is_taken_over() {
-    let second = "ALTER TABLE runs DROP COLUMN reach; PRAGMA user_version = 2;";
-    let first = "ALTER TABLE runs DROP COLUMN narrowing; PRAGMA user_version = 1;";
-    for (older, narrowing) in
-        [(second.to_owned(), entry(1).narrowing), (second.to_owned() + first, Narrowing::default())]
-    {
+    let back = [
+        "ALTER TABLE runs DROP COLUMN named; PRAGMA user_version = 3;",
+        "ALTER TABLE runs DROP COLUMN reach; PRAGMA user_version = 2;",
+        "ALTER TABLE runs DROP COLUMN narrowing; PRAGMA user_version = 1;",
+    ];
+    let mut old = entry(1);
+    for steps in 1..=back.len() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("registry.db");
-        let old = entry(1);
-        Registry::open(&path).unwrap().add(&old, 0).unwrap();
+        let whole = Registered { run: old.run, ..entry(1) };
+        add(&mut Registry::open(&path).unwrap(), &whole).unwrap();
         let db = Connection::open(&path).unwrap();
-        db.execute_batch(&older).unwrap();
+        db.execute_batch(&back[..steps].concat()).unwrap();
         drop(db);
+        match steps {
+            2 => old.reach = Reach::default(),
+            3 => old.narrowing = Narrowing::default(),
+            _ => {}
+        }
         let mut registry = Registry::open(&path).unwrap();
-        let live = registry.live().unwrap();
-        assert_eq!(live, [Registered { narrowing, reach: Reach::default(), ..old }]);
-        registry.add(&entry(2), 0).unwrap();
-        let added = registry.live().unwrap().remove(1);
-        assert_eq!((added.narrowing, added.reach), (entry(2).narrowing, entry(2).reach));
+        assert_eq!(registry.live().unwrap(), std::slice::from_ref(&old));
+        assert!(registry.named(old.run).unwrap().marks().is_empty());
+        let (run, named) = (entry(2), Named::new(MarkKey::random(), vec![1, 2, 3]));
+        registry.add(&run, &named, 0).unwrap();
+        assert_eq!(registry.live().unwrap().remove(1), run);
+        assert_eq!(registry.named(run.run).unwrap(), named);
     }
+}
+
+#[test]
+fn what_a_task_names_is_kept_while_its_run_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.db");
+    let (run, named) = (entry(1), Named::new(MarkKey::random(), vec![1, 2, 3]));
+    Registry::open(&path).unwrap().add(&run, &named, 0).unwrap();
+    let registry = Registry::open(&path).unwrap();
+    assert_eq!(registry.named(run.run).unwrap(), named);
+    assert!(registry.named(RunId::random()).unwrap().marks().is_empty(), "no run");
+    let ended = Ended { run: run.run, how: "exit 0".into(), kernel: Vec::new() };
+    assert!(registry.end(&ended, 100).unwrap());
+    assert!(registry.named(run.run).unwrap().marks().is_empty(), "nothing of it stays");
 }
 
 #[test]
@@ -48,8 +75,8 @@ fn what_is_written_outlives_the_process() {
     let path = dir.path().join("registry.db");
     let (a, b) = (entry(1), entry(2));
     let mut registry = Registry::open(&path).unwrap();
-    registry.add(&a, 0).unwrap();
-    registry.add(&b, 0).unwrap();
+    add(&mut registry, &a).unwrap();
+    add(&mut registry, &b).unwrap();
     registry.renewed(a.run, 1_500, 77).unwrap();
     let ended = Ended {
         run: b.run,
@@ -79,15 +106,15 @@ fn no_two_live_runs_share_an_id_a_cgroup_or_a_uid() {
     let dir = tempfile::tempdir().unwrap();
     let mut registry = Registry::open(&dir.path().join("registry.db")).unwrap();
     let first = entry(1);
-    registry.add(&first, 0).unwrap();
+    add(&mut registry, &first).unwrap();
     for twin in [
         Registered { run: first.run, ..entry(2) },
         Registered { cgroup: first.cgroup, ..entry(2) },
         entry(1),
     ] {
-        assert!(matches!(registry.add(&twin, 0), Err(RegistryError::Taken { .. })));
+        assert!(matches!(add(&mut registry, &twin), Err(RegistryError::Taken { .. })));
     }
-    registry.add(&entry(2), 0).unwrap();
+    add(&mut registry, &entry(2)).unwrap();
 }
 
 #[test]
@@ -99,13 +126,13 @@ fn a_uid_comes_back_as_late_as_the_pool_allows() {
         let uid = registry.free_uid(10, 3).unwrap().unwrap();
         given.push(uid);
         let entry = entry(uid);
-        registry.add(&entry, 0).unwrap();
+        add(&mut registry, &entry).unwrap();
         let ended = Ended { run: entry.run, how: "x".into(), kernel: Vec::new() };
         registry.end(&ended, 1).unwrap();
     }
     assert_eq!(given, [10, 11, 12, 10]);
     for uid in 10..13 {
-        registry.add(&entry(uid), 0).unwrap();
+        add(&mut registry, &entry(uid)).unwrap();
     }
     assert_eq!(registry.free_uid(10, 3).unwrap(), None);
 }
@@ -125,7 +152,7 @@ fn a_free_uid_is_the_one_that_looking_at_all_of_them_finds() {
         match expected {
             Some(uid) if step % 3 != 2 => {
                 let run = entry(uid);
-                registry.add(&run, 0).unwrap();
+                add(&mut registry, &run).unwrap();
                 live.push(run);
                 newest = Some(uid);
             }

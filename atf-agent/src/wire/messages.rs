@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::catalogue::Catalogue;
 use crate::audit::Event;
-use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, Target, ToolName, Untrusted};
+use crate::call::{
+    AgentName, CgroupId, DecisionId, Digest, Named, RunId, Target, ToolName, Untrusted,
+};
 
 /// A run as the authority registered it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,8 @@ pub enum AuthorityRequest {
         task: Untrusted,
         /// The system prompt's digest; must be the manifest's when the manifest names one.
         prompt: Digest,
+        /// What its task and prompt name.
+        named: Named,
         /// Wanted lifetime in seconds; the authority's own limit holds when it is shorter.
         lifetime_s: Option<u32>,
     },
@@ -127,7 +131,7 @@ pub struct Token {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Registry {
-    /// All live runs; always first.
+    /// All live runs; always first. What each of them names follows.
     Snapshot {
         /// The runs.
         runs: Vec<RunEntry>,
@@ -136,6 +140,15 @@ pub enum Registry {
     Open {
         /// The run.
         entry: RunEntry,
+        /// What its task and prompt name.
+        named: Named,
+    },
+    /// What the task and prompt of a run name of which a snapshot told.
+    Named {
+        /// The run.
+        run: RunId,
+        /// What they name.
+        named: Named,
     },
     /// Stop listening for this run and forget its DENY entry.
     Close {

@@ -43,6 +43,7 @@ pub fn run(launch: Launch) -> Result<ExitCode> {
         agent: launch.agent.parse().context("no name of an agent")?,
         user: Untrusted::new("demo@example.com".to_owned()),
         task: Untrusted::new("layer C alone".to_owned()),
+        task_file: None,
         prompt_file: launch.prompt,
         lifetime_s: None,
         read_only: launch.read_only,

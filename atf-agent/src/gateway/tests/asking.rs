@@ -9,8 +9,9 @@ use crate::audit::{Call, Event, Outcome, Verdict};
 use crate::call::{Digest, Reason, Step, Target};
 use crate::wire::{Catalogue, Offer};
 
-const READ: (&str, &str) = ("resources/read", r#"{"uri":"files+file:///srv/books/a"}"#);
-const GET: (&str, &str) = ("prompts/get", r#"{"name":"files.review","arguments":{"a":"b"}}"#);
+pub(super) const READ: (&str, &str) = ("resources/read", r#"{"uri":"files+file:///srv/books/a"}"#);
+pub(super) const GET: (&str, &str) =
+    ("prompts/get", r#"{"name":"files.review","arguments":{"a":"b"}}"#);
 const COMPLETE: (&str, &str) = (
     "completion/complete",
     r#"{"ref":{"type":"ref/prompt","name":"files.review"},"argument":{"name":"n","value":""}}"#,
@@ -23,7 +24,7 @@ async fn lab(methods: &[&str]) -> Lab {
     Lab::start(Wanted { servers, ..Wanted::default() }).await
 }
 
-async fn ask(run: &LabRun, (method, params): (&str, &str)) -> Got {
+pub(super) async fn ask(run: &LabRun, (method, params): (&str, &str)) -> Got {
     let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#);
     let (token, prompt) = (format!("Bearer {}", run.token), prompt().to_string());
     let headers = [("authorization", token.as_str()), ("atf-prompt-sha256", &prompt)];

@@ -22,7 +22,7 @@ fn listen(path: &Path, each: impl Fn(Server) + Send + Sync + 'static) {
 
 /// What a test has the authority's double do.
 enum Say {
-    Change(Registry),
+    Change(Box<Registry>),
     HangUp,
 }
 
@@ -42,7 +42,8 @@ impl AuthorityDouble {
         listen(path, move |mut server| {
             let asked = server.hear::<AuthorityRequest>().unwrap();
             assert!(matches!(asked, Some((_, AuthorityRequest::Subscribe))));
-            let mut next = Say::Change(Registry::Snapshot { runs: runs.lock().unwrap().clone() });
+            let snapshot = Registry::Snapshot { runs: runs.lock().unwrap().clone() };
+            let mut next = Say::Change(Box::new(snapshot));
             let mut number = 100;
             while let Say::Change(change) = next {
                 number += 1;
@@ -61,7 +62,7 @@ impl AuthorityDouble {
 
     /// Tells the gateway, and waits for its answer.
     pub(crate) fn tell(&self, change: Registry) -> RegistryAck {
-        self.say.send(Say::Change(change)).unwrap();
+        self.say.send(Say::Change(Box::new(change))).unwrap();
         self.ack()
     }
 

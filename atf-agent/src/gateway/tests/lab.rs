@@ -12,7 +12,8 @@ use super::super::{Gateway, Settings, TokenProfile};
 use super::doubles::{AuthorityDouble, ExecutorDouble, RecorderDouble};
 use super::kernel::KernelInMemory;
 use crate::audit::{Call, Event, Outcome, Verdict};
-use crate::call::{CgroupId, Digest, Narrowing, Reach, RunId};
+use crate::call::{CgroupId, Digest, Named, Narrowing, Reach, RunId};
+use crate::gate;
 use crate::identity::{Claims, Context, Entitlements, Minter};
 use crate::wire::{Ids, Places, Registry, RegistryAck, RunEntry};
 
@@ -38,6 +39,8 @@ pub(crate) struct Wanted {
     pub(crate) patience: Patience,
     /// The servers in the policy's data.
     pub(crate) servers: Option<serde_json::Value>,
+    /// Another policy than the shipped one.
+    pub(crate) policy_dir: Option<PathBuf>,
     /// `None` when the kernel has layer B, else the agents' cgroup.
     pub(crate) agents_dir: Option<PathBuf>,
     /// Members of `limits` in the policy's data, besides the shipped ones or in their place.
@@ -65,7 +68,7 @@ fn policies(
     limits: Option<serde_json::Value>,
     servers: Option<serde_json::Value>,
 ) -> PathBuf {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    let shipped = shipped();
     if limits.is_none() && servers.is_none() {
         return shipped;
     }
@@ -97,6 +100,11 @@ pub(crate) fn reach() -> Reach {
     }
 }
 
+/// The shipped policy.
+pub(crate) fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
+}
+
 /// The prompt of every run of the lab.
 pub(crate) fn prompt() -> Digest {
     Digest::of(b"be honest")
@@ -109,7 +117,9 @@ impl Lab {
         let places = Places {
             run_dir: at("run"),
             state_dir: at("state"),
-            policy_dir: policies(dir.path(), wanted.limits, wanted.servers),
+            policy_dir: wanted
+                .policy_dir
+                .unwrap_or_else(|| policies(dir.path(), wanted.limits, wanted.servers)),
             agents_dir: at("agents"),
             servers_dir: at("servers"),
             pin_dir: at("pins"),
@@ -156,6 +166,17 @@ impl Lab {
     }
 
     pub(crate) fn run_of(&self, run: RunId, cgroup: CgroupId, uid: u32, tools: &[&str]) -> LabRun {
+        self.run_named(run, cgroup, uid, (tools, gate::name(&[])))
+    }
+
+    /// A run whose task names something.
+    pub(crate) fn run_named(
+        &self,
+        run: RunId,
+        cgroup: CgroupId,
+        uid: u32,
+        (tools, named): (&[&str], Named),
+    ) -> LabRun {
         std::fs::create_dir_all(self.places.run_gateway(run)).unwrap();
         let entry = RunEntry {
             run,
@@ -174,7 +195,7 @@ impl Lab {
         }
         let live = &self.authority.live;
         live.lock().unwrap().push(entry.clone());
-        let opened = self.authority.tell(Registry::Open { entry: entry.clone() });
+        let opened = self.authority.tell(Registry::Open { entry: entry.clone(), named });
         assert!(matches!(opened, RegistryAck::Done), "{opened:?}");
         LabRun { token: self.token(&entry, tools, |_| {}), entry, socket, lines }
     }

@@ -13,6 +13,7 @@ mod lab;
 mod line_rows;
 mod lines_rows;
 mod pacing;
+mod provenance;
 mod registering;
 mod sealing;
 mod stateless;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::client::{Client, post, post_with, raw, request};
 use super::lab::{Lab, Wanted};
 use crate::audit::Event;
-use crate::call::{CgroupId, RunId};
+use crate::call::{CgroupId, Named, RunId};
 use crate::identity::Minter;
 use crate::kernel::boot_ms;
 use crate::wire::{Registry, RegistryAck};
@@ -56,7 +56,7 @@ async fn a_stale_socket_is_replaced_and_another_file_is_not() {
     assert_eq!(post(&run, &request("ping", &json!({}))).await.status, 200);
     let mut entry = run.entry.clone();
     (entry.run, entry.cgroup) = (foreign, CgroupId(2));
-    let opened = lab.authority.tell(Registry::Open { entry });
+    let opened = lab.authority.tell(Registry::Open { entry, named: Named::nothing() });
     let RegistryAck::Failed { why } = opened else {
         panic!("{opened:?}");
     };

@@ -97,6 +97,7 @@ impl Lab {
             agent: "ledger".parse().unwrap(),
             user: Untrusted::from("sam"),
             task: Untrusted::from("books"),
+            task_file: None,
             prompt_file: self.directory.path().join("prompt"),
             lifetime_s: None,
             read_only: Vec::new(),

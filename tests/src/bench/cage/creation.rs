@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use atf_agent::call::{CgroupId, Digest, RunId, Untrusted};
+use atf_agent::call::{CgroupId, Digest, Named, RunId, Untrusted};
 use atf_agent::wire::{AuthorityReply, AuthorityRequest, Connection, Ids, Places};
 
 use crate::bench::Options;
@@ -72,6 +72,7 @@ fn make(installation: &Installation, agents: &std::path::Path) -> Result<RunId> 
         user: Untrusted::new("bench@example.com"),
         task: Untrusted::new("BENCH"),
         prompt: installation.prompt().parse::<Digest>()?,
+        named: Named::nothing(),
         lifetime_s: None,
     })?;
     match answer {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use atf_agent::call::{Caller, CgroupId, Digest, Narrowing, Reach, RunId};
-use atf_agent::gate::{self, Counters, Facts, Limits, Pins, Policy, Presented, Rules};
+use atf_agent::call::{Caller, CgroupId, Digest, Named, Narrowing, Reach, RunId};
+use atf_agent::gate::{self, Counters, Facts, Known, Limits, Pins, Policy, Presented, Rules};
 use atf_agent::identity::{Claims, Context as TokenContext, Entitlements, Minter, Verifier};
 use serde_json::json;
 
@@ -34,6 +34,7 @@ struct Bench {
     pins: Pins,
     policy: Policy,
     limits: Limits,
+    known: Known,
     /// How often each thing is done.
     rounds: usize,
 }
@@ -55,6 +56,7 @@ impl Bench {
             pins: Pins::read(&policies.join("tools"))?,
             policy: Policy::read(policies)?,
             limits: Limits::default(),
+            known: Known::fresh(&Named::nothing()),
             rounds: options.extent.of(ROUNDS),
         })
     }
@@ -74,7 +76,7 @@ impl Bench {
             limits: &self.limits,
         };
         let facts = Facts { counters: Counters::default(), now_unix_ns: unix_ns() };
-        match gate::decide(message, presented, rules, facts) {
+        match gate::decide(message, presented, rules, (facts, &self.known)) {
             Ok(_) => Ok(()),
             Err(refusal) => bail!("a call that must be allowed was refused: {refusal:?}"),
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use atf_agent::call::Refusal;
 use atf_agent::gate::{Counters, Facts, Message, Received, Stated};
-use atf_agent::gate::{authenticate, check_schema, check_sql, judge};
+use atf_agent::gate::{authenticate, check_schema, check_sql, judge, trace};
 use regorus::Engine;
 use serde_json::{Value, json};
 use sqlparser::dialect::SQLiteDialect;
@@ -87,7 +87,7 @@ fn walk(bench: &Bench, message: &[u8], times: &mut Times) -> Result<(), Refusal>
 
     let began = Instant::now();
     let facts = Facts { counters: Counters::default(), now_unix_ns: unix_ns() };
-    let judged = judge(checked, &bench.policy, facts)?;
+    let judged = judge(trace(checked, &bench.known), &bench.policy, facts)?;
     times.policy.0.push(elapsed_ns(began));
     drop(judged);
     Ok(())

@@ -1,0 +1,173 @@
+//! What a run has seen: marks of what its task and prompt name, and of the results that it was given, and
+//! whether it has read a secret. All of it is bounded, and what is past a bound was never seen.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::sequence::Sequence;
+use super::texts::{Text, texts};
+use super::value::{Sought, leaves};
+use super::words::{Word, words};
+use super::{Origin, number};
+use crate::call::{Mark, MarkKey, NAMED_MARKS_MAX, Named};
+use crate::gate::pins::{Results, Trust};
+
+/// Most marks of the results of trusted tools, and as many of untrusted ones: some 120 kB of text each.
+pub(super) const RESULT_MARKS_MAX: usize = 32_768;
+
+/// Most words that are kept of what the run itself brought in.
+pub(super) const BROUGHT_MAX: usize = 32_768;
+
+/// Most words of one call's arguments that are noted.
+const ARGUMENT_WORDS_MAX: usize = 8_192;
+
+/// What one run has seen.
+#[derive(Debug)]
+pub struct Known {
+    key: MarkKey,
+    named: Sequence,
+    trusted: Sequence,
+    untrusted: Sequence,
+    /// The words of the first two.
+    vouched: HashSet<Mark>,
+    /// Words that the run put into its calls and that nobody had vouched for: a result that shows one
+    /// again does not vouch for it either.
+    brought: HashSet<Mark>,
+    /// False once something that the run brought in is not noted: no result vouches for anything then.
+    vouches: bool,
+    secret_read: bool,
+}
+
+impl Known {
+    /// A run that has done nothing yet.
+    pub fn fresh(named: &Named) -> Self {
+        Self {
+            key: named.key().clone(),
+            named: Sequence::of(named.marks(), NAMED_MARKS_MAX),
+            trusted: Sequence::new(RESULT_MARKS_MAX),
+            untrusted: Sequence::new(RESULT_MARKS_MAX),
+            vouched: named.marks().iter().copied().collect(),
+            brought: HashSet::new(),
+            vouches: true,
+            secret_read: false,
+        }
+    }
+
+    /// A run whose past was lost: its results are from nowhere, now and later, and it may have read a
+    /// secret.
+    pub fn resumed(named: &Named) -> Self {
+        Self { vouches: false, secret_read: true, ..Self::fresh(named) }
+    }
+
+    /// A call is made that is not noted: from now on it is a run whose past was lost.
+    pub fn overlooks(&mut self) {
+        self.vouches = false;
+        self.secret_read = true;
+    }
+
+    /// Whether a result with a secret may have reached the run.
+    pub fn secret_read(&self) -> bool {
+        self.secret_read
+    }
+
+    /// How many marks of trusted and of untrusted results are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> (usize, usize) {
+        (self.trusted.len(), self.untrusted.len())
+    }
+
+    /// Where `value`, a string or a number, comes from.
+    pub(super) fn origin(&self, value: &Value) -> Origin {
+        let sought = match value {
+            Value::String(text) => Sought::text(&self.key, text),
+            Value::Number(number) => Some(Sought::number(&self.key, number)),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        let Some(sought) = sought else {
+            return Origin::Nowhere;
+        };
+        [
+            (&self.named, Origin::Named),
+            (&self.trusted, Origin::Trusted),
+            (&self.untrusted, Origin::Untrusted),
+        ]
+        .into_iter()
+        .find(|(sequence, _)| sought.is_in(sequence))
+        .map_or(Origin::Nowhere, |(_, origin)| origin)
+    }
+
+    /// A call is about to be made that brings in `arguments`, and whose results are what they are: its
+    /// result may come, and the secret in it.
+    pub(super) fn acts(&mut self, results: Results, arguments: &Value) {
+        self.secret_read |= results.secret;
+        if !self.vouches {
+            return;
+        }
+        let mut words_left = ARGUMENT_WORDS_MAX;
+        leaves("", arguments, &mut |_, value| {
+            match value {
+                Value::String(text) => {
+                    for word in words(text).filter(Word::is_text).take(words_left) {
+                        self.bring(&word);
+                        words_left -= 1;
+                    }
+                }
+                Value::Number(number) => {
+                    self.bring(&Word::Text(number::spelled_json(number).into()));
+                    words_left -= 1;
+                }
+                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {}
+            }
+            self.vouches &= words_left > 0 && self.brought.len() < BROUGHT_MAX;
+            self.vouches
+        });
+    }
+
+    fn bring(&mut self, word: &Word<'_>) {
+        let mark = word.mark(&self.key);
+        if !self.vouched.contains(&mark) {
+            self.brought.insert(mark);
+        }
+    }
+
+    /// The run is given `result`.
+    pub(super) fn learns(&mut self, results: Results, result: &RawValue) {
+        let trusted = match results.trust {
+            Trust::Trusted => self.vouches,
+            Trust::Untrusted => false,
+        };
+        texts(result, &mut |text| match text {
+            Text::Number(number) => {
+                let word = Word::Text(number::spelled_json(number).into());
+                self.learn([word].into_iter(), trusted);
+            }
+            Text::Prose(text) => self.learn(words(text), trusted),
+            Text::Whole(text) => {
+                let edge = || [Word::Edge].into_iter();
+                self.learn(edge().chain(words(text)).chain(edge()), trusted);
+            }
+        });
+    }
+
+    /// One text. Where a trusted one repeats what the run brought in, it breaks in two.
+    fn learn<'w>(&mut self, words: impl Iterator<Item = Word<'w>>, trusted: bool) {
+        let sequence = if trusted { &mut self.trusted } else { &mut self.untrusted };
+        for word in words {
+            if sequence.is_full() {
+                return;
+            }
+            let mark = word.mark(&self.key);
+            if trusted && self.brought.contains(&mark) {
+                sequence.end_text();
+                continue;
+            }
+            if trusted && word.is_text() {
+                self.vouched.insert(mark);
+            }
+            sequence.push(mark);
+        }
+        sequence.end_text();
+    }
+}
