@@ -155,8 +155,11 @@ fn input(bench: &Bench, size: Size, arguments: Value) -> Value {
             "agent": "bench", "user": "bench@example.com", "task": "BENCH",
             "tools": ["ledger.query", "ledger.adjust"], "prompt": bench.prompt,
         },
-        "call": {"method": "tools/call", "tool": size.tool(), "arguments": arguments},
+        "call": {
+            "method": "tools/call", "tool": size.tool(), "arguments": arguments, "sink": false,
+        },
         "sql": {"sql": {"class": "select"}},
+        "provenance": {"values": [], "secret_read": false},
         "counters": {"calls": 0, "refusals": 0, "spent_cents": 0},
         "prompt": bench.prompt,
         "time": {"now_ns": unix_ns()},
