@@ -70,8 +70,8 @@ prompt_is_the_tokens if {
 	input.prompt == input.identity.prompt
 }
 
-# Where the values of the arguments come from that the pin marks: the tool's own demand, or the one for
-# all tools. A demand that is not known takes no value.
+# Where the values of the arguments come from that the pin marks: the tool's own demand, for all of its
+# arguments or by argument, or the one for all tools. A demand that is not known takes no value.
 origins := {
 	"off": {"named", "trusted", "untrusted", "nowhere"},
 	"known": {"named", "trusted", "untrusted"},
@@ -79,13 +79,25 @@ origins := {
 	"named": {"named"},
 }
 
-taken := origins[object.get(tool, "provenance", data.provenance.demand)]
+demand(argument) := own_demand[argument]
+
+demand(argument) := data.provenance.demand if not own_demand[argument]
+
+own_demand[value.argument] := tool.provenance if {
+	some value in input.provenance.values
+	not is_object(tool.provenance)
+}
+
+own_demand[argument] := word if {
+	is_object(tool.provenance)
+	some argument, word in tool.provenance
+}
 
 default values_are_taken := false
 
 values_are_taken if {
 	every value in input.provenance.values {
-		value.origin in taken
+		value.origin in origins[demand(value.argument)]
 	}
 }
 

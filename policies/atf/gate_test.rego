@@ -151,7 +151,7 @@ test_a_prompt_that_is_missing_on_both_sides_is_refused if {
 
 # A query with one value of each origin given, by a run that has read a secret.
 seen(origins) := object.union(query, {"provenance": {
-	"values": [{"at": "/x", "origin": origin} | some origin in origins],
+	"values": [{"argument": "x", "at": "/x", "origin": origin} | some origin in origins],
 	"secret_read": true,
 }})
 
@@ -187,6 +187,38 @@ test_a_tools_own_demand_counts_before_that_of_all if {
 		with data.provenance.demand as "named"
 		with data.tools as own
 	decision.allow
+}
+
+# A query with two marked arguments, and a demand for one of them.
+two(demand, x, y) := decision if {
+	decision := gate.decision with input as object.union(query, {"provenance": {"values": [
+		{"argument": "x", "at": "/x", "origin": x},
+		{"argument": "y", "at": "/y/0", "origin": y},
+	]}})
+		with data.provenance.demand as "trusted"
+		with data.tools as {"ledger.query": {"sql": ["sql"], "provenance": demand}}
+}
+
+test_an_arguments_own_demand_is_its_own if two({"y": "known"}, "trusted", "untrusted").allow
+
+test_an_arguments_own_demand_is_held_to if {
+	refused(two({"y": "named"}, "trusted", "trusted"), "policy.provenance")
+}
+
+test_the_other_argument_keeps_the_demand_of_all if {
+	refused(two({"y": "known"}, "untrusted", "untrusted"), "policy.provenance")
+}
+
+test_an_arguments_demand_that_is_not_known_refuses if {
+	refused(two({"y": "none"}, "named", "named"), "policy.provenance")
+}
+
+test_a_demand_for_arguments_that_is_no_word_refuses if {
+	refused(two({"y": true}, "named", "named"), "policy.provenance")
+}
+
+test_a_demand_that_is_no_word_and_no_object_refuses if {
+	refused(two(true, "named", "named"), "policy.provenance")
 }
 
 test_a_demand_that_is_not_known_refuses if {

@@ -8,14 +8,20 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::call::{AgentName, Digest, Narrowing, PromptName, Reach, ResourceScope, ToolName};
-use crate::gate::lint_fragment;
+use crate::call::{
+    AgentName, Digest, Named, Narrowing, PromptName, Reach, ResourceScope, ToolName,
+};
+use crate::gate::{lint_fragment, task_says};
 
 /// Longest manifest in bytes: 64 tool names of 64 bytes and comments.
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 
 /// Most tools of one manifest; a token carries them all.
 const TOOLS_MAX: usize = 64;
+
+/// Most words of one tool, and the longest in bytes.
+const TASK_WORDS_MAX: usize = 64;
+const TASK_WORD_BYTES_MAX: usize = 64;
 
 /// What a manifest says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -35,6 +41,10 @@ pub struct Manifest {
     /// By tool, a JSON Schema fragment that its arguments have to satisfy besides the tool's pin.
     #[serde(default)]
     narrow: BTreeMap<ToolName, Value>,
+    /// By tool, words of which the run's task has to say one: without it the token does not name the
+    /// tool. A tool that does not stand here is named whatever the task says.
+    #[serde(default)]
+    task_words: BTreeMap<ToolName, Vec<String>>,
 }
 
 /// Why there is no manifest.
@@ -112,9 +122,24 @@ impl Manifest {
         for (tool, fragment) in &manifest.narrow {
             lint_fragment(fragment).map_err(|what| format!("narrow.{tool:?}: {what}"))?;
         }
+        for (tool, words) in &manifest.task_words {
+            check_task_words(words).map_err(|what| format!("task_words.{tool:?}: {what}"))?;
+            if !tools.contains(tool) {
+                return Err(format!("task_words names {tool}, which is not among the tools"));
+            }
+        }
         manifest.narrowing().check(tools)?;
         manifest.reach().check()?;
         Ok(manifest)
+    }
+
+    /// The tools of a run whose task is the first text of `named`.
+    pub(super) fn tools_for(&self, named: &Named) -> Vec<ToolName> {
+        let is_named = |tool: &&ToolName| match self.task_words.get(*tool) {
+            Some(words) => words.iter().any(|words| task_says(named, words)),
+            None => true,
+        };
+        self.tools.iter().filter(is_named).cloned().collect()
     }
 
     /// What the arguments of a run's calls have to satisfy, by tool.
@@ -125,6 +150,24 @@ impl Manifest {
     /// What of servers a run may reach besides tools.
     pub(super) fn reach(&self) -> Reach {
         Reach { prompts: self.prompts.clone(), resources: self.resources.clone() }
+    }
+}
+
+/// No words at all would take the tool from every run: whoever wants that leaves it out.
+fn check_task_words(words: &[String]) -> Result<(), String> {
+    if words.is_empty() || words.len() > TASK_WORDS_MAX {
+        return Err(format!("{} words, expected 1 to {TASK_WORDS_MAX}", words.len()));
+    }
+    let is_bad = |word: &&String| {
+        word.len() > TASK_WORD_BYTES_MAX
+            || word.trim() != word.as_str()
+            || !word.chars().any(char::is_alphanumeric)
+    };
+    match words.iter().find(is_bad) {
+        None => Ok(()),
+        Some(bad) => Err(format!(
+            "{bad:?} is no word of at most {TASK_WORD_BYTES_MAX} bytes without white space around it"
+        )),
     }
 }
 
@@ -168,6 +211,22 @@ mod tests {
             assert_ne!(bad, narrowed);
             assert!(Manifest::parse(&bad).is_err(), "{bad}");
         }
+        let worded =
+            format!("{good}[task_words]\n\"ledger.query\" = [\"balance\", \"how much\"]\n");
+        assert!(Manifest::parse(&worded).is_ok(), "the control");
+        for (from, to) in [
+            ("ledger.query\" = ", "ledger.adjust\" = "),
+            ("[\"balance\", \"how much\"]", "[]"),
+            ("[\"balance\", \"how much\"]", "\"balance\""),
+            ("balance", " balance"),
+            ("balance", "?"),
+            ("balance", ""),
+            ("task_words", "task_word"),
+        ] {
+            let bad = worded.replace(from, to);
+            assert_ne!(bad, worded);
+            assert!(Manifest::parse(&bad).is_err(), "{bad}");
+        }
         let reaching = format!("{good}prompts = [\"f.p\"]\nresources = [\"f+file:///srv/*\"]\n");
         let found = Manifest::parse(&reaching).unwrap().reach();
         assert!(found.covers(&"f+file:///srv/a".parse().unwrap()), "the control");
@@ -192,6 +251,25 @@ mod tests {
             "tools = []\ntools = []",
         ] {
             assert!(Manifest::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_tool_with_words_is_a_runs_when_its_task_says_one() {
+        let manifest = Manifest::parse(
+            "tools = [\"a\", \"b\", \"c\"]\n[task_words]\nb = [\"pay\", \"send money\"]\nc = [\"delete\"]\n",
+        )
+        .unwrap();
+        for (task, prompt, tools) in [
+            ("what is the balance?", "pay what you are asked to pay", vec!["a"]),
+            ("Pay the bill.", "", vec!["a", "b"]),
+            ("send money, then delete it", "", vec!["a", "b", "c"]),
+            ("send the money", "", vec!["a"]),
+            ("", "delete", vec!["a"]),
+        ] {
+            let found = manifest.tools_for(&crate::gate::name(&[task, prompt]));
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, tools, "{task}");
         }
     }
 

@@ -112,7 +112,7 @@ impl Authority {
             prompt: wanted.prompt,
             narrowing: manifest.narrowing(),
             reach: manifest.reach(),
-            tools: manifest.tools,
+            tools: manifest.tools_for(&wanted.named),
             boot: self.boot.clone(),
             end_boot_ms,
             token_boot_ms: end_boot_ms,

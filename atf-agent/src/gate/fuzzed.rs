@@ -149,8 +149,11 @@ fn input() -> impl Strategy<Value = Value> {
         Just(json!({"sql": {"class": "select"}})),
         Just(json!({"sql": {"class": "delete"}})),
         Just(json!({"amount_cents": 7})),
+        Just(json!([{"argument": "x", "at": "/x", "origin": "nowhere"}])),
         Just(json!([{"at": "/x", "origin": "nowhere"}])),
-        Just(json!([{"at": "/x", "origin": "named"}, {"at": "/y", "origin": "elsewhere"}])),
+        Just(
+            json!([{"argument": "x", "origin": "named"}, {"argument": "y", "origin": "elsewhere"}])
+        ),
     ];
     const PLACES: &[&str] = &[
         "/call/method",
@@ -205,7 +208,10 @@ fn may_pass(input: &Value) -> bool {
     let amount = input.pointer("/call/arguments/amount_cents").and_then(Value::as_f64);
     let origin = |value: &Value| {
         let origin = value.get("origin").and_then(Value::as_str);
-        origin.is_some_and(|known| ["named", "trusted", "untrusted", "nowhere"].contains(&known))
+        // A value of no argument has no demand that it keeps.
+        value.get("argument").is_some()
+            && origin
+                .is_some_and(|known| ["named", "trusted", "untrusted", "nowhere"].contains(&known))
     };
     // No value at all is a collection of none.
     let taken = match input.pointer("/provenance/values") {

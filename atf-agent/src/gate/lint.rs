@@ -3,12 +3,14 @@
 
 use serde_json::{Map, Value};
 
+use super::provenance::Asked;
 use crate::call::Untrusted;
 
 /// Marks an argument that is SQL; its value is the profile that the statement has to keep.
 pub(super) const SQL_MARK: &str = "x-atf-sql";
 
-/// Marks an argument of which it matters where its strings and numbers come from; its value is `true`.
+/// Marks an argument of which it matters where its strings and numbers come from; its value is `true`, or
+/// `"links"` or `"day"` when a part of them is asked for.
 pub(super) const PROVENANCE_MARK: &str = "x-atf-provenance";
 
 /// Keywords that a pin may use. Each is asserted by the validator or says nothing about values.
@@ -85,9 +87,10 @@ fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
     }
     let says_nothing =
         matches!(schema.get("type").and_then(Value::as_str), Some("boolean" | "null"));
-    if schema.get(PROVENANCE_MARK).is_some_and(|mark| *mark != Value::Bool(true) || says_nothing) {
+    let is_bad = |mark| Asked::read(mark).is_none() || says_nothing;
+    if schema.get(PROVENANCE_MARK).is_some_and(is_bad) {
         return Err(format!(
-            "{at}: {PROVENANCE_MARK} is true or not there, and marks what holds strings or numbers"
+            "{at}: {PROVENANCE_MARK} is true, \"links\" or \"day\", and marks what holds strings or numbers"
         ));
     }
     if schema.contains_key("enum") || schema.contains_key("const") {
@@ -206,6 +209,8 @@ mod tests {
             r#"{"type":"boolean"}"#,
             r#"{"enum":["a","b"]}"#,
             r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-provenance":true}"#,
+            r#"{"type":"string","maxLength":9,"x-atf-provenance":"links"}"#,
+            r#"{"type":"string","maxLength":9,"x-atf-provenance":"day"}"#,
             r#"{"type":"array","maxItems":3,"items":{"type":"number","minimum":0,"maximum":1}}"#,
             r#"{"type":"object","properties":{"b":{"type":"null"}},"required":["b"],"additionalProperties":false}"#,
         ] {
@@ -241,6 +246,8 @@ mod tests {
             r#"{"type":"integer","minimum":"0","maximum":9}"#,
             r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-sql":{}}"#,
             r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-provenance":false}"#,
+            r#"{"type":"string","maxLength":9,"x-atf-provenance":"link"}"#,
+            r#"{"type":"string","maxLength":9,"x-atf-provenance":["links"]}"#,
             r#"{"type":"integer","minimum":0,"maximum":9,"x-atf-provenence":true}"#,
             r#"{"type":"boolean","x-atf-provenance":true}"#,
             r#"{"type":"array","maxItems":3,"items":{"type":"string","maxLength":5,"x-atf-provenance":true}}"#,
@@ -262,6 +269,7 @@ mod tests {
             ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-results\":true"),
             ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-results\":{\"trust\":\"yes\"}"),
             ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-results\":{\"secrets\":true}"),
+            ("\"name\":\"t\"", "\"name\":\"t\",\"x-atf-results\":{\"trusted_at\":[\"id\"]}"),
             (",\"additionalProperties\":false", ""),
             ("\"type\":\"object\"", "\"type\":\"array\""),
             (

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::lint;
 use super::narrow::Fragments;
+use super::provenance::{Asked, Results, Sensitive};
 use super::sql::SqlProfile;
 use crate::call::{Digest, NameError, ToolName};
 
@@ -38,30 +39,9 @@ pub struct Pin {
     server: Option<Digest>,
     validator: Validator,
     sql: Vec<(String, SqlProfile)>,
-    sensitive: Vec<String>,
+    sensitive: Vec<Sensitive>,
     results: Results,
     sink: bool,
-}
-
-/// What an operator says of a tool's results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Results {
-    /// Whether they vouch for the values in them.
-    pub trust: Trust,
-    /// Whether what is in them must not leave by a sink.
-    pub secret: bool,
-}
-
-/// Whether the results of a tool vouch for the values in them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trust {
-    /// Nobody writes what is in them but who may decide where a run acts.
-    Trusted,
-    /// Others may have written it.
-    #[default]
-    Untrusted,
 }
 
 /// Why pins are not taken. One bad pin refuses all: half a tool set is a surprise.
@@ -206,13 +186,13 @@ impl Pin {
     }
 
     /// The arguments of which it matters where their values come from.
-    pub(super) fn sensitive(&self) -> &[String] {
+    pub(super) fn sensitive(&self) -> &[Sensitive] {
         &self.sensitive
     }
 
     /// What its results are.
-    pub(super) fn results(&self) -> Results {
-        self.results
+    pub(super) fn results(&self) -> &Results {
+        &self.results
     }
 
     /// Whether what it is given leaves for others to read.
@@ -265,11 +245,14 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
         .map_err(|error| error.to_string())
 }
 
-fn sensitive_arguments(schema: &Value) -> Vec<String> {
+/// The marked arguments; the lint has seen to the marks.
+fn sensitive_arguments(schema: &Value) -> Vec<Sensitive> {
     let properties = schema.get("properties").and_then(Value::as_object);
-    let marked =
-        properties.into_iter().flatten().filter(|(_, p)| p.get(lint::PROVENANCE_MARK).is_some());
-    marked.map(|(name, _)| name.clone()).collect()
+    let marked = properties.into_iter().flatten().filter_map(|(name, property)| {
+        let asked = Asked::read(property.get(lint::PROVENANCE_MARK)?)?;
+        Some(Sensitive::new(name, asked))
+    });
+    marked.collect()
 }
 
 fn sql_arguments(schema: &Value) -> Result<Vec<(String, SqlProfile)>, String> {

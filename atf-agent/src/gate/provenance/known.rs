@@ -6,13 +6,16 @@ use std::collections::HashSet;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::days::Day;
+use super::fields::Fields;
+use super::place::Place;
+use super::results::{Results, Trust};
 use super::sequence::Sequence;
-use super::texts::{Text, texts};
+use super::texts::{Given, Text};
 use super::value::{Sought, leaves};
 use super::words::{Word, words};
 use super::{Origin, number};
 use crate::call::{Mark, MarkKey, NAMED_MARKS_MAX, Named};
-use crate::gate::pins::{Results, Trust};
 
 /// Most marks of the results of trusted tools, and as many of untrusted ones: some 120 kB of text each.
 pub(super) const RESULT_MARKS_MAX: usize = 32_768;
@@ -30,6 +33,8 @@ pub struct Known {
     named: Sequence,
     trusted: Sequence,
     untrusted: Sequence,
+    /// What trusted places of results held.
+    fields: Fields,
     /// The words of the first two.
     vouched: HashSet<Mark>,
     /// Words that the run put into its calls and that nobody had vouched for: a result that shows one
@@ -48,6 +53,7 @@ impl Known {
             named: Sequence::of(named.marks(), NAMED_MARKS_MAX),
             trusted: Sequence::new(RESULT_MARKS_MAX),
             untrusted: Sequence::new(RESULT_MARKS_MAX),
+            fields: Fields::default(),
             vouched: named.marks().iter().copied().collect(),
             brought: HashSet::new(),
             vouches: true,
@@ -72,10 +78,10 @@ impl Known {
         self.secret_read
     }
 
-    /// How many marks of trusted and of untrusted results are kept.
+    /// How many marks of trusted and of untrusted results are kept, and how many whole values.
     #[cfg(test)]
-    pub(super) fn kept(&self) -> (usize, usize) {
-        (self.trusted.len(), self.untrusted.len())
+    pub(super) fn kept(&self) -> (usize, usize, usize) {
+        (self.trusted.len(), self.untrusted.len(), self.fields.len())
     }
 
     /// Where `value`, a string or a number, comes from.
@@ -88,19 +94,35 @@ impl Known {
         let Some(sought) = sought else {
             return Origin::Nowhere;
         };
+        if sought.is_in(&self.named) {
+            Origin::Named
+        } else if sought.is_in(&self.trusted) || self.fields.has(&self.key, value) {
+            Origin::Trusted
+        } else if sought.is_in(&self.untrusted) {
+            Origin::Untrusted
+        } else {
+            Origin::Nowhere
+        }
+    }
+
+    /// Where the day comes from with which `value`, a string, begins.
+    pub(super) fn origin_of_day(&self, value: &Value) -> Origin {
+        let Some(day) = value.as_str().and_then(Day::at_the_start) else {
+            return Origin::Nowhere;
+        };
         [
             (&self.named, Origin::Named),
             (&self.trusted, Origin::Trusted),
             (&self.untrusted, Origin::Untrusted),
         ]
         .into_iter()
-        .find(|(sequence, _)| sought.is_in(sequence))
+        .find(|(sequence, _)| day.is_in(&self.key, sequence))
         .map_or(Origin::Nowhere, |(_, origin)| origin)
     }
 
     /// A call is about to be made that brings in `arguments`, and whose results are what they are: its
     /// result may come, and the secret in it.
-    pub(super) fn acts(&mut self, results: Results, arguments: &Value) {
+    pub(super) fn acts(&mut self, results: &Results, arguments: &Value) {
         self.secret_read |= results.secret;
         if !self.vouches {
             return;
@@ -133,12 +155,18 @@ impl Known {
     }
 
     /// The run is given `result`.
-    pub(super) fn learns(&mut self, results: Results, result: &RawValue) {
+    pub(super) fn learns(&mut self, results: &Results, result: &RawValue) {
         let trusted = match results.trust {
             Trust::Trusted => self.vouches,
             Trust::Untrusted => false,
         };
-        texts(result, &mut |text| match text {
+        let Some(result) = Given::read(result) else {
+            return;
+        };
+        if self.vouches {
+            self.keep(results.trusted_at(), &result);
+        }
+        result.texts(&mut |text| match text {
             Text::Number(number) => {
                 let word = Word::Text(number::spelled_json(number).into());
                 self.learn([word].into_iter(), trusted);
@@ -149,6 +177,26 @@ impl Known {
                 self.learn(edge().chain(words(text)).chain(edge()), trusted);
             }
         });
+    }
+
+    /// The whole values at `places`, but for those with a word that the run brought in.
+    fn keep(&mut self, places: &[Place], result: &Given) {
+        for place in places {
+            place.find(result.structured(), &mut |value| {
+                let brought = match value {
+                    Value::String(text) => {
+                        words(text).any(|word| self.brought.contains(&word.mark(&self.key)))
+                    }
+                    Value::Number(number) => {
+                        self.brought.contains(&self.key.mark(&number::spelled_json(number)))
+                    }
+                    Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
+                };
+                if !brought {
+                    self.fields.keep(&self.key, value);
+                }
+            });
+        }
     }
 
     /// One text. Where a trusted one repeats what the run brought in, it breaks in two.

@@ -1,9 +1,15 @@
 //! Where the values of a call come from: the task or the prompt, the result of a trusted tool, that of an
 //! untrusted one, or nowhere. What cannot be told is from nowhere.
 
+mod asked;
+mod days;
+mod fields;
 mod known;
+mod links;
 mod named;
 mod number;
+mod place;
+mod results;
 mod sequence;
 mod settings;
 mod texts;
@@ -14,6 +20,8 @@ mod words;
 mod attacks;
 #[cfg(test)]
 mod bounds;
+#[cfg(test)]
+mod parts;
 
 use std::fmt;
 
@@ -22,10 +30,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::act::{Act, Checked};
-use super::pins::{Results, Trust};
 use super::statement::SqlChecked;
+pub(super) use asked::{Asked, Sensitive};
 pub use known::Known;
-pub use named::name;
+pub use named::{name, task_says};
+pub use results::{Results, Trust};
 pub(super) use settings::Settings;
 
 /// Most values of one call that are looked for; a call with more has one more, from nowhere.
@@ -45,9 +54,11 @@ pub enum Origin {
     Nowhere,
 }
 
-/// One string or number of a marked argument.
+/// One string or number of a marked argument, or a part of it that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Sourced {
+    /// The argument that it is of.
+    argument: String,
     /// Where it stands among the arguments (RFC 6901).
     at: String,
     origin: Origin,
@@ -75,16 +86,18 @@ pub fn trace(checked: impl Into<Checked>, known: &Known) -> Traced {
 fn sourced(checked: &SqlChecked, known: &Known) -> Vec<Sourced> {
     let mut values = Vec::new();
     let call = checked.call();
-    for argument in call.pin().sensitive() {
+    for Sensitive { argument, asked } in call.pin().sensitive() {
         let Some(found) = call.arguments().get(argument) else {
             continue;
         };
         let at = format!("/{}", argument.replace('~', "~0").replace('/', "~1"));
         value::leaves(&at, found, &mut |at, value| {
-            let room = values.len() < VALUES_MAX;
-            let origin = if room { known.origin(value) } else { Origin::Nowhere };
-            values.push(Sourced { at: at.to_owned(), origin });
-            room
+            asked.origins(value, known, &mut |origin| {
+                let room = values.len() < VALUES_MAX;
+                let origin = if room { origin } else { Origin::Nowhere };
+                values.push(Sourced { argument: argument.clone(), at: at.to_owned(), origin });
+                room
+            })
         });
     }
     values
@@ -119,10 +132,10 @@ impl Known {
 
 /// What the results of an act are taken for: a tool's are what its pin says; nobody has said what others
 /// are, so that they vouch for nothing and may be a secret.
-fn results(act: &Act) -> Results {
+fn results(act: &Act) -> &Results {
     match act {
         Act::Tool(call) => call.pin().results(),
-        Act::Ask(_) => Results { trust: Trust::Untrusted, secret: true },
+        Act::Ask(_) => &results::UNKNOWN,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a task and a prompt name, made by the launcher, which alone reads them.
 
+use super::sequence::Sequence;
 use super::words::words;
 use crate::call::{BREAK, MarkKey, NAMED_MARKS_MAX, Named};
 
@@ -15,4 +16,11 @@ pub fn name(texts: &[&str]) -> Named {
         }
     }
     Named::new(key, marks)
+}
+
+/// Whether the task of a run, the first text that was named, has `words` in it, one after the other.
+pub fn task_says(named: &Named, words: &str) -> bool {
+    let task = named.marks().split(|mark| *mark == BREAK).next().unwrap_or_default();
+    let sought: Vec<_> = super::words::words(words).map(|word| word.mark(named.key())).collect();
+    Sequence::of(task, NAMED_MARKS_MAX).has(&sought)
 }

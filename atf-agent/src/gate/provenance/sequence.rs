@@ -42,17 +42,22 @@ impl Sequence {
 
     /// Whether `value` stands in it, whole and within one text.
     pub(super) fn has(&self, value: &[Mark]) -> bool {
-        let Some((first, rest)) = value.split_first() else {
-            return false;
-        };
-        let mut at = 0;
-        while let Some(found) = self.marks[at..].iter().position(|mark| mark == first) {
-            at += found + 1;
-            if self.marks[at..].starts_with(rest) {
-                return true;
+        self.after(value).next().is_some()
+    }
+
+    /// What follows `value`, each time that it stands in it.
+    pub(super) fn after<'s>(&'s self, value: &[Mark]) -> impl Iterator<Item = &'s [Mark]> {
+        let (first, rest) = value.split_first().map_or((None, &[][..]), |(f, r)| (Some(f), r));
+        let mut left = &self.marks[..];
+        std::iter::from_fn(move || {
+            loop {
+                let found = left.iter().position(|mark| Some(mark) == first)?;
+                left = &left[found + 1..];
+                if let Some(after) = left.strip_prefix(rest) {
+                    return Some(after);
+                }
             }
-        }
-        false
+        })
     }
 
     /// How many marks are kept.

@@ -14,29 +14,38 @@ pub(super) enum Text<'a> {
     Number(&'a serde_json::Number),
 }
 
-/// Calls `each` with every text of `result`, of a tool, a prompt or a resource: of its text contents, its
-/// embedded resources, its messages and its structured content. What says that it is an error has none: an error repeats what
-/// was asked.
-pub(super) fn texts(result: &RawValue, each: &mut impl FnMut(Text<'_>)) {
-    let Ok(result) = serde_json::from_str::<Value>(result.get()) else {
-        return;
-    };
-    if result.get("isError").is_some_and(|is_error| *is_error != Value::Bool(false)) {
-        return;
+/// A result of a tool, a prompt or a resource that is no error: an error repeats what was asked.
+pub(super) struct Given(Value);
+
+impl Given {
+    /// Reads it; none when it is an error, or no JSON.
+    pub(super) fn read(result: &RawValue) -> Option<Self> {
+        let result = serde_json::from_str::<Value>(result.get()).ok()?;
+        let is_error =
+            result.get("isError").is_some_and(|is_error| *is_error != Value::Bool(false));
+        (!is_error).then_some(Self(result))
     }
-    let all = |name: &str| result.get(name).and_then(Value::as_array).into_iter().flatten();
-    let said = all("messages").filter_map(|message| message.get("content"));
-    for content in all("content").chain(all("contents")).chain(said) {
-        let text = content.get("text").or_else(|| content.get("resource")?.get("text"));
-        if let Some(text) = text.and_then(Value::as_str) {
-            match serde_json::from_str::<Value>(text) {
-                Ok(value @ (Value::Object(_) | Value::Array(_))) => values(&value, each),
-                Ok(_) | Err(_) => each(Text::Prose(text)),
+
+    /// Its structured content; null when there is none.
+    pub(super) fn structured(&self) -> &Value {
+        self.0.get("structuredContent").unwrap_or(&Value::Null)
+    }
+
+    /// Calls `each` with every text: of its text contents, its embedded resources, its messages and its
+    /// structured content.
+    pub(super) fn texts(&self, each: &mut impl FnMut(Text<'_>)) {
+        let all = |name: &str| self.0.get(name).and_then(Value::as_array).into_iter().flatten();
+        let said = all("messages").filter_map(|message| message.get("content"));
+        for content in all("content").chain(all("contents")).chain(said) {
+            let text = content.get("text").or_else(|| content.get("resource")?.get("text"));
+            if let Some(text) = text.and_then(Value::as_str) {
+                match serde_json::from_str::<Value>(text) {
+                    Ok(value @ (Value::Object(_) | Value::Array(_))) => values(&value, each),
+                    Ok(_) | Err(_) => each(Text::Prose(text)),
+                }
             }
         }
-    }
-    if let Some(structured) = result.get("structuredContent") {
-        values(structured, each);
+        values(self.structured(), each);
     }
 }
 

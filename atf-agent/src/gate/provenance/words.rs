@@ -29,6 +29,17 @@ impl Word<'_> {
         }
     }
 
+    /// Appends it as it is read.
+    pub(super) fn spell(&self, to: &mut String) {
+        match self {
+            // A word with a gap in it is none that a text has.
+            Word::Edge => to.push_str(" edge"),
+            Word::Gap => to.push(' '),
+            Word::Sign(sign) => to.push(*sign),
+            Word::Text(text) => to.push_str(text),
+        }
+    }
+
     /// Its mark under `key`.
     pub(super) fn mark(&self, key: &MarkKey) -> Mark {
         match self {
