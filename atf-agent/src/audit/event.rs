@@ -163,6 +163,9 @@ pub struct Call {
     pub prompt: Option<Digest>,
     /// The revision of the policy that judged.
     pub policy: Option<Digest>,
+    /// The digest of what the policy was told and answered, where that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hearing: Option<Digest>,
     /// The digest of the permit's body.
     pub permit: Option<Digest>,
     /// Nanoseconds from the first byte judged to the decision.

@@ -2,6 +2,7 @@
 //! record to the one before, and the proof that a log is whole. No socket; the recorder has those.
 
 mod chain;
+mod decided;
 mod event;
 mod fault;
 mod head;
@@ -13,6 +14,7 @@ mod show;
 mod verify;
 
 pub use chain::{Chain, Last, Link, LinkError};
+pub use decided::{Decided, decided};
 pub use event::{Call, Event, Outcome, Process, Verdict};
 pub use fault::{Broken, Fault, VerifyError};
 pub use head::{HEAD_FILE, Head, HeadError};

@@ -20,6 +20,7 @@ pub(crate) fn call(run: RunId) -> Call {
         arguments: Some(Digest::of(b"{}")),
         prompt: Some(Digest::of(b"prompt")),
         policy: Some(Digest::of(b"policy")),
+        hearing: Some(Digest::of(b"hearing")),
         permit: Some(Digest::of(b"permit")),
         gate_ns: 120_000,
     }

@@ -55,8 +55,8 @@ pub struct Shown {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the log {path}: {error}")]
 pub struct ShowError {
-    path: PathBuf,
-    error: io::Error,
+    pub(super) path: PathBuf,
+    pub(super) error: io::Error,
 }
 
 /// The records of the log in `dir` that pass `filter`, oldest first.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::policy::Named;
 use crate::call::{AgentName, RunId, ToolName};
 
 /// Makes an LLM agent unable to act except through one gate.
@@ -216,7 +217,59 @@ pub enum PolicyAction {
     /// Say whether the gateway would take the policy and its pins, and their revision
     Check(PolicyArguments),
     /// Run the rules `test_…` of its `*_test.rego`; a policy without any has failed
-    Test(PolicyArguments),
+    Test {
+        /// Which policy, and how to answer
+        #[command(flatten)]
+        policy: PolicyArguments,
+        /// Say also which rules and lines no test evaluates
+        #[arg(long)]
+        coverage: bool,
+    },
+    /// Say which rule and line, or which check before it, decided a recorded call
+    Explain(ExplainArguments),
+    /// Ask a draft what the policy was asked, and list what would change
+    Replay(ReplayArguments),
+    /// Say what differs between two policies and their pins
+    Diff {
+        /// The directory of the one
+        first: PathBuf,
+        /// The directory of the other
+        second: PathBuf,
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+/// `atf policy explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The number of the decision's record, or its id
+    #[arg(value_name = "SEQ|DECISION")]
+    pub decision: Named,
+    /// The log's directory, if not the configured one
+    #[arg(long, value_name = "DIR")]
+    pub log: Option<PathBuf>,
+    /// Which policy judged, and how to answer
+    #[command(flatten)]
+    pub policy: PolicyArguments,
+}
+
+/// `atf policy replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// The draft's directory
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The log's directory, if not the configured one
+    #[arg(long, value_name = "DIR")]
+    pub log: Option<PathBuf>,
+    /// Only the last N decisions
+    #[arg(long, value_name = "N")]
+    pub last: Option<usize>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
 }
 
 /// Which policy, and how to answer.
@@ -308,7 +361,11 @@ mod tests {
             "atf audit show --denied --last 3",
             "atf --config /tmp/atf.toml runs --output json",
             "atf policy check --output json",
-            "atf policy test --dir /tmp/policies",
+            "atf policy test --dir /tmp/policies --coverage",
+            "atf policy explain 17 --output json",
+            "atf policy explain 00000000000000000000000000000000 --dir /tmp/policies",
+            "atf policy replay --dir /tmp/draft --last 100 --output json",
+            "atf policy diff /tmp/policies /tmp/draft",
             "atf enforcer check --output json",
             "atf tools pin files --output json",
             "atf tools diff --dir /tmp/policies",

@@ -100,7 +100,7 @@ fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
 
 /// RFC 3339 in UTC. The days since 1970 become a date by counting from 1 March of year 0, so that
 /// the leap day is the last of a year (Howard Hinnant, "chrono-compatible low-level date algorithms").
-fn time(unix_ms: u64) -> String {
+pub(super) fn time(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
     let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);

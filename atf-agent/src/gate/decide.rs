@@ -52,5 +52,5 @@ pub fn decide(
         authenticate(received, presented.caller, presented.jwt, rules.verifier, now_unix_s)?;
     let well_formed = check_schema(authenticated, rules.pins)?;
     let checked = check_sql(well_formed)?;
-    judge(trace(checked, known), rules.policy, facts)
+    judge(trace(checked, known), rules.policy, facts).1
 }

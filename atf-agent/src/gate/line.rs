@@ -378,6 +378,7 @@ fn the_log_learns_all_that_was_known() {
         arguments: None,
         prompt: None,
         policy: None,
+        hearing: None,
         permit: None,
         gate_ns: 0,
     };

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::act::{Act, Checked};
-use super::facts::{Decision, Facts, Input, Obligations};
+use super::facts::{Facts, Input, Obligations};
+use super::hearing::{self, Answer, Hearing};
 use super::limits::PolicyLimits;
 use super::profile;
 use super::provenance::{self, Traced};
@@ -80,16 +81,33 @@ pub struct Judged {
     rows: u64,
 }
 
-/// Asks the policy.
+/// Asks the policy. What it was told and said is for who wants to know why; the call has passed only by the
+/// second.
 ///
 /// # Errors
 /// When the policy does not clearly allow the call: it denies, is undefined, failed, took too long, or
 /// gave an answer that is not understood.
-pub fn judge(traced: Traced, policy: &Policy, facts: Facts) -> Result<Judged, Refusal> {
-    let refuse = |detail: String| Refusal::new(Step::Policy, Reason::PolicyDenied, detail);
-    let input = serde_json::to_string(&Input::of(&traced, facts))
-        .map_err(|error| refuse(error.to_string()))?;
-    let decision = policy.decide(&input).map_err(refuse)?;
+pub fn judge(
+    traced: Traced,
+    policy: &Policy,
+    facts: Facts,
+) -> (Option<Hearing>, Result<Judged, Refusal>) {
+    match serde_json::to_string(&Input::of(&traced, facts)) {
+        Ok(input) => {
+            let hearing = Hearing { said: policy.said(&input), input };
+            let judged = judged(traced, policy, &hearing);
+            (Some(hearing), judged)
+        }
+        Err(error) => (None, Err(denied(error.to_string()))),
+    }
+}
+
+fn denied(detail: String) -> Refusal {
+    Refusal::new(Step::Policy, Reason::PolicyDenied, detail)
+}
+
+fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, Refusal> {
+    let decision = hearing::understood(&hearing.said).map_err(denied)?;
     if !decision.allow || !decision.reasons.is_empty() {
         let detail = format!("reasons: {}{traced}", decision.reasons.join(", "));
         return Err(Refusal::new(Step::Policy, reason(&decision.reasons), detail));
@@ -152,11 +170,20 @@ impl Policy {
         self.settings.limits.per_run_cents
     }
 
-    pub(super) fn decide(&self, input: &str) -> Result<Decision, String> {
-        let value = self.rules.eval(input)?;
-        let value = serde_json::to_value(&value).map_err(|error| error.to_string())?;
-        Decision::deserialize(&value)
-            .map_err(|error| format!("the policy's answer is not understood: {error}: {value}"))
+    /// What it says of `input`.
+    pub(super) fn said(&self, input: &str) -> Result<serde_json::Value, String> {
+        let said = self.rules.eval(input)?;
+        serde_json::to_value(&said).map_err(|error| error.to_string())
+    }
+
+    /// What it says where another one was asked before.
+    pub fn hear_again(&self, hearing: &Hearing) -> Answer {
+        Answer::of(&self.said(&hearing.input))
+    }
+
+    #[cfg(test)]
+    pub(super) fn decide(&self, input: &str) -> Result<super::facts::Decision, String> {
+        hearing::understood(&self.said(input))
     }
 }
 

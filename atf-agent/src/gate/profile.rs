@@ -60,13 +60,13 @@ fn bounded(follows: &[&str; 7]) -> bool {
     }
 }
 
-struct Token<'a> {
-    text: &'a str,
+pub(super) struct Token<'a> {
+    pub(super) text: &'a str,
     line: usize,
 }
 
 /// Words, numbers and single signs; strings and comments are left out, a string as an empty token.
-fn tokens(source: &str) -> Vec<Token<'_>> {
+pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let (mut rest, mut line) = (source, 1);
     while let Some(first) = rest.chars().next() {
@@ -89,6 +89,32 @@ fn tokens(source: &str) -> Vec<Token<'_>> {
         rest = after;
     }
     tokens
+}
+
+/// The source on one line, without its comments.
+pub(super) fn plain(source: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = source;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            '"' => string(rest),
+            '`' => rest[1..].find('`').map_or(rest.len(), |end| end + 2),
+            c => c.len_utf8(),
+        };
+        let (token, after) = rest.split_at(length);
+        match first {
+            '#' => {}
+            c if c.is_whitespace() => {
+                if !plain.ends_with(' ') {
+                    plain.push(' ');
+                }
+            }
+            _ => plain.push_str(token),
+        }
+        rest = after;
+    }
+    plain.trim().to_owned()
 }
 
 /// Bytes of the string that `rest` starts with.

@@ -4,6 +4,7 @@
 //! of a built-in function inside a rule, so that `not` of that rule is true and the call goes through;
 //! the interpreter, strict, gives the error, and an error denies. A test keeps it so.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
 /// The rule that is asked.
-const ENTRYPOINT: &str = "data.atf.gate.decision";
+pub(super) const ENTRYPOINT: &str = "data.atf.gate.decision";
 
 /// Longest evaluation. The shipped policy takes some tens of microseconds; the rest is for the time
 /// that the scheduler may take the thread away, during which this clock runs on.
@@ -67,7 +68,7 @@ impl Rules {
 }
 
 /// An interpreter of `modules`, each a name and a source, over `data`, JSON: strict, and bounded in time.
-fn engine(modules: &[(String, String)], data: &str) -> Result<Engine, String> {
+pub(super) fn engine(modules: &[(String, String)], data: &str) -> Result<Engine, String> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
     engine.set_execution_timer_config(ExecutionTimerConfig {
@@ -82,13 +83,15 @@ fn engine(modules: &[(String, String)], data: &str) -> Result<Engine, String> {
 }
 
 /// Evaluates each of `rules`, a full path as `data.atf.gate_test.test_x`, as it is served: `Ok` when it
-/// is true, else what it is. As when it is served, an error counts when it has come twice.
+/// is true, else what it is; and which lines that took. As when it is served, an error counts when it has
+/// come twice.
 pub(super) fn hold(
     modules: &[(String, String)],
     data: &str,
     rules: &[String],
-) -> Result<Vec<Result<(), String>>, String> {
+) -> Result<Ran, String> {
     let mut engine = engine(modules, data)?;
+    engine.set_enable_coverage(true);
     // As with what is served: one evaluation that took too long may be of a busy host.
     let mut eval = |rule: &String| {
         let mut tried = engine.eval_rule(rule.clone());
@@ -97,7 +100,7 @@ pub(super) fn hold(
         }
         tried
     };
-    Ok(rules
+    let held = rules
         .iter()
         .map(|rule| match eval(rule) {
             Ok(Value::Bool(true)) => Ok(()),
@@ -105,7 +108,45 @@ pub(super) fn hold(
             Ok(value) => Err(value.to_string()),
             Err(error) => Err(error.to_string()),
         })
-        .collect())
+        .collect();
+    let report = engine.get_coverage_report().map_err(|error| error.to_string())?;
+    let lines = report.files.into_iter().map(|file| Lines {
+        file: file.path,
+        evaluated: file.covered,
+        not: file.not_covered,
+    });
+    Ok(Ran { held, lines: lines.collect() })
+}
+
+/// What became of tests.
+pub(super) struct Ran {
+    /// Each, in the order in which they were named: what it is instead of true.
+    pub(super) held: Vec<Result<(), String>>,
+    /// What they evaluated of each module.
+    pub(super) lines: Vec<Lines>,
+}
+
+/// The lines of a module that have something to evaluate, from 1.
+pub(super) struct Lines {
+    /// The module.
+    pub(super) file: String,
+    /// Those that were evaluated.
+    pub(super) evaluated: BTreeSet<u32>,
+    /// Those that never were.
+    pub(super) not: BTreeSet<u32>,
+}
+
+/// What `rule`, a full path, comes to for `input`, JSON: as it is served.
+pub(super) fn value(
+    modules: &[(String, String)],
+    data: &str,
+    input: &str,
+    rule: &str,
+) -> Result<Value, String> {
+    let mut engine = engine(modules, data)?;
+    engine.set_input(Value::from_json_str(input).map_err(|error| error.to_string())?);
+    let tried = engine.eval_rule(rule.to_owned());
+    tried.or_else(|_busy| engine.eval_rule(rule.to_owned())).map_err(|error| error.to_string())
 }
 
 /// Engines are whole after a panic elsewhere: they are changed by nobody who holds the lock.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use crate::audit::{self, Event, Verdict};
 use crate::call::{Caller, DecisionId, Digest, Reason, Refusal};
-use crate::gate::{Code, Era, Id, Limits, Message, Permit, Received, Reply};
+use crate::gate::{Code, Era, Hearing, Id, Limits, Message, Permit, Received, Reply};
+use crate::state::Hearings;
 
 use super::authorization::Challenge;
 use super::headers::Envelope;
@@ -69,6 +70,7 @@ impl Account {
                 arguments: None,
                 prompt: None,
                 policy: None,
+                hearing: None,
                 permit: None,
                 gate_ns: 0,
             },
@@ -119,6 +121,18 @@ impl Account {
     /// The revision of the policy by which it is judged from here on.
     pub(super) fn judged_by(&mut self, revision: Digest) {
         self.call.policy = Some(revision);
+    }
+
+    /// What the policy was told and said, which the log names when it is kept.
+    pub(super) fn heard(&mut self, hearings: &Hearings, hearing: Option<&Hearing>) {
+        if !hearings.keeps() {
+            return;
+        }
+        let line = hearing.and_then(|hearing| hearing.line(self.call.decision));
+        self.call.hearing = line.and_then(|line| {
+            let digest = Digest::of(line.as_bytes());
+            hearings.keep(line).then_some(digest)
+        });
     }
 
     /// The permit that it got.

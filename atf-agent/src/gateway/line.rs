@@ -97,7 +97,9 @@ async fn live(
     let checked = checked(authenticated, &rules.pins, account)?;
     // 5. policy
     let traced = run.past.trace(checked)?;
-    let judged = gate::judge(traced, &rules.policy, gateway.facts(run, now))?;
+    let (hearing, judged) = gate::judge(traced, &rules.policy, gateway.facts(run, now));
+    account.heard(&gateway.hearings, hearing.as_ref());
+    let judged = judged?;
     account.decided();
     // 6. reserve: this alone makes the permit
     let executor = gateway.executor.ready().await;

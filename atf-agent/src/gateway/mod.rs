@@ -47,7 +47,7 @@ use crate::call::{Refusal, RunId, Step};
 use crate::gate::{Counters, Facts, Limits};
 use crate::identity::{SigningKey, Verifier};
 use crate::kernel;
-use crate::state::{Boot, Caps};
+use crate::state::{Boot, Caps, Hearings};
 use crate::wire::{Ids, Places};
 
 pub use error::GatewayError;
@@ -72,6 +72,7 @@ pub(crate) struct Gateway {
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
+    hearings: Hearings,
     steady: steady::Steady,
     breaker: breaker::Breaker,
     permit_key: SigningKey,
@@ -138,6 +139,7 @@ impl Gateway {
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone())?,
             caps: open_caps(&places)?,
+            hearings: open_hearings(&places, settings.hearings_bytes_max)?,
             steady: steady::Steady::start(),
             breaker: breaker::Breaker::new(settings.seals_per_minute_max.get()),
             permit_key: SigningKey::generate()?,
@@ -218,6 +220,12 @@ fn open_caps(places: &Places) -> Result<Caps, GatewayError> {
         .map_err(|error| GatewayError::Boot { path: BOOT_ID.into(), error })?;
     let boot = Boot { id: boot.trim_end().to_owned(), now_ms: kernel::boot_ms() };
     Ok(Caps::open(&path.join("caps.db"), &boot)?)
+}
+
+/// Where it is kept what the policy was told.
+fn open_hearings(places: &Places, bytes_max: u64) -> Result<Hearings, GatewayError> {
+    let path = places.hearings();
+    Hearings::open(&path, bytes_max).map_err(|error| GatewayError::State { path, error })
 }
 
 /// Each connection of each run is a descriptor: as many as the hard limit allows.

@@ -24,6 +24,9 @@ pub struct Settings {
     /// Runs that may be sealed in a minute by their own refusals. What this holds back is a finding,
     /// and `atf runs` shows it; the calls are refused as ever.
     pub seals_per_minute_max: NonZeroU32,
+    /// Bytes that are kept on the disk of what the policy was told and answered, the newest; 0 keeps
+    /// nothing. `atf policy explain` and `replay` need it, and the calls' arguments are in it.
+    pub hearings_bytes_max: u64,
     /// Whether a call waits until the record of its decision is on the disk. `false` needs the
     /// executor's `require_durable = false` too.
     pub audit_durable: bool,
@@ -38,6 +41,7 @@ impl Default for Settings {
             calls_per_run_max: 16,
             execute_timeout_ms: 30_000,
             seals_per_minute_max: SEALS_PER_MINUTE_MAX,
+            hearings_bytes_max: 64 << 20,
             audit_durable: true,
         }
     }

@@ -83,6 +83,12 @@ impl Places {
         self.runtime("gateway").join("permit.pub")
     }
 
+    /// What the gateway's policy was told and answered. The arguments of calls are in it, so that root and
+    /// the gateway alone may read it.
+    pub fn hearings(&self) -> PathBuf {
+        self.state("gateway").join("hearings")
+    }
+
     /// A run's directory. Root owns it; the gateway may only enter it.
     pub fn run(&self, run: RunId) -> PathBuf {
         self.run_dir.join("runs").join(run.to_string())

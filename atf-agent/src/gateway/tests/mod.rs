@@ -7,6 +7,7 @@ mod callers;
 mod client;
 mod doubles;
 mod handshake;
+mod hearings;
 mod http_rows;
 mod kernel;
 mod lab;

@@ -87,7 +87,7 @@ fn walk(bench: &Bench, message: &[u8], times: &mut Times) -> Result<(), Refusal>
 
     let began = Instant::now();
     let facts = Facts { counters: Counters::default(), now_unix_ns: unix_ns() };
-    let judged = judge(trace(checked, &bench.known), &bench.policy, facts)?;
+    let judged = judge(trace(checked, &bench.known), &bench.policy, facts).1?;
     times.policy.0.push(elapsed_ns(began));
     drop(judged);
     Ok(())

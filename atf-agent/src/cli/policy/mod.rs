@@ -1,4 +1,11 @@
-//! `atf policy check|test`: what the gateway would read, and what the policy's author promised of it.
+//! `atf policy`: what the gateway would read, what the policy's author promised of it, why it decided as it
+//! did, and what another one would change.
+
+mod explain;
+mod recorded;
+mod replay;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -8,15 +15,19 @@ use super::args::{Output, PolicyAction, PolicyArguments};
 use super::output;
 use super::{EXIT_NO, EXIT_OK};
 use crate::config::Config;
-use crate::gate::{Pins, Policy, PolicyTest, test_policy};
+use crate::gate::{Covered, Pins, Policy, PolicyTest, test_policy};
+pub(super) use recorded::Named;
 
 pub(super) fn policy(config: &Config, action: &PolicyAction) -> anyhow::Result<u8> {
-    let (PolicyAction::Check(PolicyArguments { dir, output })
-    | PolicyAction::Test(PolicyArguments { dir, output })) = action;
-    let dir = dir.as_deref().unwrap_or(&config.places.policy_dir);
+    let of = |wanted: &PolicyArguments| {
+        wanted.dir.clone().unwrap_or_else(|| config.places.policy_dir.clone())
+    };
     match action {
-        PolicyAction::Check(_) => check(dir, *output),
-        PolicyAction::Test(_) => test(dir, *output),
+        PolicyAction::Check(wanted) => check(&of(wanted), wanted.output),
+        PolicyAction::Test { policy, coverage } => test(&of(policy), *coverage, policy.output),
+        PolicyAction::Explain(wanted) => explain::of(config, wanted),
+        PolicyAction::Replay(wanted) => replay::of(config, wanted),
+        PolicyAction::Diff { first, second, output } => replay::diff(first, second, *output),
     }
 }
 
@@ -86,11 +97,47 @@ impl<'a> From<&'a PolicyTest> for Tested<'a> {
     }
 }
 
-fn test(dir: &Path, form: Output) -> anyhow::Result<u8> {
-    let tests = test_policy(dir)?;
+/// What the tests evaluated of one module.
+#[derive(Serialize)]
+struct Coverage<'a> {
+    file: &'a str,
+    lines: u64,
+    evaluated: u64,
+    missed: &'a [u32],
+    rules: u64,
+    rules_missed: Vec<MissedRule<'a>>,
+}
+
+#[derive(Serialize)]
+struct MissedRule<'a> {
+    line: u32,
+    rule: &'a str,
+}
+
+impl<'a> From<&'a Covered> for Coverage<'a> {
+    fn from(of: &'a Covered) -> Self {
+        let missed = of.rules_missed.iter().map(|(line, rule)| MissedRule { line: *line, rule });
+        Self {
+            file: &of.file,
+            lines: of.lines,
+            evaluated: of.evaluated,
+            missed: &of.missed,
+            rules: of.rules,
+            rules_missed: missed.collect(),
+        }
+    }
+}
+
+fn test(dir: &Path, coverage: bool, form: Output) -> anyhow::Result<u8> {
+    let (tests, covered) = test_policy(dir)?;
     let failed = tests.iter().filter(|test| test.instead.is_some()).count();
+    let tested: Vec<Tested<'_>> = tests.iter().map(Tested::from).collect();
+    let covered: Vec<Coverage<'_>> = covered.iter().map(Coverage::from).collect();
     match form {
-        Output::Json => output::json(&tests.iter().map(Tested::from).collect::<Vec<_>>())?,
+        Output::Json if coverage => {
+            output::json(&serde_json::json!({"tests": tested, "coverage": covered}))?;
+        }
+        Output::Json => output::json(&tested)?,
         Output::Text => {
             for test in &tests {
                 let (word, instead) = match &test.instead {
@@ -100,8 +147,27 @@ fn test(dir: &Path, form: Output) -> anyhow::Result<u8> {
                 output::line(&format!("{word} {} ({}){instead}", test.rule, test.place))?;
             }
             output::line(&format!("{} tests, {failed} failed", tests.len()))?;
+            for module in covered.iter().filter(|_| coverage) {
+                show_coverage(module)?;
+            }
         }
     }
     // No test at all proves nothing: a mistyped directory must not look like a success.
     Ok(if failed == 0 && !tests.is_empty() { EXIT_OK } else { EXIT_NO })
+}
+
+fn show_coverage(of: &Coverage<'_>) -> anyhow::Result<()> {
+    let rules = of.rules - of.rules_missed.len() as u64;
+    output::line(&format!(
+        "{}: {} of {} lines and {rules} of {} rules were evaluated",
+        of.file, of.evaluated, of.lines, of.rules
+    ))?;
+    for MissedRule { line, rule } in &of.rules_missed {
+        output::line(&format!("  no test comes to {rule} ({}:{line})", of.file))?;
+    }
+    let lines: Vec<String> = of.missed.iter().map(u32::to_string).collect();
+    match lines.is_empty() {
+        true => Ok(()),
+        false => output::line(&format!("  not evaluated: lines {}", lines.join(", "))),
+    }
 }

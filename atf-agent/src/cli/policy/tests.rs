@@ -1,0 +1,190 @@
+//! The commands over a log and hearings as the daemons leave them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::audit::{Chain, Event, Process, Segment, Verdict, samples};
+use crate::call::{DecisionId, Digest, Reason, RunId, Step};
+use crate::cli::args::{ExplainArguments, ReplayArguments};
+use crate::wire::Places;
+
+/// What became of one call in the lab.
+struct Told {
+    cents: u64,
+    verdict: Verdict,
+    answer: Option<Value>,
+}
+
+struct Lab {
+    config: Config,
+    dir: tempfile::TempDir,
+    decisions: Vec<DecisionId>,
+}
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
+}
+
+fn refused(step: Step, reason: Reason) -> Verdict {
+    Verdict::Refused { step, reason, detail: "found".into() }
+}
+
+/// Four calls: allowed, over the cap, refused by the caps after the policy allowed, and one that the policy
+/// never heard of.
+fn calls() -> Vec<Told> {
+    let yes =
+        |cents: u64| json!({"allow": true, "reasons": [], "obligations": {"reserve_cents": cents}});
+    let no = json!({"allow": false, "reasons": ["cap.exceeded"], "obligations": {"reserve_cents": 60_000}});
+    let policy = refused(Step::Policy, Reason::CapExceeded);
+    let caps = refused(Step::Reserve, Reason::CapCalls);
+    let schema = refused(Step::Schema, Reason::SchemaArguments);
+    vec![
+        Told { cents: 5, verdict: Verdict::Allowed, answer: Some(yes(5)) },
+        Told { cents: 60_000, verdict: policy, answer: Some(no) },
+        Told { cents: 400, verdict: caps, answer: Some(yes(400)) },
+        Told { cents: 1, verdict: schema, answer: None },
+    ]
+}
+
+impl Lab {
+    fn of(told: Vec<Told>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let places =
+            Places { state_dir: dir.path().to_owned(), policy_dir: shipped(), ..Places::default() };
+        let (log, hearings) = (places.log_dir(), places.hearings());
+        fs::create_dir_all(&log).unwrap();
+        fs::create_dir_all(&hearings).unwrap();
+        let revision = Policy::read(&shipped()).unwrap().revision();
+        let mut chain = Chain::new("chain".into(), "host".into(), None);
+        let (mut records, mut kept, mut decisions) = (Vec::new(), String::new(), Vec::new());
+        for Told { cents, verdict, answer } in told {
+            let mut call = samples::call(RunId::random());
+            (call.policy, call.hearing) = (Some(revision), None);
+            if let Some(answer) = answer {
+                let line = line(call.decision, cents, &answer);
+                call.hearing = Some(Digest::of(line.as_bytes()));
+                kept.push_str(&format!("{line}\n"));
+            }
+            decisions.push(call.decision);
+            let event = Event::Decided { call: Box::new(call), verdict };
+            records.extend(chain.append(&event, Process::Gateway, 1).unwrap().line);
+        }
+        fs::write(Segment::at(&log, 0).path, records).unwrap();
+        fs::write(hearings.join("000000000000.jsonl"), kept).unwrap();
+        Self { config: Config { places, ..Config::default() }, dir, decisions }
+    }
+
+    fn explain(&self, decision: Named, dir: Option<PathBuf>) -> anyhow::Result<u8> {
+        let wanted = ExplainArguments {
+            decision,
+            log: None,
+            policy: PolicyArguments { dir, output: Output::Text },
+        };
+        explain::of(&self.config, &wanted)
+    }
+
+    fn replay(&self, dir: PathBuf, last: Option<usize>) -> (replay::Replayed, u8) {
+        let past = recorded::Past::of(&self.config, None);
+        let found = replay::replayed(&past, &Policy::read(&dir).unwrap(), last).unwrap();
+        let wanted = ReplayArguments { dir, log: None, last, output: Output::Text };
+        (found, replay::of(&self.config, &wanted).unwrap())
+    }
+
+    /// The shipped policy with another cap for one call.
+    fn draft(&self, per_call_cents: u64) -> PathBuf {
+        let draft = self.dir.path().join(format!("draft-{per_call_cents}"));
+        fs::create_dir_all(draft.join("atf")).unwrap();
+        fs::copy(shipped().join("atf/gate.rego"), draft.join("atf/gate.rego")).unwrap();
+        let data = fs::read_to_string(shipped().join("data.json")).unwrap();
+        let cap = format!("\"per_call_cents\": {per_call_cents}");
+        fs::write(draft.join("data.json"), data.replace("\"per_call_cents\": 50000", &cap))
+            .unwrap();
+        draft
+    }
+
+    /// Changes what is kept.
+    fn tamper(&self, change: impl FnOnce(String) -> String) {
+        let path = self.config.places.hearings().join("000000000000.jsonl");
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+    }
+}
+
+/// What the gateway keeps of an honest call of so many cents.
+fn line(decision: DecisionId, cents: u64, answer: &Value) -> String {
+    let input = json!({
+        "identity": {"tools": ["ledger.adjust"], "prompt": "aa"},
+        "call": {"method": "tools/call", "tool": "ledger.adjust", "sink": true,
+                 "arguments": {"entry_id": 1, "amount_cents": cents, "reason": "x"}},
+        "sql": {}, "prompt": "aa",
+        "provenance": {"values": [], "secret_read": false},
+    });
+    format!(r#"{{"decision":"{decision}","input":{input},"answer":{answer}}}"#)
+}
+
+#[test]
+fn each_decision_is_explained_by_the_policy_that_made_it_and_by_no_other() {
+    let lab = Lab::of(calls());
+    for (number, decision) in lab.decisions.iter().enumerate() {
+        assert_eq!(lab.explain(Named::Seq(number as u64), None).unwrap(), EXIT_OK, "{number}");
+        assert_eq!(lab.explain(Named::Decision(*decision), None).unwrap(), EXIT_OK, "{number}");
+    }
+    let other = lab.draft(7);
+    assert_eq!(lab.explain(Named::Seq(1), Some(other.clone())).unwrap(), EXIT_NO);
+    assert_eq!(lab.explain(Named::Seq(3), Some(other)).unwrap(), EXIT_OK, "it was not asked");
+    assert!(lab.explain(Named::Seq(4), None).is_err());
+    assert!(lab.explain(Named::Decision(DecisionId::random()), None).is_err());
+    lab.tamper(|kept| kept.replace("60000", "600"));
+    assert_eq!(lab.explain(Named::Seq(1), None).unwrap(), EXIT_NO, "it was changed");
+    assert_eq!(lab.explain(Named::Seq(0), None).unwrap(), EXIT_OK, "the control");
+    lab.tamper(|_| String::new());
+    assert_eq!(lab.explain(Named::Seq(0), None).unwrap(), EXIT_NO, "it is gone");
+}
+
+#[test]
+fn a_replay_lists_what_would_change_and_what_it_cannot_tell() {
+    use crate::gate::Change;
+    let lab = Lab::of(calls());
+    let (found, status) = lab.replay(shipped(), None);
+    let counts =
+        |found: &replay::Replayed| (found.decisions, found.replayed, found.same, found.not_asked);
+    assert_eq!((counts(&found), status), ((4, 3, 3, 1), EXIT_OK), "{found:?}");
+
+    let changes = |draft: u64, last: Option<usize>| {
+        let (found, status) = lab.replay(lab.draft(draft), last);
+        assert_eq!(status == EXIT_OK, found.changed.is_empty());
+        found.changed.iter().map(|c| (c.seq, c.change)).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(100_000, None), [(1, Change::DenyToAllow)]);
+    assert_eq!(changes(100, None), [(2, Change::AllowToDeny)]);
+    assert_eq!(changes(1, None), [(0, Change::AllowToDeny), (2, Change::AllowToDeny)]);
+    assert_eq!(changes(1, Some(2)), [(2, Change::AllowToDeny)]);
+
+    lab.tamper(|kept| kept.replace("60000", "600"));
+    let (found, status) = lab.replay(shipped(), None);
+    assert_eq!((counts(&found), status), ((4, 2, 2, 1), EXIT_NO));
+    let unknown: Vec<u64> = found.unknown.iter().map(|unknown| unknown.seq).collect();
+    assert_eq!(unknown, [1], "it is not guessed at");
+}
+
+#[test]
+fn a_policy_differs_from_another_and_not_from_itself() {
+    let lab = Lab::of(Vec::new());
+    let diff = |other: &Path| replay::diff(&shipped(), other, Output::Text).unwrap();
+    assert_eq!(diff(&shipped()), EXIT_OK);
+    assert_eq!(diff(&lab.draft(7)), EXIT_NO);
+}
+
+#[test]
+fn a_decision_is_named_by_number_or_id() {
+    assert_eq!("17".parse(), Ok(Named::Seq(17)));
+    let decision = DecisionId::random();
+    assert_eq!(decision.to_string().parse(), Ok(Named::Decision(decision)));
+    let digits: DecisionId = "0".repeat(32).parse().unwrap();
+    assert_eq!("0".repeat(32).parse(), Ok(Named::Decision(digits)), "it is a number too");
+    for bad in ["", "-1", "seventeen", "99999999999999999999"] {
+        assert!(bad.parse::<Named>().is_err(), "{bad}");
+    }
+}
