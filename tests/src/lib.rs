@@ -1,6 +1,7 @@
 //! What needs more than one room: the lab, the hijacked agent, and the demo that puts ATF between
 //! them. Nothing here is part of the product.
 
+pub mod agentdojo;
 pub mod attempts;
 pub mod bench;
 pub mod conformance;

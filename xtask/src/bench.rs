@@ -3,29 +3,39 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::{cargo, progress};
+use crate::{agentdojo, cargo, progress};
 
 /// What to measure and how to say it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The area: `gate`, `line`, `cage` or `gateway`.
+    /// The area: `gate`, `line`, `cage`, `gateway` or `agentdojo`.
     area: String,
+    /// One preset of `agentdojo`, as its table names it; may be given again. All by default.
+    #[arg(long)]
+    preset: Vec<String>,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     output: crate::run::Output,
 }
 
-/// What can be measured.
+/// What can be measured by `atf-bench`.
 const AREAS: [&str; 4] = ["gate", "line", "cage", "gateway"];
+
+/// What is no matter of time.
+const AGENTDOJO: &str = "agentdojo";
 
 /// Measures one area; the status is that of `atf-bench`.
 ///
 /// # Errors
 /// When the build fails or the program cannot be started.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if options.area == AGENTDOJO {
+        return agentdojo::run(&agentdojo::Extent::Whole(&options.preset), options.output);
+    }
+    ensure!(options.preset.is_empty(), "only the area {AGENTDOJO} has presets");
     progress::step("building with optimization", || build(&["--release"]))?;
     let program = cargo::target_folder().join("release/atf-bench");
     let status = Command::new(&program)
@@ -45,6 +55,9 @@ pub(crate) fn sample() -> Result<()> {
     for area in AREAS {
         progress::command(Command::new(&program).args([area, "--sample"]))
             .with_context(|| format!("the area {area}"))?;
+    }
+    if agentdojo::run(&agentdojo::Extent::Sample, crate::run::Output::Text)? != ExitCode::SUCCESS {
+        bail!("the area {AGENTDOJO} shows what it must not; see its table");
     }
     Ok(())
 }

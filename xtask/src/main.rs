@@ -1,6 +1,7 @@
 //! ATF's own commands, called as `cargo xtask NAME`. One task a file; this one only tells them
 //! apart. Progress and prose go to standard error, results to standard output.
 
+mod agentdojo;
 mod bench;
 mod cache;
 mod cargo;

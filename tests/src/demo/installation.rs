@@ -299,11 +299,24 @@ impl Drop for Installation {
             say(&format!("{error:#}"));
         }
         if let Some(own) = self.agents_cgroup().ok().as_deref().and_then(Path::parent)
-            && let Err(error) = fs::remove_dir(own)
+            && let Err(error) = remove_cgroup(own)
         {
             say(&format!("the demo's cgroup {} stays: {error}", own.display()));
         }
     }
+}
+
+/// Removes a cgroup. Tool servers die after their executor, and each takes its cgroup along.
+fn remove_cgroup(cgroup: &Path) -> std::io::Result<()> {
+    const TRIES: usize = 30;
+    const PAUSE: Duration = Duration::from_millis(100);
+    for _ in 1..TRIES {
+        match fs::remove_dir(cgroup) {
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    fs::remove_dir(cgroup)
 }
 
 /// Runs a command of ATF's that must succeed, and returns what it printed.

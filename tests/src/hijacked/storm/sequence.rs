@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::OFlags;
 use rustix::io::{self, Errno};
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 
@@ -149,6 +150,8 @@ impl<'a> Sequence<'a> {
         let socket = ring.socket(libc::AF_INET, libc::SOCK_STREAM)?;
         ring.connect(&socket, address::TCP4)?;
         let sent = ring.send(&socket, address::SECRET);
+        // The ring waits for its own; no later call may, for an accept that waits ends nothing.
+        rustix::fs::fcntl_setfl(&socket, OFlags::NONBLOCK)?;
         self.slots[to] = Some(socket);
         sent
     }
@@ -158,6 +161,10 @@ impl<'a> Sequence<'a> {
         let found = (0..SLOTS).find_map(|step| self.slots[(at + step) % SLOTS].as_ref());
         let found = found.ok_or(Errno::BADF)?;
         debug_assert!(found.as_raw_fd() > 2, "a descriptor of the attacker's own");
+        debug_assert!(
+            rustix::fs::fcntl_getfl(found).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK)),
+            "a call on it may wait"
+        );
         Ok(found.as_fd())
     }
 }
