@@ -16,7 +16,7 @@ default decision := {
 decision := {
 	"allow": count(reasons) == 0,
 	"reasons": [reason | some reason in reasons],
-	"obligations": {"reserve_cents": cents},
+	"obligations": object.union({"reserve_cents": cents}, approval),
 }
 
 reasons contains "policy.denied" if not call_is_entitled
@@ -134,3 +134,20 @@ amount_is_within_the_cap if {
 	amount >= 0
 	amount <= data.limits.per_call_cents
 }
+
+# A person has to say yes to a call from so many cents on, where `data.json` says from how many. Whatever
+# is not known to be less is asked about.
+default approval := {"require_approval": true}
+
+approval := {} if {
+	tool
+	not "approve_from_cents" in object.keys(tool)
+}
+
+approval := {} if {
+	is_number(tool.approve_from_cents)
+	is_number(cents)
+	cents < tool.approve_from_cents
+}
+
+approval := {} if input.call.method != "tools/call"

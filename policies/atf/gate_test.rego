@@ -273,3 +273,20 @@ test_an_amount_that_is_missing_is_refused if {
 	decision := gate.decision with input as adjust({})
 	refused(decision, "cap.exceeded")
 }
+
+# From 100 cents on, a person is asked.
+asks(value) := object.union(data.tools, {"ledger.adjust": {"approve_from_cents": value}})
+
+test_a_person_is_asked_from_the_amount_on if {
+	less := gate.decision with input as adjust({"amount_cents": 99}) with data.tools as asks(100)
+	less == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 99}}
+	more := gate.decision with input as adjust({"amount_cents": 100}) with data.tools as asks(100)
+	more == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 100, "require_approval": true}}
+}
+
+test_a_person_is_asked_when_the_amount_is_no_number if {
+	every value in ["100", null, false, [1000]] {
+		decision := gate.decision with input as adjust({"amount_cents": 1}) with data.tools as asks(value)
+		decision.obligations.require_approval == true
+	}
+}

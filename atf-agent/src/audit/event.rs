@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{AgentName, CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted};
+use crate::call::{
+    AgentName, Approver, CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted,
+};
 
 /// One thing that happened, as its reporter tells it. The recorder adds number, time, reporter and
 /// chain.
@@ -94,6 +96,23 @@ pub enum Event {
         /// Who, by the kernel's word.
         uid: u32,
     },
+    /// A person answered whether a call may be made, on which the policy wants a word.
+    Answered {
+        /// The decision that asked.
+        decision: DecisionId,
+        /// The run that may make the call.
+        run: RunId,
+        /// The tool, the prompt or the resource.
+        target: Untrusted,
+        /// The digest over run, target, pin and arguments.
+        call: Digest,
+        /// The revision of the policy that asked.
+        policy: Digest,
+        /// Yes or no.
+        granted: bool,
+        /// Who said so.
+        approver: Approver,
+    },
     /// A kernel program denied an operation of a run.
     KernelDenied {
         /// The run's cgroup, 0 when under no run.
@@ -166,6 +185,9 @@ pub struct Call {
     /// The digest of what the policy was told and answered, where that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hearing: Option<Digest>,
+    /// The decision that asked for the person's word that was taken for this call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<DecisionId>,
     /// The digest of the permit's body.
     pub permit: Option<Digest>,
     /// Nanoseconds from the first byte judged to the decision.

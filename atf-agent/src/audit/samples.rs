@@ -1,7 +1,7 @@
 //! One of each event, for tests.
 
 use super::event::{Call, Event, Outcome, Verdict};
-use crate::call::{CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted};
+use crate::call::{Approver, CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted};
 
 /// A call of `run` about which everything is known.
 pub(crate) fn call(run: RunId) -> Call {
@@ -21,6 +21,7 @@ pub(crate) fn call(run: RunId) -> Call {
         prompt: Some(Digest::of(b"prompt")),
         policy: Some(Digest::of(b"policy")),
         hearing: Some(Digest::of(b"hearing")),
+        approval: Some(DecisionId::random()),
         permit: Some(Digest::of(b"permit")),
         gate_ns: 120_000,
     }
@@ -100,6 +101,15 @@ fn alarmed(run: RunId) -> Vec<Event> {
             why: "three refusals".into(),
         },
         Event::Released { run, uid: 0 },
+        Event::Answered {
+            decision: DecisionId::random(),
+            run,
+            target: "ledger.adjust".into(),
+            call: Digest::of(b"call"),
+            policy: Digest::of(b"policy"),
+            granted: false,
+            approver: Approver { uid: 0, login_uid: Some(1_000), name: "alice".into() },
+        },
         Event::KernelDenied {
             cgroup: CgroupId(42),
             boot_ns: 1,

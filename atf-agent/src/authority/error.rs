@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::kernel_side::KernelFault;
 use super::manifest::ManifestError;
-use crate::call::{CgroupId, Digest, RunId};
+use crate::call::{CgroupId, DecisionId, Digest, RunId};
 use crate::identity::IdentityError;
 use crate::state::RegistryError;
 use crate::state::files::FileError;
@@ -49,6 +49,14 @@ pub enum AuthorityError {
     NotLive {
         /// The run.
         run: RunId,
+    },
+    /// No call of this name waits.
+    #[error(
+        "no call {decision} waits for a person's word; `atf approvals list` lists those that do"
+    )]
+    NotPending {
+        /// The decision that is said to have asked.
+        decision: DecisionId,
     },
     /// The run is at its absolute end.
     #[error("run {run} has reached its end; no token is signed for it any more")]

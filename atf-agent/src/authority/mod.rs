@@ -1,6 +1,7 @@
 //! The authority: admits and ends runs, signs and renews their tokens, lifts seals. It is the only
 //! writer of the kernel's map of runs, and it never hears from an agent.
 
+mod approvals;
 mod clock;
 mod ending;
 mod error;

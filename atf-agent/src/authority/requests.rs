@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::error::AuthorityError;
 use super::{Authority, lock};
-use crate::call::{RunId, Untrusted};
+use crate::call::{Approver, RunId, Untrusted};
 use crate::wire::{AuthorityReply, AuthorityRequest, Ids, Registry, Server};
 
 /// How long a registration waits for a gateway; `atf run` itself waits longer.
@@ -37,7 +37,8 @@ pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
             }
             return;
         }
-        let reply = authority.answer(uid, request).unwrap_or_else(|error| {
+        let login_uid = server.login_uid();
+        let reply = authority.answer(Asker { uid, login_uid }, request).unwrap_or_else(|error| {
             tracing::warn!(uid, %error, "refused");
             AuthorityReply::Refused { why: Untrusted::new(error.to_string()) }
         });
@@ -57,6 +58,14 @@ fn await_gateway(authority: &Mutex<Authority>) {
     }
 }
 
+/// Who asks, by the kernel's word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker {
+    pub(super) uid: u32,
+    /// With which uid the person logged in, where the kernel says.
+    pub(super) login_uid: Option<u32>,
+}
+
 /// Root asks for everything about runs; the gateway's uid subscribes, and no more.
 fn may_ask(ids: &Ids, uid: u32, request: &AuthorityRequest) -> bool {
     match request {
@@ -65,7 +74,9 @@ fn may_ask(ids: &Ids, uid: u32, request: &AuthorityRequest) -> bool {
         | AuthorityRequest::Renew { .. }
         | AuthorityRequest::End { .. }
         | AuthorityRequest::Release { .. }
-        | AuthorityRequest::Runs => uid == 0,
+        | AuthorityRequest::Runs
+        | AuthorityRequest::Approvals
+        | AuthorityRequest::Approve { .. } => uid == 0,
     }
 }
 
@@ -73,9 +84,10 @@ impl Authority {
     /// The answer to one request of `uid`.
     pub(super) fn answer(
         &mut self,
-        uid: u32,
+        asker: Asker,
         request: AuthorityRequest,
     ) -> Result<AuthorityReply, AuthorityError> {
+        let Asker { uid, login_uid } = asker;
         if !may_ask(&self.ids, uid, &request) {
             return Err(AuthorityError::NotAllowed { uid });
         }
@@ -106,6 +118,10 @@ impl Authority {
                 let held_back = self.subscriber.held_back();
                 Ok(AuthorityReply::Runs { runs: self.entries()?, held_back })
             }
+            AuthorityRequest::Approvals => self.approvals(),
+            AuthorityRequest::Approve { decision, granted, name } => {
+                self.approve(decision, granted, Approver { uid, login_uid, name })
+            }
             // A connection becomes the subscriber's in `attend`; here nobody can.
             AuthorityRequest::Subscribe => Err(AuthorityError::NotAllowed { uid }),
         }
@@ -127,6 +143,7 @@ impl Authority {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::DecisionId;
 
     #[test]
     fn runs_are_root_s_and_subscribing_is_the_gateway_s() {
@@ -146,6 +163,12 @@ mod tests {
                 AuthorityRequest::End { run, how },
                 AuthorityRequest::Release { run },
                 AuthorityRequest::Runs,
+                AuthorityRequest::Approvals,
+                AuthorityRequest::Approve {
+                    decision: DecisionId::random(),
+                    granted: true,
+                    name: "alice".into(),
+                },
             ] {
                 assert_eq!(may_ask(&ids, uid, &request), runs, "{uid} {request:?}");
             }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::error::AuthorityError;
-use crate::call::RunId;
+use crate::call::{Approval, RunId};
 use crate::wire::{Registry, RegistryAck, Server};
 
 /// How long the gateway may take for one change: it makes a socket or removes one.
@@ -47,10 +47,23 @@ impl Subscriber {
     pub(super) fn held_back(&mut self) -> Option<Vec<RunId>> {
         match self.exchange(&Registry::HeldBack, ACK_TIMEOUT) {
             Ok(RegistryAck::HeldBack { runs }) => Some(runs),
-            Ok(RegistryAck::Done | RegistryAck::Failed { .. }) => None,
+            Ok(RegistryAck::Done | RegistryAck::Failed { .. } | RegistryAck::Approvals { .. }) => {
+                None
+            }
             Err(error) => {
                 tracing::warn!(%error, "the gateway does not say whose seals it holds back");
                 None
+            }
+        }
+    }
+
+    /// The calls on which the policy wants a person's word.
+    pub(super) fn approvals(&mut self) -> Result<Vec<Approval>, AuthorityError> {
+        match self.exchange(&Registry::Approvals, ACK_TIMEOUT)? {
+            RegistryAck::Approvals { approvals } => Ok(approvals),
+            RegistryAck::Failed { why } => Err(AuthorityError::Gateway(why.to_string())),
+            RegistryAck::Done | RegistryAck::HeldBack { .. } => {
+                Err(AuthorityError::Gateway("it answered what it was not asked".to_owned()))
             }
         }
     }
@@ -59,7 +72,7 @@ impl Subscriber {
         match self.exchange(change, timeout)? {
             RegistryAck::Done => Ok(()),
             RegistryAck::Failed { why } => Err(AuthorityError::Gateway(why.to_string())),
-            RegistryAck::HeldBack { .. } => {
+            RegistryAck::HeldBack { .. } | RegistryAck::Approvals { .. } => {
                 Err(AuthorityError::Gateway("it answered what it was not asked".to_owned()))
             }
         }

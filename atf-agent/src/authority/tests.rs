@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use atf_common::records::{Run, State};
 
+use super::requests::Asker;
 use super::*;
 use crate::audit::Event;
-use crate::call::{CgroupId, Digest, RunId};
+use crate::call::{Approvable, Approval, CgroupId, Digest, RunId, Standing};
 use crate::identity::Verifier;
 use crate::wire::{
     AuthorityReply, AuthorityRequest, Connection, RecorderReply, RecorderRequest,
@@ -201,6 +202,8 @@ fn gateway(
         let change: Change = serde_json::from_slice(&body).unwrap();
         let ack = if fails.load(Ordering::SeqCst) {
             RegistryAck::Failed { why: "no".into() }
+        } else if matches!(change, Change::Approvals) {
+            RegistryAck::Approvals { approvals: approvals() }
         } else if matches!(change, Change::HeldBack) {
             RegistryAck::HeldBack { runs: Vec::new() }
         } else {
@@ -212,7 +215,10 @@ fn gateway(
             Change::Named { .. } => Some("named".into()),
             Change::Close { .. } => Some("close".into()),
             Change::Release { .. } => Some("release".into()),
-            Change::HeldBack => None,
+            Change::Answer { decision, granted, approver } => {
+                Some(format!("answer {decision} {granted} {:?}", approver.login_uid))
+            }
+            Change::HeldBack | Change::Approvals => None,
         };
         told.lock().unwrap().extend(change_told);
         stream.write_all(&frame(number, &ack)).unwrap();
@@ -232,8 +238,62 @@ fn frame(number: u64, message: &impl serde::Serialize) -> Vec<u8> {
     frame
 }
 
+/// Root, who logged in as somebody else.
+const ROOT: Asker = Asker { uid: 0, login_uid: Some(1_000) };
+
+/// One call waits for a person's word, and one was denied.
+fn approvals() -> Vec<Approval> {
+    let of = |decision: char, standing| Approval {
+        decision: decision.to_string().repeat(32).parse().unwrap(),
+        of: Approvable {
+            call: Digest::of(b"call"),
+            policy: Digest::of(b"policy"),
+            run: RunId::random(),
+            target: "ledger.adjust".into(),
+            arguments: "{}".into(),
+            agent: "clerk".parse().unwrap(),
+            user: "alice".into(),
+            task: "T-1".into(),
+        },
+        standing,
+        approver: None,
+        left_ms: 1_000,
+    };
+    vec![of('a', Standing::Pending), of('b', Standing::Denied)]
+}
+
+/// The attack: a word that nobody can be shown to have given, and one on a call that does not wait.
+#[test]
+fn a_persons_word_is_in_the_log_before_it_holds() {
+    let world = World::new();
+    let authority = world.start();
+    let _start = (world.kinds(), world.told());
+    let answer = |decision: char, granted| {
+        let decision = decision.to_string().repeat(32).parse().unwrap();
+        ask(&authority, AuthorityRequest::Approve { decision, granted, name: "alice".into() })
+    };
+    for waits_not in ['b', 'c'] {
+        assert!(answer(waits_not, true).is_err(), "{waits_not}");
+    }
+    world.recorder_fails.store(true, Ordering::SeqCst);
+    assert!(answer('a', true).is_err());
+    assert_eq!((world.kinds(), world.told()), (vec![], vec![]), "nothing was told");
+    world.recorder_fails.store(false, Ordering::SeqCst);
+    assert!(matches!(answer('a', true), Ok(AuthorityReply::Done)));
+    assert!(matches!(answer('a', false), Ok(AuthorityReply::Done)));
+    let a = "a".repeat(32);
+    let told = |granted| format!("answer {a} {granted} Some(1000)");
+    assert_eq!(world.told(), [told(true), told(false)]);
+    let events = world.events.lock().unwrap();
+    let Event::Answered { granted, approver, call, .. } = &events[0] else {
+        panic!("{events:?}");
+    };
+    assert_eq!((*granted, *call), (true, Digest::of(b"call")));
+    assert_eq!((approver.uid, approver.login_uid, approver.name.raw()), (0, Some(1_000), "alice"));
+}
+
 fn ask(authority: &Mutex<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {
-    lock(authority).answer(0, request).map_err(|e| e.to_string())
+    lock(authority).answer(ROOT, request).map_err(|e| e.to_string())
 }
 
 #[track_caller]
@@ -349,7 +409,7 @@ fn what_is_not_as_it_should_be_is_refused_and_leaves_nothing() {
         let refused = ask(&authority, request).unwrap_err();
         assert!(refused.contains(why), "{why}: {refused}");
     }
-    assert!(lock(&authority).answer(1_000, good()).is_err());
+    assert!(lock(&authority).answer(Asker { uid: 1_000, ..ROOT }, good()).is_err());
 
     let (first, _) = registered(ask(&authority, good()));
     let (second, _) = registered(ask(&authority, good()));

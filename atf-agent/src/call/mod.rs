@@ -1,6 +1,7 @@
 //! The words of ATF, one meaning each: run, caller, call, step, refusal. Plain values; nothing here
 //! does I/O, decides, or knows a library of a higher floor.
 
+mod approval;
 mod digest;
 mod named;
 mod names;
@@ -10,6 +11,7 @@ mod refusal;
 mod target;
 mod untrusted;
 
+pub use approval::{APPROVAL_ARGUMENTS_BYTES_MAX, Approvable, Approval, Approver, Standing};
 pub use digest::{Digest, DigestError};
 pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};
 pub use names::{AgentName, CgroupId, DecisionId, NameError, PromptName, RunId, ToolName};

@@ -20,6 +20,8 @@ pub enum Step {
     Sql,
     /// The Rego policy.
     Policy,
+    /// A person's word, where the policy asks for it.
+    Approve,
     /// The caps.
     Reserve,
     /// The record before the act.
@@ -75,6 +77,12 @@ pub enum Reason {
     /// The run may have read a secret, and the tool gives what it is told to others.
     #[serde(rename = "policy.secret_to_sink")]
     SecretToSink,
+    /// The policy wants a person's word on this call, and nobody has given it yet.
+    #[serde(rename = "approval.needed")]
+    ApprovalNeeded,
+    /// A person said no to this call.
+    #[serde(rename = "approval.denied")]
+    ApprovalDenied,
     /// A cap would be passed.
     #[serde(rename = "cap.exceeded")]
     CapExceeded,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::policy::Named;
-use crate::call::{AgentName, RunId, ToolName};
+use crate::call::{AgentName, DecisionId, RunId, ToolName};
 
 /// Makes an LLM agent unable to act except through one gate.
 ///
@@ -66,6 +66,12 @@ pub enum Command {
     Release {
         /// The run
         run: RunId,
+    },
+    /// List the calls on which the policy wants a person's word, and say yes or no
+    Approvals {
+        /// What to do
+        #[command(subcommand)]
+        action: ApprovalsAction,
     },
     /// Say what this host can enforce, and what it cannot
     Doctor {
@@ -168,6 +174,33 @@ pub struct RunsArguments {
     /// The form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// `atf approvals`.
+#[derive(Debug, Subcommand)]
+pub enum ApprovalsAction {
+    /// List the calls that wait, and those whose answer is not used yet
+    List {
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Let the call be made, once, within ten minutes
+    Grant {
+        /// The decision that asked
+        decision: DecisionId,
+        /// Who says so, for the log
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
+    /// Refuse it
+    Deny {
+        /// The decision that asked
+        decision: DecisionId,
+        /// Who says so, for the log
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
 }
 
 /// `atf audit`.
@@ -360,6 +393,8 @@ mod tests {
             "atf audit verify --log /tmp/log --output json",
             "atf audit show --denied --last 3",
             "atf --config /tmp/atf.toml runs --output json",
+            "atf approvals list --output json",
+            "atf approvals grant 0123456789abcdef0123456789abcdef --by alice",
             "atf policy check --output json",
             "atf policy test --dir /tmp/policies --coverage",
             "atf policy explain 17 --output json",

@@ -1,6 +1,7 @@
 //! The command line: arguments in, rooms composed, an exit status out. Prose goes to standard
 //! error, answers to standard output.
 
+mod approvals;
 mod args;
 mod audit;
 mod config;
@@ -53,6 +54,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Connect { prompt_sha256 } => connect::connect(prompt_sha256),
         Command::Runs(wanted) => runs::runs(&config, &wanted),
         Command::Release { run } => runs::release(&config, run),
+        Command::Approvals { action } => approvals::approvals(&config, &action),
         Command::Enforcer { action } => enforcer::enforcer(&config, action),
         Command::Doctor { output } => doctor::doctor(&config, output),
         Command::Audit { action } => audit::audit(&config, action),

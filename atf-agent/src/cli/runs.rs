@@ -87,7 +87,7 @@ pub(super) fn release(config: &Config, run: RunId) -> anyhow::Result<u8> {
     }
 }
 
-fn ask(config: &Config, message: &AuthorityRequest) -> anyhow::Result<AuthorityReply> {
+pub(super) fn ask(config: &Config, message: &AuthorityRequest) -> anyhow::Result<AuthorityReply> {
     let path = config.places.authority_socket();
     let mut connection = Connection::open(&path, PATIENCE).with_context(|| {
         format!(

@@ -168,4 +168,6 @@ pub(super) struct Decision {
 pub struct Obligations {
     /// Cents to reserve of the run's cap before the call.
     pub reserve_cents: u64,
+    /// A person has to say yes to this very call before it is made.
+    pub require_approval: bool,
 }

@@ -42,7 +42,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    fn honest() -> Self {
+    pub(super) fn honest() -> Self {
         let claims = forge::claims();
         Self {
             run: claims.jti,
@@ -298,12 +298,12 @@ fn the_rules_are_shared_between_threads() {
     shared::<Caps>();
 }
 
-fn terms() -> Terms {
+pub(super) fn terms() -> Terms {
     Terms { decision: DecisionId::random(), nonce: Digest::of(b"nonce"), now_unix_s: forge::NOW }
 }
 
 /// Step 6 as the line does it.
-fn reserved(judged: &Judged, caps: &Caps) -> Result<Reservation, Refusal> {
+pub(super) fn reserved(judged: &Judged, caps: &Caps) -> Result<Reservation, Refusal> {
     let now = Moment { unix_s: forge::NOW, boot_ms: 1 };
     reserve(judged, &demand(judged, now, 1_000)?, caps)
 }
@@ -315,7 +315,7 @@ fn a_permit_says_what_was_judged() {
     let judged = attempt.decide(&gate).unwrap();
     let reservation = reserved(&judged, &caps).unwrap();
     assert_eq!(caps.spent(attempt.run), 100);
-    let permit = Permit::issue(judged, reservation, terms()).unwrap();
+    let permit = Permit::issue(judged, reservation, None, terms()).unwrap();
     let key = SigningKey::generate().unwrap();
     let signed = permit.sign(&key);
     key.verifying_key().verify(signed.body.as_bytes(), &signed.signature).unwrap();
@@ -339,7 +339,7 @@ fn a_reservation_of_another_run_or_amount_makes_no_permit() {
         let run = if own { judged.call().caller().run } else { RunId::random() };
         let demand = Demand { cents, per_run_cents: 1_000, ..Demand::default() };
         let reservation = caps.reserve(run, &demand).unwrap();
-        assert!(Permit::issue(judged, reservation, terms()).is_err(), "{what}");
+        assert!(Permit::issue(judged, reservation, None, terms()).is_err(), "{what}");
     }
 }
 
@@ -379,6 +379,7 @@ fn the_log_learns_all_that_was_known() {
         prompt: None,
         policy: None,
         hearing: None,
+        approval: None,
         permit: None,
         gate_ns: 0,
     };

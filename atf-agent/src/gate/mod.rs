@@ -40,6 +40,8 @@ mod statement;
 mod tighten;
 
 #[cfg(test)]
+mod approved;
+#[cfg(test)]
 mod ask_vectors;
 #[cfg(test)]
 mod differentials;

@@ -4,7 +4,7 @@
 use super::policy::Judged;
 use crate::call::{DecisionId, Digest, Reason, Refusal, Step};
 use crate::identity::{SigningKey, TOKEN_LEEWAY_S};
-use crate::state::Reservation;
+use crate::state::{Approved, Reservation};
 use crate::wire::{PermitBody, SignedPermit};
 
 /// Seconds for which a permit is valid: time to record it and to carry it over, not more.
@@ -35,8 +35,14 @@ impl Permit {
     /// The permit for a call that the policy allows and whose amount is reserved.
     ///
     /// # Errors
-    /// When the reservation is another run's or of another amount.
-    pub fn issue(judged: Judged, reservation: Reservation, terms: Terms) -> Result<Self, Refusal> {
+    /// When the reservation is another run's or of another amount, or the policy wants a person's word and
+    /// `approved` is none, or another call's.
+    pub fn issue(
+        judged: Judged,
+        reservation: Reservation,
+        approved: Option<&Approved>,
+        terms: Terms,
+    ) -> Result<Self, Refusal> {
         let refuse = |detail: String| Refusal::new(Step::Reserve, Reason::CapExceeded, detail);
         let call = judged.call();
         let caller = call.caller();
@@ -48,6 +54,11 @@ impl Permit {
                 reservation.run(),
                 caller.run
             )));
+        }
+        let is_of_it = |approved: &&Approved| approved.is_of(judged.call_digest(), judged.policy());
+        if judged.obligations().require_approval && approved.filter(is_of_it).is_none() {
+            let detail = "nobody's word on this call was taken";
+            return Err(Refusal::new(Step::Approve, Reason::ApprovalNeeded, detail));
         }
         let token_end = call.claims().exp.saturating_add(TOKEN_LEEWAY_S);
         let body = PermitBody {

@@ -17,7 +17,7 @@ use super::profile;
 use super::provenance::{self, Traced};
 use super::rego::Rules;
 use crate::audit;
-use crate::call::{Digest, Reason, Refusal, Step, ToolName};
+use crate::call::{Approvable, Digest, Reason, Refusal, Step, ToolName};
 
 /// Longest module or data file in bytes, most modules, deepest directory.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -201,6 +201,36 @@ impl Judged {
     /// What the policy wants done.
     pub fn obligations(&self) -> Obligations {
         self.obligations
+    }
+
+    /// The digest by which a person's word is of this call and of no other: the run, the target, its pin
+    /// and the arguments, byte for byte.
+    pub fn call_digest(&self) -> Digest {
+        let (call, pin) = (&self.call, self.call.pin());
+        let pin = pin.map(|pin| pin.to_string()).unwrap_or_default();
+        // Neither a run nor a digest has a line end, and a target has none either.
+        let text = format!(
+            "atf-call-v1\n{}\n{}\n{pin}\n{}\n",
+            call.caller().run,
+            call.target(),
+            call.arguments_digest()
+        );
+        Digest::of(text.as_bytes())
+    }
+
+    /// What a person is asked about.
+    pub fn approvable(&self) -> Approvable {
+        let (call, claims) = (&self.call, self.call.claims());
+        Approvable {
+            call: self.call_digest(),
+            policy: self.policy,
+            run: call.caller().run,
+            target: call.target().as_str().into(),
+            arguments: call.arguments().get().into(),
+            agent: claims.sub.clone(),
+            user: claims.context.parent_user.clone(),
+            task: claims.context.task_id.clone(),
+        }
     }
 
     /// What may be done.

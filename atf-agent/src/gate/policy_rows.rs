@@ -11,14 +11,15 @@ pub(super) fn shipped() -> PathBuf {
 }
 
 /// Writes a policy of one module and its data, and reads it.
-fn read(module: &str, data: &str) -> Result<Policy, String> {
+pub(super) fn read(module: &str, data: &str) -> Result<Policy, String> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("p.rego"), module).unwrap();
     fs::write(dir.path().join("data.json"), data).unwrap();
     Policy::read(dir.path()).map_err(|error| error.to_string())
 }
 
-const DATA: &str = r#"{"limits":{"per_call_cents":5,"per_run_cents":9},"seal":{"refusals":3}}"#;
+pub(super) const DATA: &str =
+    r#"{"limits":{"per_call_cents":5,"per_run_cents":9},"seal":{"refusals":3}}"#;
 const YES: &str =
     "package atf.gate\ndecision := {\"allow\": true, \"reasons\": [], \"obligations\": {}}";
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::audit::{self, Event, Verdict};
 use crate::call::{Caller, DecisionId, Digest, Reason, Refusal};
 use crate::gate::{Code, Era, Hearing, Id, Limits, Message, Permit, Received, Reply};
-use crate::state::Hearings;
+use crate::state::{Approved, Hearings};
 
 use super::authorization::Challenge;
 use super::headers::Envelope;
@@ -71,6 +71,7 @@ impl Account {
                 prompt: None,
                 policy: None,
                 hearing: None,
+                approval: None,
                 permit: None,
                 gate_ns: 0,
             },
@@ -135,8 +136,9 @@ impl Account {
         });
     }
 
-    /// The permit that it got.
-    pub(super) fn permitted(&mut self, permit: &Permit) {
+    /// The permit that it got, and the person's word that was taken for it.
+    pub(super) fn permitted(&mut self, permit: &Permit, approved: Option<Approved>) {
+        self.call.approval = approved.map(|approved| approved.decision());
         permit.judged().describe(&mut self.call);
         self.call.permit = Some(permit.digest());
     }

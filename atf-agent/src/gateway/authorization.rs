@@ -39,6 +39,8 @@ impl Challenge {
             | Reason::PolicyDenied
             | Reason::Provenance
             | Reason::SecretToSink
+            | Reason::ApprovalNeeded
+            | Reason::ApprovalDenied
             | Reason::CapExceeded
             | Reason::CapCalls
             | Reason::CapInFlight

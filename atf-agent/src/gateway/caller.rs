@@ -3,11 +3,9 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::kernel_side::{KernelSide, ReadStamp};
 use crate::call::Caller;
@@ -121,22 +119,15 @@ fn by_process(
     agents: &Agents,
 ) -> Result<(), CallerError> {
     let pidfd = sys::peer::pidfd(socket).map_err(unknown("SO_PEERPIDFD"))?;
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))
-        .map_err(unknown("the pidfd's fdinfo"))?;
-    let pid: u32 = info
-        .lines()
-        .find_map(|line| line.strip_prefix("Pid:"))
-        .and_then(|pid| pid.trim().parse().ok())
-        // -1 when the process is gone, 0 when it is of a foreign PID namespace.
-        .filter(|pid| *pid > 0)
-        .ok_or(CallerError::Gone)?;
+    let pid = sys::peer::process(pidfd.as_fd()).map_err(unknown("the pidfd's fdinfo"))?;
+    let pid = pid.ok_or(CallerError::Gone)?;
     let cgroups = match fs::read_to_string(format!("/proc/{pid}/cgroup")) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(CallerError::Gone),
         Err(error) => return Err(unknown("the process's cgroup")(error)),
     };
     is_of_run(&cgroups, entry, agents)?;
-    if has_ended(pidfd.as_fd()).map_err(unknown("the pidfd"))? {
+    if sys::peer::has_ended(pidfd.as_fd()).map_err(unknown("the pidfd"))? {
         return Err(CallerError::Gone);
     }
     Ok(())
@@ -164,12 +155,6 @@ fn is_of_run(cgroups: &str, entry: &RunEntry, agents: &Agents) -> Result<(), Cal
         });
     }
     Ok(())
-}
-
-/// A pidfd is readable once its process has ended (pidfd_open(2)).
-fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-    Ok(poll(&mut fds, Some(&Timespec::default()))? != 0)
 }
 
 /// The mount point of the cgroup2 mount that `line` describes, and the path of `dir` from the root

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::kernel_side::KernelFault;
 use crate::gate::{PinError, PolicyError};
 use crate::identity::IdentityError;
-use crate::state::CountsError;
+use crate::state::{ApprovalError, CountsError};
 
 /// Why the gateway does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum GatewayError {
     /// What the runs spent cannot be read. Without it their caps would begin anew.
     #[error(transparent)]
     Counts(#[from] CountsError),
+    /// Without the approvals one could be used twice.
+    #[error(transparent)]
+    Approvals(#[from] ApprovalError),
     /// The policy is refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),

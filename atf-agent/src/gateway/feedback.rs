@@ -222,6 +222,7 @@ fn counts(reason: Reason) -> bool {
         | Reason::PolicyDenied
         | Reason::Provenance
         | Reason::SecretToSink
+        | Reason::ApprovalDenied
         | Reason::CapExceeded
         | Reason::CapHours
         | Reason::CapRows
@@ -229,6 +230,7 @@ fn counts(reason: Reason) -> bool {
         // An honest run comes too soon, and its sisters may have taken the turns.
         Reason::CapCalls
         | Reason::CapInFlight
+        | Reason::ApprovalNeeded
         | Reason::RunSealed
         | Reason::Unavailable
         | Reason::ToolWithheld

@@ -12,7 +12,7 @@ use super::account::Account;
 use super::answer::Answer;
 use super::headers::Envelope;
 use super::runs::LiveRun;
-use super::{after, feedback, mcp, offers};
+use super::{after, approval, feedback, mcp, offers};
 use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::gate::{self, Authenticated, Checked, Method, Permit, Pins, Terms};
@@ -99,9 +99,9 @@ async fn live(
     let traced = run.past.trace(checked)?;
     let (hearing, judged) = gate::judge(traced, &rules.policy, gateway.facts(run, now));
     account.heard(&gateway.hearings, hearing.as_ref());
-    let judged = judged?;
+    let judged = approval::granted(gateway, judged?, account.decision()).await?;
     account.decided();
-    // 6. reserve: this alone makes the permit
+    // 6. reserve: this alone makes the permit, with a person's word where the policy wants one
     let executor = gateway.executor.ready().await;
     let executor = executor.map_err(|error| unavailable(Step::Execute, error))?;
     let terms = Terms {
@@ -110,9 +110,10 @@ async fn live(
         now_unix_s: now_unix_ns() / NS_PER_S,
     };
     let (judged, reservation) = after::reserve(gateway, judged).await?;
-    let permit = Permit::issue(judged, reservation, terms)?;
+    let (judged, reservation, approved) = approval::taken(gateway, judged, reservation).await?;
+    let permit = Permit::issue(judged, reservation, approved.as_ref(), terms)?;
     // 7. record, before the act
-    account.permitted(&permit);
+    account.permitted(&permit, approved);
     let allowed = account.event(Verdict::Allowed);
     let receipt = match after::record_permitted(gateway, allowed, &permit).await {
         Ok(receipt) => receipt,

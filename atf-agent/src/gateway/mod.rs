@@ -5,6 +5,7 @@
 mod account;
 mod after;
 mod answer;
+mod approval;
 mod authorization;
 mod breaker;
 mod budget;
@@ -47,7 +48,7 @@ use crate::call::{Refusal, RunId, Step};
 use crate::gate::{Counters, Facts, Limits};
 use crate::identity::{SigningKey, Verifier};
 use crate::kernel;
-use crate::state::{Boot, Caps, Hearings};
+use crate::state::{Approvals, Boot, Caps, Hearings};
 use crate::wire::{Ids, Places};
 
 pub use error::GatewayError;
@@ -72,6 +73,7 @@ pub(crate) struct Gateway {
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
+    approvals: Approvals,
     hearings: Hearings,
     steady: steady::Steady,
     breaker: breaker::Breaker,
@@ -129,6 +131,7 @@ impl Gateway {
         let agents = fs::read_to_string("/proc/self/mountinfo")
             .and_then(|mountinfo| caller::Agents::find(&kernel.agents_dir, &mountinfo))
             .map_err(|error| GatewayError::Agents { path: kernel.agents_dir.clone(), error })?;
+        let (caps, approvals) = open_state(&places)?;
         let execute_timeout = Duration::from_millis(settings.execute_timeout_ms);
         Ok(Self {
             agents,
@@ -138,7 +141,8 @@ impl Gateway {
             executor: clients::Executor::new(&places.executor_socket(), execute_timeout),
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone())?,
-            caps: open_caps(&places)?,
+            caps,
+            approvals,
             hearings: open_hearings(&places, settings.hearings_bytes_max)?,
             steady: steady::Steady::start(),
             breaker: breaker::Breaker::new(settings.seals_per_minute_max.get()),
@@ -182,6 +186,9 @@ impl Gateway {
         if let Err(error) = self.caps.forget(run) {
             tracing::warn!(%error, %run, "the counts of an ended run stay");
         }
+        if let Err(error) = self.approvals.forget(run) {
+            tracing::warn!(%error, %run, "the approvals of an ended run stay until their time is over");
+        }
     }
 
     /// What is read of a message at all.
@@ -212,14 +219,15 @@ impl Gateway {
 /// Where the kernel says which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// What the live runs spent before this process started.
-fn open_caps(places: &Places) -> Result<Caps, GatewayError> {
+/// What the live runs spent before this process started, and the persons' words that they have not used.
+fn open_state(places: &Places) -> Result<(Caps, Approvals), GatewayError> {
     let path = places.state("gateway");
     fs::create_dir_all(&path).map_err(|error| GatewayError::State { path: path.clone(), error })?;
     let boot = fs::read_to_string(BOOT_ID)
         .map_err(|error| GatewayError::Boot { path: BOOT_ID.into(), error })?;
     let boot = Boot { id: boot.trim_end().to_owned(), now_ms: kernel::boot_ms() };
-    Ok(Caps::open(&path.join("caps.db"), &boot)?)
+    let approvals = Approvals::open(&path.join("approvals.db"), &boot)?;
+    Ok((Caps::open(&path.join("caps.db"), &boot)?, approvals))
 }
 
 /// Where it is kept what the policy was told.

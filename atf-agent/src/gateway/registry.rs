@@ -9,6 +9,7 @@ use super::listener;
 use super::runs::LiveRun;
 use super::{Gateway, feedback};
 use crate::call::{Named, RunId, Untrusted};
+use crate::kernel;
 use crate::wire::{AuthorityRequest, FrameError, Registry, RegistryAck, RunEntry, Subscription};
 
 /// First pause before the authority is tried again; it doubles up to the longest.
@@ -74,6 +75,14 @@ fn apply(gateway: &Arc<Gateway>, change: Registry) -> Result<RegistryAck, Untrus
             Some(run) => feedback::release(gateway, &run)?,
             None => return Err(Untrusted::new(format!("the run {run} is not live here"))),
         },
+        Registry::Approvals => {
+            let approvals = gateway.approvals.all(kernel::boot_ms()).map_err(shown)?;
+            return Ok(RegistryAck::Approvals { approvals });
+        }
+        Registry::Answer { decision, granted, approver } => {
+            let now = kernel::boot_ms();
+            gateway.approvals.answer(decision, granted, &approver, now).map_err(shown)?;
+        }
         Registry::HeldBack => {
             let held = gateway.runs.all().into_iter().filter(|run| run.is_held_back());
             return Ok(RegistryAck::HeldBack { runs: held.map(|run| run.entry.run).collect() });

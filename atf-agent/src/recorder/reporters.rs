@@ -25,6 +25,7 @@ pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
         Event::RunRegistered { .. }
         | Event::TokenMinted { .. }
         | Event::RunEnded { .. }
+        | Event::Answered { .. }
         | Event::Released { .. } => reporter == Process::Authority,
         Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => {
             reporter == Process::Gateway

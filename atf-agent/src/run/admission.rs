@@ -110,6 +110,7 @@ impl Authority {
             AuthorityReply::Registered { .. }
             | AuthorityReply::Renewed { .. }
             | AuthorityReply::Done
+            | AuthorityReply::Approvals { .. }
             | AuthorityReply::Runs { .. } => self.gone("it answered another question".to_owned()),
         }
     }

@@ -1,5 +1,10 @@
 //! What a process remembers across calls and restarts. Nothing here decides.
 
+mod approvals;
+#[cfg(test)]
+mod approvals_killed;
+#[cfg(test)]
+mod approvals_tests;
 mod caps;
 mod counts;
 mod counts_schema;
@@ -11,6 +16,7 @@ mod reservation;
 mod shared;
 mod turns;
 
+pub use approvals::{ApprovalError, Approvals, Approved};
 pub use caps::{CapError, Caps, Demand};
 pub use counts::{Boot, CountsError};
 pub use entry::{Ended, Registered, RegistryError};

@@ -7,7 +7,9 @@
 )]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// `SO_PEERPIDFD` of `include/uapi/asm-generic/socket.h`, since Linux 6.5.
 const SO_PEERPIDFD: libc::c_int = 77;
@@ -40,6 +42,27 @@ pub fn pidfd(socket: impl AsFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel made this descriptor for this call; nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The process of a pidfd; `None` when it is gone, or of a foreign PID namespace. What is read of it below
+/// `/proc` is its own only if it has not ended afterwards.
+///
+/// # Errors
+/// When `/proc` does not say.
+pub fn process(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    // -1 and 0 are the two that are none.
+    Ok(pid.and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0))
+}
+
+/// Whether the process of a pidfd has ended: it is readable then (pidfd_open(2)).
+///
+/// # Errors
+/// When it cannot be polled.
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    Ok(poll(&mut fds, Some(&Timespec::default()))? != 0)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
+use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::frame::{self, FrameError};
 use super::peer::Peer;
+use crate::sys;
 
 /// Most connections that one process serves at once; ATF's own processes need a handful each, and
 /// `atf run` one for each live run.
@@ -111,6 +113,16 @@ impl Server {
         let mut timed = Timed { stream: &self.stream, deadline };
         frame::write(&mut timed, number, message)?;
         frame::read(&mut timed)
+    }
+
+    /// The uid with which whoever is at the other end logged in (`loginuid`, proc_pid_loginuid(5)), which a change of uid
+    /// leaves alone; `None` where nobody did or the kernel does not say.
+    pub fn login_uid(&self) -> Option<u32> {
+        let pidfd = sys::peer::pidfd(&self.stream).ok()?;
+        let pid = sys::peer::process(pidfd.as_fd()).ok()??;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok()?;
+        let is_its = !sys::peer::has_ended(pidfd.as_fd()).ok()?;
+        text.trim().parse().ok().filter(|uid| is_its && *uid != u32::MAX)
     }
 
     /// A second handle to the same connection, so that one thread can read while another writes.

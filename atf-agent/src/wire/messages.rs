@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::catalogue::Catalogue;
 use crate::audit::Event;
 use crate::call::{
-    AgentName, CgroupId, DecisionId, Digest, Named, RunId, Target, ToolName, Untrusted,
+    AgentName, Approval, Approver, CgroupId, DecisionId, Digest, Named, RunId, Target, ToolName,
+    Untrusted,
 };
 
 /// A run as the authority registered it.
@@ -77,6 +78,17 @@ pub enum AuthorityRequest {
     },
     /// The live runs.
     Runs,
+    /// The calls on which the policy wants a person's word.
+    Approvals,
+    /// A person's word on one of them.
+    Approve {
+        /// The decision that asked.
+        decision: DecisionId,
+        /// Yes or no.
+        granted: bool,
+        /// Who says so; uid and login are the kernel's to say.
+        name: Untrusted,
+    },
     /// From the gateway: send me the live runs, and from then on each change. The connection then
     /// carries [`Registry`] one way and [`RegistryAck`] the other.
     Subscribe,
@@ -107,6 +119,11 @@ pub enum AuthorityReply {
         /// Those that the gateway says it would have sealed, had its breaker room; `None` when there
         /// is no gateway to ask.
         held_back: Option<Vec<RunId>>,
+    },
+    /// The calls on which the policy wants a person's word.
+    Approvals {
+        /// Those that wait first end first.
+        approvals: Vec<Approval>,
     },
     /// No, and why. `why` may quote the asker.
     Refused {
@@ -162,6 +179,17 @@ pub enum Registry {
     },
     /// No change, but a question: whose seals does the breaker hold back?
     HeldBack,
+    /// No change, but a question: which calls wait for a person's word, or have one?
+    Approvals,
+    /// A person's word on one of them. It is in the log.
+    Answer {
+        /// The decision that asked.
+        decision: DecisionId,
+        /// Yes or no.
+        granted: bool,
+        /// Who said so.
+        approver: Approver,
+    },
 }
 
 /// The gateway's answer to each [`Registry`] message, in order.
@@ -174,6 +202,11 @@ pub enum RegistryAck {
     HeldBack {
         /// The runs.
         runs: Vec<RunId>,
+    },
+    /// The calls on which the policy wants a person's word.
+    Approvals {
+        /// Those that wait first end first.
+        approvals: Vec<Approval>,
     },
     /// Not done, and why.
     Failed {

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | started | 6002 Application Lifecycle | a process of ATF is an application |
 //! | run registered, ended | 1007 Process Activity | a run is a tree of processes |
-//! | token minted | 3003 Authorize Session | a token assigns privileges to a session |
+//! | token minted, answered | 3003 Authorize Session | a token assigns privileges to a session, and so does a person's word on one call |
 //! | decided, settled | 6003 API Activity | a tool call is a call of an API |
 //! | kernel denied | 4001 Network Activity, Refuse | every vector is an operation on a socket; a finding would open a case for each refused packet |
 //! | sealed, released, finding | 2004 Detection Finding | somebody has to look |
@@ -17,7 +17,7 @@ use super::fields::{
 };
 use super::value;
 use crate::audit::event::{Call, Event, Outcome, Verdict};
-use crate::call::{AgentName, CgroupId, DecisionId, Digest, RunId, Untrusted};
+use crate::call::{AgentName, Approver, CgroupId, DecisionId, Digest, RunId, Untrusted};
 
 pub(super) fn of(event: &Event) -> Class {
     match event {
@@ -35,6 +35,9 @@ pub(super) fn of(event: &Event) -> Class {
         }
         Event::Sealed { run, why, .. } => sealed(*run, why),
         Event::Released { run, uid } => released(*run, *uid),
+        Event::Answered { run, target, granted, approver, .. } => {
+            answered(*run, target, *granted, approver)
+        }
         Event::KernelDenied { cgroup, vector, denial, pid, uid, comm, .. } => {
             let process = json!({"pid": pid, "name": comm, "user": {"uid": uid.to_string()}});
             kernel_denied(*cgroup, vector, denial, &process)
@@ -116,6 +119,18 @@ fn released(run: RunId, uid: u32) -> Class {
     fields["status_id"] = json!(RESOLVED);
     fields["ai_agent"] = ai_agent(None, run, None);
     class(2004, 2, Severity::Medium, fields)
+}
+
+fn answered(run: RunId, target: &Untrusted, granted: bool, approver: &Approver) -> Class {
+    let fields = json!({
+        "status_id": if granted { SUCCESS } else { FAILURE },
+        "actor": {"user": {"name": approver.name, "uid": approver.uid.to_string()}},
+        "user": {"uid": format!("run:{run}"), "type_id": 4},
+        "privileges": [target],
+        "session": {"uid": run},
+        "ai_agent": ai_agent(None, run, None),
+    });
+    class(3003, 1, Severity::Medium, fields)
 }
 
 fn kernel_denied(cgroup: CgroupId, vector: &str, denial: &str, process: &Value) -> Class {

@@ -132,6 +132,7 @@ mod tests {
             ("settled", 600_399),
             ("sealed", 200_401),
             ("released", 200_402),
+            ("answered", 300_301),
             ("kernel_denied", 400_105),
             ("finding", 200_401),
         ] {

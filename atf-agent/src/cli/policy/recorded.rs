@@ -126,9 +126,12 @@ impl Unknown {
         match &decided.verdict {
             Verdict::Refused { step, .. } => match step {
                 Step::Receive | Step::Authenticate | Step::Schema | Step::Sql => Self::NotAsked,
-                Step::Policy | Step::Reserve | Step::Record | Step::Execute | Step::Filter => {
-                    Self::NotKept
-                }
+                Step::Policy
+                | Step::Approve
+                | Step::Reserve
+                | Step::Record
+                | Step::Execute
+                | Step::Filter => Self::NotKept,
             },
             // A list or a handshake, which no policy judges.
             Verdict::Allowed if decided.policy.is_none() => Self::NotAsked,

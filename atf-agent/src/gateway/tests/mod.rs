@@ -2,6 +2,7 @@
 
 mod acting;
 mod apart;
+mod approving;
 mod asking;
 mod callers;
 mod client;

@@ -79,6 +79,7 @@ fn a_process_tells_its_own_events_and_no_other() {
             Event::RunRegistered { .. }
             | Event::TokenMinted { .. }
             | Event::RunEnded { .. }
+            | Event::Answered { .. }
             | Event::Released { .. } => &[Authority],
             Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => &[Gateway],
             Event::KernelDenied { .. } => &[Recorder],

@@ -88,8 +88,10 @@ fn answer(
             memory.asked.push(format!("end {how}"));
             AuthorityReply::Done
         }
-        AuthorityRequest::Release { .. } | AuthorityRequest::Runs | AuthorityRequest::Subscribe => {
-            refused("the double does not know that")
-        }
+        AuthorityRequest::Release { .. }
+        | AuthorityRequest::Runs
+        | AuthorityRequest::Approvals
+        | AuthorityRequest::Approve { .. }
+        | AuthorityRequest::Subscribe => refused("the double does not know that"),
     }
 }

@@ -1,0 +1,40 @@
+//! A person's word on a call: in the log first, then with the gateway, which waits for it.
+
+use super::Authority;
+use super::error::AuthorityError;
+use crate::audit::Event;
+use crate::call::{Approver, DecisionId, Standing};
+use crate::wire::{AuthorityReply, Registry};
+
+impl Authority {
+    /// The calls that wait for a word, or have one that is not used yet.
+    pub(super) fn approvals(&mut self) -> Result<AuthorityReply, AuthorityError> {
+        Ok(AuthorityReply::Approvals { approvals: self.subscriber.approvals()? })
+    }
+
+    /// Says yes or no to the call that waits as `decision`.
+    pub(super) fn approve(
+        &mut self,
+        decision: DecisionId,
+        granted: bool,
+        approver: Approver,
+    ) -> Result<AuthorityReply, AuthorityError> {
+        let all = self.subscriber.approvals()?;
+        let waits = |found: &&crate::call::Approval| {
+            found.decision == decision && found.standing == Standing::Pending
+        };
+        let found = all.iter().find(waits).ok_or(AuthorityError::NotPending { decision })?;
+        // In the log before it holds: a word that nobody can be shown to have given is none.
+        self.log.record(vec![Event::Answered {
+            decision,
+            run: found.of.run,
+            target: found.of.target.clone(),
+            call: found.of.call,
+            policy: found.of.policy,
+            granted,
+            approver: approver.clone(),
+        }])?;
+        self.subscriber.tell(&Registry::Answer { decision, granted, approver })?;
+        Ok(AuthorityReply::Done)
+    }
+}
