@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::message::Body;
+use super::request;
+use crate::gate::Era;
 use crate::wire::{Catalogue, Offer};
 
 /// Most items of one list, and most of its pages.
@@ -115,11 +117,9 @@ impl Reading {
     }
 
     /// The request that is under way.
-    pub(super) fn request(&self, cursor: Option<&str>) -> String {
+    pub(super) fn request(&self, era: Era, cursor: Option<&str>) -> String {
         let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
-        let method = self.list.method();
-        let message = json!({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params});
-        format!("{message}\n")
+        request::request(era, self.id, self.list.method(), params)
     }
 
     /// Takes an answer. A list that is none is empty: what cannot be read is not offered.

@@ -1,34 +1,56 @@
-//! The handshake with a server, in the revisions that have one.
+//! How the talk with a server begins: a handshake in the revisions that have one, a question in the one
+//! that has none.
 
 use serde::Deserialize;
 use serde_json::json;
 
-use super::besides::Capabilities;
+use super::besides::{Capabilities, List};
 use super::message::Body;
 use super::request;
+use crate::gate::{Era, STATELESS};
 
 /// The revisions that are spoken with servers, the newest first. What is used of them is the
 /// same in all.
 const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// Says who we are. No capability is declared, so that a server has nothing to ask of us.
-pub(super) fn initialize(id: u64) -> String {
-    let message = json!({
-        "jsonrpc": "2.0",
-        "id": id,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": REVISIONS[0],
-            "capabilities": {},
-            "clientInfo": {"name": "atf", "version": env!("CARGO_PKG_VERSION")},
-        },
-    });
-    format!("{message}\n")
+pub(super) fn opening(era: Era, id: u64) -> String {
+    match era {
+        Era::Handshake => {
+            let params = json!({
+                "protocolVersion": REVISIONS[0],
+                "capabilities": {},
+                "clientInfo": request::client(),
+            });
+            request::request(era, id, "initialize", params)
+        }
+        Era::Stateless => request::request(era, id, "server/discover", json!({})),
+    }
 }
 
-/// Says that calls may follow.
-pub(super) fn initialized() -> String {
-    request::told("notifications/initialized", None)
+/// Says that calls may follow, where that has to be said.
+pub(super) fn opened(era: Era) -> Option<String> {
+    match era {
+        Era::Handshake => Some(request::told("notifications/initialized", None)),
+        Era::Stateless => None,
+    }
+}
+
+/// Asks to be told when a list changes, which is not told unasked without a handshake. `lists` are those
+/// beside the tools.
+pub(super) fn listen(era: Era, id: u64, lists: &[List]) -> Option<String> {
+    match era {
+        Era::Handshake => None,
+        Era::Stateless => {
+            let notifications = json!({
+                "toolsListChanged": true,
+                "promptsListChanged": lists.contains(&List::Prompts),
+                "resourcesListChanged": lists.contains(&List::Resources),
+            });
+            let params = json!({ "notifications": notifications });
+            Some(request::request(era, id, "subscriptions/listen", params))
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -39,11 +61,19 @@ struct Agreed {
     capabilities: Capabilities,
 }
 
+#[derive(Deserialize)]
+struct Discovered {
+    #[serde(rename = "supportedVersions")]
+    revisions: Vec<String>,
+    #[serde(default)]
+    capabilities: Capabilities,
+}
+
 /// The revision on which the server settles, and what it says that it has.
 ///
 /// # Errors
 /// When it is none that is spoken here.
-pub(super) fn agreed(body: &Body) -> Result<(&'static str, Capabilities), String> {
+pub(super) fn agreed(era: Era, body: &Body) -> Result<(&'static str, Capabilities), String> {
     let result = match body {
         Body::Result(result) => result,
         Body::Error { code, message } => {
@@ -51,6 +81,17 @@ pub(super) fn agreed(body: &Body) -> Result<(&'static str, Capabilities), String
         }
         Body::Broken(what) => return Err(format!("it answered with {what}")),
     };
+    if era == Era::Stateless {
+        let found: Discovered =
+            serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
+        if !found.revisions.iter().any(|revision| revision == STATELESS) {
+            let found = found.revisions.join(", ");
+            return Err(format!(
+                "it speaks {found:?}, expected {STATELESS} as its file says; take `stateless` out of it"
+            ));
+        }
+        return Ok((STATELESS, found.capabilities));
+    }
     let agreed: Agreed = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
     let known = REVISIONS.iter().find(|revision| **revision == agreed.revision);
     let known = known.copied().ok_or_else(|| {

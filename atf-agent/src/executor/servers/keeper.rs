@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::super::error::Mistrust;
 use super::super::spawner::{Pipes, Spawner};
+use super::bounds::Bounds;
 use super::call::Call;
-use super::session::{self, Bounds, Ended};
+use super::session::{self, Ended};
 use super::stderr;
 
 /// First pause before a dead server is started again; it doubles up to the last.

@@ -2,6 +2,7 @@
 //! believed. A permit was checked before anything here hears of a call.
 
 mod besides;
+mod bounds;
 mod call;
 mod framing;
 mod handshake;
@@ -108,8 +109,7 @@ impl Servers {
         let mut by_name = HashMap::new();
         for (number, server) in (0..).zip(prepared.servers) {
             let (calls, waiting) = mpsc::channel(WAITING_MAX);
-            let bounds =
-                session::Bounds { call_timeout: server.call_timeout, calls_max: server.calls_max };
+            let bounds = server.bounds();
             by_name.insert(server.name.clone(), calls);
             let spawner = Arc::clone(&spawner);
             let (name, watch) = (server.name, Arc::clone(&watch));

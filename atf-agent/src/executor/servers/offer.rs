@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::message::Body;
+use super::request;
 use crate::call::Digest;
+use crate::gate::Era;
 
 /// Most tools of one server, and most pages of their list.
 const TOOLS_MAX: usize = 1_000;
@@ -109,10 +111,9 @@ impl Offered {
 }
 
 /// Asks for a page.
-pub(super) fn ask(id: u64, cursor: Option<&str>) -> String {
+pub(super) fn ask(era: Era, id: u64, cursor: Option<&str>) -> String {
     let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
-    let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list", "params": params});
-    format!("{message}\n")
+    request::request(era, id, "tools/list", params)
 }
 
 #[cfg(test)]

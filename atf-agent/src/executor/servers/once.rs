@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::offer::Offered;
-use super::session::{self, Bounds, Hear};
+use super::session::{self, Hear};
 use super::{Prepared, ServersError, keeper};
 use crate::wire::{Ids, Places};
 
@@ -41,7 +41,7 @@ pub fn offers(places: &Places, ids: &Ids, only: Option<&str>) -> Result<Vec<Answ
         if only.is_some_and(|only| only != server.name) {
             continue;
         }
-        let bounds = Bounds { call_timeout: server.call_timeout, calls_max: server.calls_max };
+        let bounds = server.bounds();
         let (tell, told) = mpsc::channel();
         let tell = Mutex::new(tell);
         let tools = Box::new(move |tools: &[Offered]| {

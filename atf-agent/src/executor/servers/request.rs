@@ -1,20 +1,45 @@
 //! The lines that a server hears. Envelopes are built here; nothing of the caller's message but the
 //! arguments is in them: no id, no token, no `_meta`.
 
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::framing::push_on_one_line;
 use crate::call::Target;
+use crate::gate::{Era, STATELESS};
 
-/// Bytes of a call's envelope: fixed words, a number and a name.
-const ENVELOPE_BYTES: usize = 160;
+/// Bytes of a call's envelope: fixed words, a number and a name; what is said anew in each request.
+const ENVELOPE_BYTES: usize = 400;
 
 /// JSON-RPC 2.0: no such method.
 const METHOD_NOT_FOUND: i32 = -32601;
 
+/// Who we are.
+pub(super) fn client() -> Value {
+    json!({"name": "atf", "version": env!("CARGO_PKG_VERSION")})
+}
+
+/// What the stateless revision has said anew in each request. No capability is declared.
+fn meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": STATELESS,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": client(),
+    })
+}
+
+/// A request of our own, whose `params` are an object.
+pub(super) fn request(era: Era, id: u64, method: &str, mut params: Value) -> String {
+    match era {
+        Era::Handshake => {}
+        Era::Stateless => params["_meta"] = meta(),
+    }
+    let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+    format!("{message}\n")
+}
+
 /// A call of the target, by the name that its server has for it.
-pub(super) fn call(id: u64, target: &Target, arguments: &RawValue) -> String {
+pub(super) fn call(era: Era, id: u64, target: &Target, arguments: &RawValue) -> String {
     let (own, arguments) = (json!(target.split().1), arguments.get());
     let mut line = String::with_capacity(ENVELOPE_BYTES + arguments.len());
     line.push_str(r#"{"jsonrpc":"2.0","id":"#);
@@ -40,6 +65,10 @@ pub(super) fn call(id: u64, target: &Target, arguments: &RawValue) -> String {
             let of = format!(r#"{{"type":"ref/resource","uri":{own}}}"#);
             complete(&mut line, &of, arguments);
         }
+    }
+    match era {
+        Era::Handshake => {}
+        Era::Stateless => line.push_str(&format!(",\"_meta\":{}", meta())),
     }
     line.push_str("}}\n");
     line
@@ -125,10 +154,17 @@ mod tests {
             ),
         ] {
             let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
-            let line = call(7, &target, &arguments);
-            let message: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let line = call(Era::Handshake, 7, &target, &arguments);
+            let message: Value = serde_json::from_str(&line).unwrap();
             let expected = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
             assert_eq!(message, expected, "{target}");
+
+            let line = call(Era::Stateless, 7, &target, &arguments);
+            let mut message: Value = serde_json::from_str(&line).unwrap();
+            let meta = message["params"].as_object_mut().unwrap().remove("_meta").unwrap();
+            assert_eq!(message, expected, "{target}");
+            assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], STATELESS);
+            assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({}));
         }
     }
 
@@ -146,7 +182,7 @@ mod tests {
         let naive = format!(r#"{{"params":{{"arguments":{smuggled}}}}}"#);
         assert_eq!(messages(&naive)[0]["method"], "tools/call");
 
-        let found = messages(&call(3, &tool("fix.echo"), &arguments));
+        let found = messages(&call(Era::Handshake, 3, &tool("fix.echo"), &arguments));
         let judged: serde_json::Value = serde_json::from_str(smuggled).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["id"], 3);
@@ -157,7 +193,7 @@ mod tests {
     fn arguments_on_one_line_go_on_byte_for_byte() {
         let bytes = r#"{ "n":1e2,"s":"\u0041é" }"#;
         let arguments = RawValue::from_string(bytes.to_owned()).unwrap();
-        let line = call(1, &tool("fix.echo"), &arguments);
+        let line = call(Era::Handshake, 1, &tool("fix.echo"), &arguments);
         assert!(line.contains(bytes), "{line}");
         assert!(line.ends_with('\n') && line.lines().count() == 1);
     }

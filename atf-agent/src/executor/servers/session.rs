@@ -13,6 +13,7 @@ use super::super::answer;
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
 use super::besides::{List, Reading, Then};
+use super::bounds::Bounds;
 use super::call::{Call, Standing};
 use super::message::{Body, Heard, News};
 use super::offer::{self, Listing, Next, Offered};
@@ -35,15 +36,6 @@ const BAD_MAX: u32 = 100;
 
 /// How long the handshake may take: an interpreter starts in a second, on a busy host in some.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
-
-/// How long a call may be, and how many of them at once.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    /// How long the server has for one call.
-    pub(super) call_timeout: Duration,
-    /// Calls under way.
-    pub(super) calls_max: usize,
-}
 
 type HearTools = Box<dyn Fn(&[Offered]) + Send + Sync>;
 
@@ -156,7 +148,7 @@ impl Session<'_> {
     /// The handshake, as every revision up to 2025-11-25 has it.
     async fn greet(&mut self, said: &mut Receiver<Said>) -> Result<(), Ended> {
         let id = self.number();
-        self.say(handshake::initialize(id));
+        self.say(handshake::opening(self.bounds.era, id));
         let result = loop {
             match self.hear(said.recv().await)? {
                 Some((answered, body)) if answered == id => break body,
@@ -164,8 +156,14 @@ impl Session<'_> {
                 None => {}
             }
         };
-        let (agreed, has) = handshake::agreed(&result).map_err(Ended::Handshake)?;
-        self.say(handshake::initialized());
+        let era = self.bounds.era;
+        let (agreed, has) = handshake::agreed(era, &result).map_err(Ended::Handshake)?;
+        handshake::opened(era).into_iter().for_each(|line| self.say(line));
+        // Before the lists are read: no change of them falls between the two.
+        self.besides = has.lists();
+        let listens = self.number();
+        let listen = handshake::listen(era, listens, &self.besides);
+        listen.into_iter().for_each(|line| self.say(line));
         if has.has_tools() {
             self.list();
         } else {
@@ -176,7 +174,6 @@ impl Session<'_> {
                 self.answered(answered, body)?;
             }
         }
-        self.besides = has.lists();
         self.list_besides();
         tracing::info!(server = self.name, revision = %agreed, "the tool server is there");
         Ok(())
@@ -225,7 +222,7 @@ impl Session<'_> {
             return call.not_done(mistrust);
         }
         let id = self.number();
-        let line = request::call(id, &call.target, &call.arguments);
+        let line = request::call(self.bounds.era, id, &call.target, &call.arguments);
         if self.unread.try_send(line).is_err() {
             let server = self.name.to_owned();
             return call.not_done(Mistrust::ServerBusy { server });
@@ -271,7 +268,7 @@ impl Session<'_> {
             return;
         }
         let listing = Listing::begin(self.number());
-        self.say(offer::ask(listing.id, None));
+        self.say(offer::ask(self.bounds.era, listing.id, None));
         self.list_until = Instant::now() + HANDSHAKE_MAX;
         self.listing = Some(listing);
     }
@@ -282,7 +279,7 @@ impl Session<'_> {
         let id = self.number();
         self.reading = Reading::begin(self.name, self.besides.clone(), id);
         match &self.reading {
-            Some(reading) => self.say(reading.request(None)),
+            Some(reading) => self.say(reading.request(self.bounds.era, None)),
             None => (self.offered.besides)(Catalogue::default()),
         }
     }
@@ -292,7 +289,7 @@ impl Session<'_> {
         match reading.take(body) {
             Then::Ask(mut reading, cursor) => {
                 reading.id = self.number();
-                self.say(reading.request(cursor.as_deref()));
+                self.say(reading.request(self.bounds.era, cursor.as_deref()));
                 self.reading = Some(reading);
             }
             Then::Whole(catalogue) => (self.offered.besides)(catalogue),
@@ -304,7 +301,7 @@ impl Session<'_> {
         match listing.take(body).map_err(Ended::Handshake)? {
             Next::Page(cursor) => {
                 listing.id = self.number();
-                self.say(offer::ask(listing.id, Some(&cursor)));
+                self.say(offer::ask(self.bounds.era, listing.id, Some(&cursor)));
                 self.listing = Some(listing);
             }
             Next::Whole(tools) => {

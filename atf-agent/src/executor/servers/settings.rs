@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::super::spawner::ChildOrders;
+use crate::gate::Era;
 use crate::state::files::{self, FileError};
 use crate::wire::Ids;
 
@@ -29,6 +30,8 @@ const CALL_TIMEOUT_MS_MAX: u64 = 600_000;
 pub struct Server {
     /// Its name: what stands before the dot in the names of its tools.
     pub name: String,
+    /// Whether it is spoken with after a handshake, or without one.
+    pub(in crate::executor) era: Era,
     /// How long it has for one call.
     pub(in crate::executor) call_timeout: Duration,
     /// Calls that it may have under way.
@@ -86,6 +89,8 @@ struct File {
     environment: BTreeMap<String, String>,
     #[serde(default = "yes")]
     private_tmp: bool,
+    #[serde(default)]
+    stateless: bool,
     #[serde(default = "call_timeout_ms")]
     call_timeout_ms: u64,
     #[serde(default = "calls_max")]
@@ -194,6 +199,7 @@ fn server(path: &Path, bytes: &[u8], ids: &Ids) -> Result<Server, String> {
     }
     Ok(Server {
         name,
+        era: if file.stateless { Era::Stateless } else { Era::Handshake },
         call_timeout: Duration::from_millis(file.call_timeout_ms),
         calls_max: file.calls_max,
         child: ChildOrders {

@@ -2,6 +2,7 @@
 //! answer, so that a row that proves nothing fails.
 
 mod changing;
+mod stateless;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +16,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Call;
+use super::bounds::Bounds;
 use super::framing::{Line, Lines};
 use super::offer::Offered;
-use super::session::{Bounds, Ended, Hear, live};
+use super::session::{Ended, Hear, live};
 use crate::call::Target;
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
+use crate::gate::Era;
 use crate::wire::ExecutorReply;
 
 /// The one tool of the server.
@@ -37,7 +40,7 @@ struct Lab {
 }
 
 fn bounds(timeout_ms: u64, calls_max: usize) -> Bounds {
-    Bounds { call_timeout: Duration::from_millis(timeout_ms), calls_max }
+    Bounds { era: Era::Handshake, call_timeout: Duration::from_millis(timeout_ms), calls_max }
 }
 
 impl Lab {
