@@ -113,6 +113,16 @@ pub enum Event {
         /// Who said so.
         approver: Approver,
     },
+    /// An operator put a policy in the place of another one. A finding `policy.not_taken` after it says that
+    /// the gateway does not judge by it.
+    PolicyPublished {
+        /// Its number among the versions that are kept.
+        version: u32,
+        /// Its revision.
+        revision: Digest,
+        /// Who did.
+        by: Approver,
+    },
     /// A kernel program denied an operation of a run.
     KernelDenied {
         /// The run's cgroup, 0 when under no run.
@@ -140,7 +150,7 @@ pub enum Event {
     /// proven, a log that was torn.
     Finding {
         /// Short stable name: `token.other_run`, `caller.disagree`, `seal.held_back`, `cage.mismatch`,
-        /// `log.torn`.
+        /// `log.torn`, `policy.not_taken`.
         name: String,
         /// The run that it concerns.
         run: Option<RunId>,

@@ -110,6 +110,11 @@ fn alarmed(run: RunId) -> Vec<Event> {
             granted: false,
             approver: Approver { uid: 0, login_uid: Some(1_000), name: "alice".into() },
         },
+        Event::PolicyPublished {
+            version: 2,
+            revision: Digest::of(b"policy"),
+            by: Approver { uid: 0, login_uid: None, name: "alice".into() },
+        },
         Event::KernelDenied {
             cgroup: CgroupId(42),
             boot_ns: 1,

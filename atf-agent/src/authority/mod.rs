@@ -8,6 +8,7 @@ mod error;
 mod kernel_side;
 mod log;
 mod manifest;
+mod policy;
 mod register;
 mod requests;
 mod settings;

@@ -76,7 +76,8 @@ fn may_ask(ids: &Ids, uid: u32, request: &AuthorityRequest) -> bool {
         | AuthorityRequest::Release { .. }
         | AuthorityRequest::Runs
         | AuthorityRequest::Approvals
-        | AuthorityRequest::Approve { .. } => uid == 0,
+        | AuthorityRequest::Approve { .. }
+        | AuthorityRequest::Publish { .. } => uid == 0,
     }
 }
 
@@ -122,6 +123,9 @@ impl Authority {
             AuthorityRequest::Approve { decision, granted, name } => {
                 self.approve(decision, granted, Approver { uid, login_uid, name })
             }
+            AuthorityRequest::Publish { version, revision, name } => {
+                self.publish(version, revision, Approver { uid, login_uid, name })
+            }
             // A connection becomes the subscriber's in `attend`; here nobody can.
             AuthorityRequest::Subscribe => Err(AuthorityError::NotAllowed { uid }),
         }
@@ -164,6 +168,11 @@ mod tests {
                 AuthorityRequest::Release { run },
                 AuthorityRequest::Runs,
                 AuthorityRequest::Approvals,
+                AuthorityRequest::Publish {
+                    version: 1,
+                    revision: crate::call::Digest::of(b"policy"),
+                    name: "alice".into(),
+                },
                 AuthorityRequest::Approve {
                     decision: DecisionId::random(),
                     granted: true,

@@ -218,6 +218,7 @@ fn gateway(
             Change::Answer { decision, granted, approver } => {
                 Some(format!("answer {decision} {granted} {:?}", approver.login_uid))
             }
+            Change::Reload { revision } => Some(format!("reload {revision}")),
             Change::HeldBack | Change::Approvals => None,
         };
         told.lock().unwrap().extend(change_told);
@@ -290,6 +291,28 @@ fn a_persons_word_is_in_the_log_before_it_holds() {
     };
     assert_eq!((*granted, *call), (true, Digest::of(b"call")));
     assert_eq!((approver.uid, approver.login_uid, approver.name.raw()), (0, Some(1_000), "alice"));
+}
+
+/// The attack: a policy of which nobody hears, and one that the gateway refuses and the log praises.
+#[test]
+fn another_policy_is_in_the_log_before_the_gateway_judges_by_it() {
+    let world = World::new();
+    let authority = world.start();
+    let _start = (world.kinds(), world.told());
+    let revision = Digest::of(b"policy");
+    let publish = || {
+        ask(&authority, AuthorityRequest::Publish { version: 2, revision, name: "alice".into() })
+    };
+    world.recorder_fails.store(true, Ordering::SeqCst);
+    assert!(publish().is_err());
+    assert!(world.told().is_empty());
+    world.recorder_fails.store(false, Ordering::SeqCst);
+    assert!(matches!(publish(), Ok(AuthorityReply::Done)));
+    assert_eq!(world.told(), [format!("reload {revision}")]);
+    assert_eq!(world.kinds(), ["policy_published"]);
+    world.gateway_fails.store(true, Ordering::SeqCst);
+    assert!(publish().is_err());
+    assert_eq!(world.kinds(), ["policy_published", "finding"]);
 }
 
 fn ask(authority: &Mutex<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {

@@ -262,6 +262,29 @@ pub enum PolicyAction {
     Explain(ExplainArguments),
     /// Ask a draft what the policy was asked, and list what would change
     Replay(ReplayArguments),
+    /// Put a draft in force: checked, tested, in one step, and only if the gateway takes it
+    Publish {
+        /// The draft's directory
+        draft: PathBuf,
+        /// Who says so, and how to answer
+        #[command(flatten)]
+        how: PublishArguments,
+    },
+    /// Put a version in force that was before
+    Rollback {
+        /// Its number; without it, the one before the one in force
+        #[arg(long, value_name = "N")]
+        to: Option<u32>,
+        /// Who says so, and how to answer
+        #[command(flatten)]
+        how: PublishArguments,
+    },
+    /// List the versions that were in force
+    Versions {
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
     /// Say what differs between two policies and their pins
     Diff {
         /// The directory of the one
@@ -272,6 +295,17 @@ pub enum PolicyAction {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+}
+
+/// Who puts a policy in force, and how to answer.
+#[derive(Debug, Args)]
+pub struct PublishArguments {
+    /// Who says so, for the log
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
 }
 
 /// `atf policy explain`.
@@ -401,6 +435,9 @@ mod tests {
             "atf policy explain 00000000000000000000000000000000 --dir /tmp/policies",
             "atf policy replay --dir /tmp/draft --last 100 --output json",
             "atf policy diff /tmp/policies /tmp/draft",
+            "atf policy publish /tmp/draft --by alice",
+            "atf policy rollback --to 3 --by alice --output json",
+            "atf policy versions",
             "atf enforcer check --output json",
             "atf tools pin files --output json",
             "atf tools diff --dir /tmp/policies",

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::kernel_side::KernelFault;
+use crate::call::Digest;
 use crate::gate::{PinError, PolicyError};
 use crate::identity::IdentityError;
 use crate::state::{ApprovalError, CountsError};
@@ -44,6 +45,16 @@ pub enum GatewayError {
     /// The policy is refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Another policy is there than was said.
+    #[error(
+        "expected policy revision {expected}, found {found}; was the directory changed meanwhile?"
+    )]
+    Revision {
+        /// What was said.
+        expected: Digest,
+        /// What is there.
+        found: Digest,
+    },
     /// A tool's pin is refused.
     #[error(transparent)]
     Pins(#[from] PinError),

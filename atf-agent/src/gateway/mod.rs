@@ -107,7 +107,7 @@ pub async fn serve(
         tokio::select! {
             _ = stop.recv() => break,
             _ = interrupt.recv() => break,
-            _ = reload.recv() => match gateway.rules.reload() {
+            _ = reload.recv() => match gateway.rules.reload(None) {
                 Ok(rules) => tracing::info!(policy = %rules.policy.revision(), "policy reloaded"),
                 Err(error) => tracing::error!(%error, "the policy is refused; the old one stays"),
             },

@@ -75,6 +75,10 @@ fn apply(gateway: &Arc<Gateway>, change: Registry) -> Result<RegistryAck, Untrus
             Some(run) => feedback::release(gateway, &run)?,
             None => return Err(Untrusted::new(format!("the run {run} is not live here"))),
         },
+        Registry::Reload { revision } => {
+            gateway.rules.reload(Some(revision)).map_err(shown)?;
+            tracing::info!(policy = %revision, "policy reloaded");
+        }
         Registry::Approvals => {
             let approvals = gateway.approvals.all(kernel::boot_ms()).map_err(shown)?;
             return Ok(RegistryAck::Approvals { approvals });

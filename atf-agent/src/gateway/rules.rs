@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::call::Digest;
 use crate::gate::{Pins, Policy};
 
 use super::GatewayError;
@@ -43,9 +44,13 @@ impl InForce {
     /// Reads the directory anew; when it is refused, the rules in force stay.
     ///
     /// # Errors
-    /// When the policy or a pin is refused.
-    pub(super) fn reload(&self) -> Result<Arc<Rules>, GatewayError> {
+    /// When the policy or a pin is refused, or another revision is there than `expected`.
+    pub(super) fn reload(&self, expected: Option<Digest>) -> Result<Arc<Rules>, GatewayError> {
         let fresh = Arc::new(Rules::read(&self.dir)?);
+        let found = fresh.policy.revision();
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(GatewayError::Revision { expected, found });
+        }
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
         Ok(fresh)
     }

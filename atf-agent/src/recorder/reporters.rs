@@ -26,6 +26,7 @@ pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
         | Event::TokenMinted { .. }
         | Event::RunEnded { .. }
         | Event::Answered { .. }
+        | Event::PolicyPublished { .. }
         | Event::Released { .. } => reporter == Process::Authority,
         Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => {
             reporter == Process::Gateway

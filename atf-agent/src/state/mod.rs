@@ -15,6 +15,7 @@ mod registry;
 mod reservation;
 mod shared;
 mod turns;
+mod versions;
 
 pub use approvals::{ApprovalError, Approvals, Approved};
 pub use caps::{CapError, Caps, Demand};
@@ -25,3 +26,4 @@ pub use registry::Registry;
 pub use reservation::Reservation;
 pub use shared::{Measure, Party, Share};
 pub use turns::{Held, Pace};
+pub use versions::{Version, VersionError, Versions};

@@ -89,6 +89,15 @@ pub enum AuthorityRequest {
         /// Who says so; uid and login are the kernel's to say.
         name: Untrusted,
     },
+    /// Another policy is in the policy's directory: have the gateway judge by it.
+    Publish {
+        /// Its number among the versions that are kept.
+        version: u32,
+        /// Its revision; the gateway takes no other.
+        revision: Digest,
+        /// Who says so; uid and login are the kernel's to say.
+        name: Untrusted,
+    },
     /// From the gateway: send me the live runs, and from then on each change. The connection then
     /// carries [`Registry`] one way and [`RegistryAck`] the other.
     Subscribe,
@@ -179,6 +188,11 @@ pub enum Registry {
     },
     /// No change, but a question: whose seals does the breaker hold back?
     HeldBack,
+    /// Judge by the policy that is in the policy's directory now.
+    Reload {
+        /// Its revision. Another one is not taken.
+        revision: Digest,
+    },
     /// No change, but a question: which calls wait for a person's word, or have one?
     Approvals,
     /// A person's word on one of them. It is in the log.

@@ -2,7 +2,7 @@
 //!
 //! | event | class | why |
 //! |---|---|---|
-//! | started | 6002 Application Lifecycle | a process of ATF is an application |
+//! | started, policy published | 6002 Application Lifecycle | a process of ATF is an application |
 //! | run registered, ended | 1007 Process Activity | a run is a tree of processes |
 //! | token minted, answered | 3003 Authorize Session | a token assigns privileges to a session, and so does a person's word on one call |
 //! | decided, settled | 6003 API Activity | a tool call is a call of an API |
@@ -38,6 +38,7 @@ pub(super) fn of(event: &Event) -> Class {
         Event::Answered { run, target, granted, approver, .. } => {
             answered(*run, target, *granted, approver)
         }
+        Event::PolicyPublished { .. } => published(),
         Event::KernelDenied { cgroup, vector, denial, pid, uid, comm, .. } => {
             let process = json!({"pid": pid, "name": comm, "user": {"uid": uid.to_string()}});
             kernel_denied(*cgroup, vector, denial, &process)
@@ -119,6 +120,15 @@ fn released(run: RunId, uid: u32) -> Class {
     fields["status_id"] = json!(RESOLVED);
     fields["ai_agent"] = ai_agent(None, run, None);
     class(2004, 2, Severity::Medium, fields)
+}
+
+fn published() -> Class {
+    let fields = json!({
+        "activity_name": "Publish",
+        "status_id": SUCCESS,
+        "app": {"name": "ATF policy", "vendor_name": "ATF"},
+    });
+    class(6002, OTHER, Severity::Medium, fields)
 }
 
 fn answered(run: RunId, target: &Untrusted, granted: bool, approver: &Approver) -> Class {

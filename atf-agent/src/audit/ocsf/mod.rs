@@ -133,6 +133,7 @@ mod tests {
             ("sealed", 200_401),
             ("released", 200_402),
             ("answered", 300_301),
+            ("policy_published", 600_299),
             ("kernel_denied", 400_105),
             ("finding", 200_401),
         ] {

@@ -1,6 +1,6 @@
 //! `atf policy explain`: which rule and line, or which check before it, decided a call.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::audit::{Decided, Verdict};
 use crate::call::{Digest, Reason, Step, Untrusted};
 use crate::config::Config;
 use crate::gate::{Explained, Place, Policy, explain};
+use crate::state::Versions;
 
 #[derive(Serialize)]
 struct Answer {
@@ -36,8 +37,11 @@ struct Answer {
 pub(super) fn of(config: &Config, wanted: &ExplainArguments) -> anyhow::Result<u8> {
     let past = Past::of(config, wanted.log.as_deref());
     let decided = past.one(wanted.decision)?;
-    let dir = wanted.policy.dir.as_deref().unwrap_or(&config.places.policy_dir);
-    let (explained, unknown) = match rules(&past, &decided, dir)? {
+    let dirs = match &wanted.policy.dir {
+        Some(dir) => vec![dir.clone()],
+        None => dirs(&config.places.policy_dir)?,
+    };
+    let (explained, unknown) = match rules(&past, &decided, &dirs)? {
         Ok(explained) => (explained, None),
         Err(unknown) => (None, Some(unknown)),
     };
@@ -73,28 +77,44 @@ pub(super) fn of(config: &Config, wanted: &ExplainArguments) -> anyhow::Result<u
 fn rules(
     past: &Past,
     decided: &Decided,
-    dir: &Path,
+    dirs: &[PathBuf],
 ) -> anyhow::Result<Result<Option<Explained>, String>> {
     let heard = match past.heard(std::slice::from_ref(decided))?.pop() {
         Some(Ok(heard)) => heard,
         None | Some(Err(Unknown::NotAsked)) => return Ok(Ok(None)),
         Some(Err(unknown)) => return Ok(Err(unknown.to_string())),
     };
-    let (found, judged) = (Policy::read(dir)?.revision(), decided.policy);
-    if judged != Some(found) {
-        let judged = judged.map(|judged| judged.to_string()).unwrap_or_default();
+    let Some(dir) = judging(dirs, decided.policy)? else {
+        let judged = decided.policy.map(|judged| judged.to_string()).unwrap_or_default();
         return Ok(Err(format!(
-            "policy revision {judged} judged, {} has {found}; name the directory of the other with --dir",
-            dir.display()
+            "policy revision {judged} judged, and is neither in {} nor kept beside it; name its directory with --dir",
+            dirs[0].display()
         )));
-    }
-    let explained = explain(dir, &heard)?;
+    };
+    let explained = explain(&dir, &heard)?;
     if explained.answer != heard.answer() {
         return Ok(Err(
             "the policy answered something else then: it had failed, or run out of time".to_owned(),
         ));
     }
     Ok(Ok(Some(explained)))
+}
+
+/// The policy's directory, and those of the versions that are kept beside it.
+fn dirs(policy_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let versions = Versions::of(policy_dir);
+    let kept = versions.all()?.into_iter().rev().map(|version| versions.path(version.number));
+    Ok(std::iter::once(policy_dir.to_owned()).chain(kept).collect())
+}
+
+/// The first of `dirs` that has the revision that judged.
+fn judging(dirs: &[PathBuf], judged: Option<Digest>) -> anyhow::Result<Option<PathBuf>> {
+    for dir in dirs {
+        if Some(Policy::read(dir)?.revision()) == judged {
+            return Ok(Some(dir.clone()));
+        }
+    }
+    Ok(None)
 }
 
 fn show(answer: &Answer) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 //! did, and what another one would change.
 
 mod explain;
+mod publish;
 mod recorded;
 mod replay;
 #[cfg(test)]
@@ -27,6 +28,9 @@ pub(super) fn policy(config: &Config, action: &PolicyAction) -> anyhow::Result<u
         PolicyAction::Test { policy, coverage } => test(&of(policy), *coverage, policy.output),
         PolicyAction::Explain(wanted) => explain::of(config, wanted),
         PolicyAction::Replay(wanted) => replay::of(config, wanted),
+        PolicyAction::Publish { draft, how } => publish::publish(config, draft, how),
+        PolicyAction::Rollback { to, how } => publish::rollback(config, *to, how),
+        PolicyAction::Versions { output } => publish::versions(config, *output),
         PolicyAction::Diff { first, second, output } => replay::diff(first, second, *output),
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::audit::{Chain, Event, Process, Segment, Verdict, samples};
 use crate::call::{DecisionId, Digest, Reason, RunId, Step};
 use crate::cli::args::{ExplainArguments, ReplayArguments};
+use crate::state::Versions;
 use crate::wire::Places;
 
 /// What became of one call in the lab.
@@ -134,6 +135,11 @@ fn each_decision_is_explained_by_the_policy_that_made_it_and_by_no_other() {
     let other = lab.draft(7);
     assert_eq!(lab.explain(Named::Seq(1), Some(other.clone())).unwrap(), EXIT_NO);
     assert_eq!(lab.explain(Named::Seq(3), Some(other)).unwrap(), EXIT_OK, "it was not asked");
+    let mut later = Lab::of(calls());
+    later.config.places.policy_dir = later.draft(7);
+    assert_eq!(later.explain(Named::Seq(1), None).unwrap(), EXIT_NO, "another one is in force");
+    Versions::of(&later.config.places.policy_dir).keep(&shipped()).unwrap();
+    assert_eq!(later.explain(Named::Seq(1), None).unwrap(), EXIT_OK, "it is kept");
     assert!(lab.explain(Named::Seq(4), None).is_err());
     assert!(lab.explain(Named::Decision(DecisionId::random()), None).is_err());
     lab.tamper(|kept| kept.replace("60000", "600"));

@@ -8,6 +8,7 @@ use super::client::{ADJUST, adjust, post, tool_call};
 use super::lab::{Lab, LabRun, Wanted, shipped};
 use crate::audit::{Call, Event, Verdict};
 use crate::call::{Approval, Approver, Standing};
+use crate::gate::Policy;
 use crate::wire::{Registry, RegistryAck};
 
 /// A lab whose policy wants a word from 100 cents on.
@@ -107,7 +108,12 @@ async fn a_denied_call_is_not_made_and_a_changed_policy_asks_anew() {
     assert!(matches!(answer(&lab, &of(300), true), RegistryAck::Done));
     let data = fs::read_to_string(dir.path().join("data.json")).unwrap();
     fs::write(dir.path().join("data.json"), data.replace("50000", "50001")).unwrap();
-    lab.gateway.rules.reload().unwrap();
+    let before = lab.gateway.rules.now().policy.revision();
+    let reload = |revision| lab.authority.tell(Registry::Reload { revision });
+    assert!(matches!(reload(before), RegistryAck::Failed { .. }), "another one is there by now");
+    assert_eq!(lab.gateway.rules.now().policy.revision(), before);
+    let after = Policy::read(dir.path()).unwrap().revision();
+    assert!(matches!(reload(after), RegistryAck::Done));
     assert_eq!(call(&run, 300).await, "approval.needed", "it was granted under another policy");
     assert!(allowed(&lab).is_empty());
 }
@@ -133,7 +139,7 @@ async fn nobody_is_asked_about_more_than_is_read() {
     let pin = dir.path().join("tools/ledger.adjust.json");
     let text = fs::read_to_string(&pin).unwrap();
     fs::write(&pin, text.replace("\"maxLength\": 200", "\"maxLength\": 8000")).unwrap();
-    lab.gateway.rules.reload().unwrap();
+    lab.gateway.rules.reload(None).unwrap();
     let run = lab.run(&[ADJUST]);
     let of = |length: usize| {
         let reason = "r".repeat(length);

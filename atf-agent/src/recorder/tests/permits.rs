@@ -80,6 +80,7 @@ fn a_process_tells_its_own_events_and_no_other() {
             | Event::TokenMinted { .. }
             | Event::RunEnded { .. }
             | Event::Answered { .. }
+            | Event::PolicyPublished { .. }
             | Event::Released { .. } => &[Authority],
             Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => &[Gateway],
             Event::KernelDenied { .. } => &[Recorder],

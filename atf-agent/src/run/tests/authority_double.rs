@@ -92,6 +92,7 @@ fn answer(
         | AuthorityRequest::Runs
         | AuthorityRequest::Approvals
         | AuthorityRequest::Approve { .. }
+        | AuthorityRequest::Publish { .. }
         | AuthorityRequest::Subscribe => refused("the double does not know that"),
     }
 }
