@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use atf_agent::call::{Caller, CgroupId, Digest, Named, Narrowing, Reach, RunId};
+use atf_agent::call::{Caller, CgroupId, Chain, Digest, Named, Narrowing, Reach, RunId};
 use atf_agent::gate::sql::{Dialect, SqlProfile};
 use atf_agent::gate::{self, Counters, Facts, Known, Limits, Pins, Policy, Presented, Rules};
 use atf_agent::identity::{Claims, Context, Entitlements, Minter, Verifier};
@@ -52,6 +52,7 @@ impl Judge {
                 reach: Reach::default(),
             },
             prompt_integrity_hash: prompt,
+            act: Chain::default(),
         };
         Self {
             caller,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::{
-    AgentName, Approver, CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted,
+    AgentName, Approver, CgroupId, Chain, DecisionId, Digest, Reason, RunId, Step, Untrusted,
 };
 
 /// One thing that happened, as its reporter tells it. The recorder adds number, time, reporter and
@@ -32,6 +32,9 @@ pub enum Event {
         task: Untrusted,
         /// The digest of its system prompt.
         prompt: Digest,
+        /// The runs that handed the task on to it, its parent first.
+        #[serde(default, skip_serializing_if = "Chain::is_empty")]
+        chain: Chain,
     },
     /// The authority signed a token.
     TokenMinted {

@@ -1,7 +1,9 @@
 //! One of each event, for tests.
 
 use super::event::{Call, Event, Outcome, Verdict};
-use crate::call::{Approver, CgroupId, DecisionId, Digest, Reason, RunId, Step, Untrusted};
+use crate::call::{
+    Approver, CgroupId, Chain, DecisionId, Delegator, Digest, Reason, RunId, Step, Untrusted,
+};
 
 /// A call of `run` about which everything is known.
 pub(crate) fn call(run: RunId) -> Call {
@@ -79,6 +81,10 @@ fn admitted(run: RunId) -> Vec<Event> {
             user: "alice".into(),
             task: "T-1".into(),
             prompt: Digest::of(b"prompt"),
+            chain: Chain::new(vec![Delegator {
+                agent: "chief".parse().unwrap(),
+                run: RunId::random(),
+            }]),
         },
         Event::TokenMinted {
             run,

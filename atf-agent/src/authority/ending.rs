@@ -1,6 +1,8 @@
 //! How a run ends, and how a seal is lifted. An end is never put off: the kernel forgets the run
 //! first, and what then fails is made up for by the sweep.
 
+use std::collections::HashSet;
+
 use atf_common::records::State;
 use atf_common::vector::Vector;
 
@@ -14,6 +16,9 @@ use crate::wire::{AuthorityReply, Registry};
 
 /// Milliseconds after its absolute end for which a run's own launcher may still end it.
 const END_GRACE_MS: u64 = 30_000;
+
+/// How a run ends whose parent has.
+pub(super) const ABOVE_ENDED: &str = "the run above it has ended";
 
 impl Authority {
     /// Forgets a run. One that has ended already is no error: the launcher may ask twice.
@@ -42,7 +47,7 @@ impl Authority {
         Ok(AuthorityReply::Done)
     }
 
-    /// Ends what is past its end or has lost its cgroup, and records the ends that are not in the
+    /// Ends what is past its end or has lost its cgroup or the run above it, and records the ends that are not in the
     /// log.
     pub(super) fn sweep(&mut self) {
         let live = match self.registry.live() {
@@ -53,9 +58,16 @@ impl Authority {
             }
         };
         let now_boot_ms = boot_ms();
+        let ids: HashSet<RunId> = live.iter().map(|run| run.run).collect();
         for run in live {
+            // It may have gone with the run above it.
+            if matches!(self.registry.get(run.run), Ok(None)) {
+                continue;
+            }
             let how = if run.end_boot_ms.saturating_add(END_GRACE_MS) <= now_boot_ms {
                 "its absolute end has passed"
+            } else if run.chain.parent().is_some_and(|parent| !ids.contains(&parent)) {
+                ABOVE_ENDED
             } else if self.kernel.has_cgroup(run.run, run.cgroup) {
                 continue;
             } else {
@@ -68,7 +80,8 @@ impl Authority {
         self.record_ends();
     }
 
-    /// Takes a run out of the kernel, the registry and the gateway, in this order.
+    /// Takes a run, and then the runs below it, out of the kernel, the registry and the gateway, in this
+    /// order.
     pub(super) fn forget(
         &mut self,
         run: &Registered,
@@ -86,6 +99,7 @@ impl Authority {
             // Its next snapshot says so too, and the kernel no longer lets anybody through.
             tracing::warn!(run = %run.run, %error, "the gateway was not told of an end");
         }
+        self.end_below(run.run)?;
         self.record_ends();
         Ok(())
     }

@@ -58,6 +58,18 @@ pub enum AuthorityError {
         /// The decision that is said to have asked.
         decision: DecisionId,
     },
+    /// The run that would hand its task on is sealed.
+    #[error("run {run} is sealed; nothing is signed below it until `atf release`")]
+    Sealed {
+        /// The run.
+        run: RunId,
+    },
+    /// The runs above the run are no chain.
+    #[error("the task cannot be handed on: {what}")]
+    Chain {
+        /// What is wrong.
+        what: String,
+    },
     /// The run is at its absolute end.
     #[error("run {run} has reached its end; no token is signed for it any more")]
     AtEnd {

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod clock;
+mod delegation;
 mod ending;
 mod error;
 mod kernel_side;

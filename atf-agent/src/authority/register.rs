@@ -5,23 +5,22 @@ use atf_common::records::Run;
 
 use super::Authority;
 use super::clock::boot_ms;
+use super::delegation::child;
 use super::error::AuthorityError;
 use super::manifest::Manifest;
 use super::tokens::{self, Minted};
 use crate::audit::Event;
-use crate::call::{AgentName, CgroupId, Digest, Named, RunId, Untrusted};
+use crate::call::{AgentName, CgroupId, Chain, Digest, Named, RunId};
 use crate::state::Registered;
-use crate::wire::{AuthorityReply, Registry, RunEntry};
+use crate::wire::{AuthorityReply, Mandate, Registry, RunEntry};
 
 /// What the launcher asks for.
 pub(super) struct Wanted {
     pub(super) run: RunId,
     pub(super) cgroup: CgroupId,
     pub(super) agent: AgentName,
-    pub(super) user: Untrusted,
-    pub(super) task: Untrusted,
+    pub(super) mandate: Mandate,
     pub(super) prompt: Digest,
-    pub(super) named: Named,
     pub(super) lifetime_s: Option<u32>,
 }
 
@@ -54,6 +53,7 @@ impl Authority {
             reach: live.reach.also_in(&manifest.reach()),
             ..live
         };
+        let live = self.below_all(live)?;
         let last_iat = self.registry.last_iat_unix_s()?;
         let minted = tokens::mint(&self.minter, &self.settings, &live, last_iat)?;
         self.log.record(vec![minted.event])?;
@@ -97,6 +97,15 @@ impl Authority {
         if !self.kernel.has_cgroup(wanted.run, wanted.cgroup) {
             return Err(AuthorityError::Cgroup { run: wanted.run, cgroup: wanted.cgroup });
         }
+        // A run below another names what that one's task does: its own may be the other agent's words.
+        let (user, task, named, parent) = match wanted.mandate {
+            Mandate::Person { user, task, named } => (user, task, named, None),
+            Mandate::Run { parent } => {
+                let parent = self.delegating(parent)?;
+                let named = self.registry.named(parent.run)?;
+                (parent.user.clone(), parent.task.clone(), named, Some(parent))
+            }
+        };
         let (first, size) = (self.ids.pool_first, self.ids.pool_size);
         let uid = self.registry.free_uid(first, size)?;
         let lifetime_s = wanted.lifetime_s.map_or(u64::MAX, u64::from);
@@ -107,17 +116,22 @@ impl Authority {
             cgroup: wanted.cgroup,
             uid: uid.ok_or(AuthorityError::Pool { size })?,
             agent: wanted.agent,
-            user: wanted.user,
-            task: wanted.task,
+            user,
+            task,
             prompt: wanted.prompt,
             narrowing: manifest.narrowing(),
             reach: manifest.reach(),
-            tools: manifest.tools_for(&wanted.named),
+            chain: Chain::default(),
+            tools: manifest.tools_for(&named),
             boot: self.boot.clone(),
             end_boot_ms,
             token_boot_ms: end_boot_ms,
         };
-        Ok((run, wanted.named))
+        let run = match parent {
+            Some(parent) => self.below_all(child(run, &parent)?)?,
+            None => run,
+        };
+        Ok((run, named))
     }
 
     /// Makes the registered run live, everywhere.
@@ -138,6 +152,7 @@ impl Authority {
             user: run.user.clone(),
             task: run.task.clone(),
             prompt: run.prompt,
+            chain: run.chain.clone(),
         };
         self.log.record(vec![registered, minted.event.clone()])
     }

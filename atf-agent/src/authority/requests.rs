@@ -93,25 +93,15 @@ impl Authority {
             return Err(AuthorityError::NotAllowed { uid });
         }
         match request {
-            AuthorityRequest::Register {
-                run,
-                cgroup,
-                agent,
-                user,
-                task,
-                prompt,
-                named,
-                lifetime_s,
-            } => self.register(super::register::Wanted {
-                run,
-                cgroup,
-                agent,
-                user,
-                task,
-                prompt,
-                named,
-                lifetime_s,
-            }),
+            AuthorityRequest::Register { run, cgroup, agent, mandate, prompt, lifetime_s } => self
+                .register(super::register::Wanted {
+                    run,
+                    cgroup,
+                    agent,
+                    mandate,
+                    prompt,
+                    lifetime_s,
+                }),
             AuthorityRequest::Renew { run } => self.renew(run),
             AuthorityRequest::End { run, how } => self.end(run, how),
             AuthorityRequest::Release { run } => self.release(run, uid),

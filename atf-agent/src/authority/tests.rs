@@ -13,7 +13,7 @@ use crate::audit::Event;
 use crate::call::{Approvable, Approval, CgroupId, Digest, RunId, Standing};
 use crate::identity::Verifier;
 use crate::wire::{
-    AuthorityReply, AuthorityRequest, Connection, RecorderReply, RecorderRequest,
+    AuthorityReply, AuthorityRequest, Connection, Mandate, RecorderReply, RecorderRequest,
     Registry as Change, RegistryAck, RunEntry, Token,
 };
 
@@ -162,10 +162,12 @@ impl World {
             run,
             cgroup: self.cgroup(run),
             agent: "clerk".parse().unwrap(),
-            user: "alice".into(),
-            task: "T-1".into(),
+            mandate: Mandate::Person {
+                user: "alice".into(),
+                task: "T-1".into(),
+                named: crate::call::Named::nothing(),
+            },
             prompt: Digest::of(b"prompt"),
-            named: crate::call::Named::nothing(),
             lifetime_s: Some(60),
         }
     }
@@ -415,7 +417,10 @@ fn what_is_not_as_it_should_be_is_refused_and_leaves_nothing() {
         (
             "parent_user",
             change(&|r| {
-                if let AuthorityRequest::Register { user, .. } = r {
+                if let AuthorityRequest::Register {
+                    mandate: Mandate::Person { user, .. }, ..
+                } = r
+                {
                     *user = "".into();
                 }
             }),
@@ -543,3 +548,6 @@ fn a_new_subscriber_replaces_the_old_one() {
     let is_root = rustix::process::geteuid().is_root();
     assert_eq!(matches!(reply, AuthorityReply::Runs { .. }), is_root);
 }
+
+#[path = "delegation_tests.rs"]
+mod delegation;

@@ -63,6 +63,7 @@ pub(super) fn mint(
             reach: run.reach.clone(),
         },
         prompt_integrity_hash: run.prompt,
+        act: run.chain.clone(),
     };
     let jwt = minter.mint(&claims)?;
     let event = Event::TokenMinted {

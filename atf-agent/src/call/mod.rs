@@ -2,6 +2,7 @@
 //! does I/O, decides, or knows a library of a higher floor.
 
 mod approval;
+mod delegation;
 mod digest;
 mod named;
 mod names;
@@ -12,6 +13,7 @@ mod target;
 mod untrusted;
 
 pub use approval::{APPROVAL_ARGUMENTS_BYTES_MAX, Approvable, Approval, Approver, Standing};
+pub use delegation::{Chain, DELEGATIONS_MAX, Delegator};
 pub use digest::{Digest, DigestError};
 pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};
 pub use names::{AgentName, CgroupId, DecisionId, NameError, PromptName, RunId, ToolName};

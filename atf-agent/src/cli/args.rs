@@ -145,15 +145,19 @@ pub struct RunArguments {
     /// The agent: the name of a manifest
     #[arg(long)]
     pub agent: AgentName,
+    /// The live run that hands its task on to this one: with it come its person and its task, and no more
+    /// than it may do itself
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["task", "task_file", "user"])]
+    pub parent: Option<RunId>,
     /// The task, for the token and the log
-    #[arg(long)]
-    pub task: String,
+    #[arg(long, required_unless_present = "parent")]
+    pub task: Option<String>,
     /// The file with what the person asked for: which values it names is a fact for the policy
     #[arg(long, value_name = "FILE")]
     pub task_file: Option<PathBuf>,
     /// The person for whom the run acts
-    #[arg(long)]
-    pub user: String,
+    #[arg(long, required_unless_present = "parent")]
+    pub user: Option<String>,
     /// The file with the system prompt; its digest goes into the token
     #[arg(long, value_name = "FILE")]
     pub prompt: PathBuf,

@@ -21,9 +21,15 @@ fn start(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
     let cage = Cage::locate(&config.places, &config.cage)?;
     let request = run::Request {
         agent: wanted.agent,
-        user: Untrusted::new(wanted.user),
-        task: Untrusted::new(wanted.task),
-        task_file: wanted.task_file,
+        task: match (wanted.parent, wanted.user, wanted.task) {
+            (Some(parent), None, None) => run::Task::Run(parent),
+            (None, Some(user), Some(task)) => run::Task::Person {
+                user: Untrusted::new(user),
+                task: Untrusted::new(task),
+                file: wanted.task_file,
+            },
+            _ => anyhow::bail!("give --user and --task, or --parent alone"),
+        },
         prompt_file: wanted.prompt,
         lifetime_s: wanted.lifetime,
         read_only: wanted.read_only,

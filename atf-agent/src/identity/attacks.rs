@@ -176,12 +176,36 @@ fn a_form_that_is_not_compact_and_canonical_is_refused() {
 fn a_claim_that_is_not_of_the_profile_is_refused() {
     let claim = |name: &str, value: Value| Draft::honest().claim(name, value).signed();
     let many: Vec<String> = (0..65).map(|i| format!("t{i}")).collect();
+    let act = |i: u32| json!({"sub": "agent:a", "jti": format!("task-run:{i:032x}")});
+    let with = |mut outer: Value, inner: Value| {
+        outer["act"] = inner;
+        outer
+    };
+    let four = (2..=4).fold(act(1), |deep, i| with(act(i), deep));
+    check("the control", &claim("/act", four), NOW, None);
     let names = ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "context", "entitlements"];
     let missing = names
         .iter()
         .chain(&["prompt_integrity_hash"])
         .map(|name| ("a claim is missing", claim(&format!("/{name}"), Value::Null), "claims"));
     let wrong = [
+        ("act empty", claim("/act", json!({})), "claims"),
+        ("act an array", claim("/act", json!(["agent:a", act(1)["jti"]])), "claims"),
+        ("act a string", claim("/act", json!("agent:a")), "claims"),
+        ("act null", Draft::honest().before("\"act\":null,").signed(), "claims"),
+        (
+            "act with more",
+            claim("/act", json!({"sub": "agent:a", "jti": act(1)["jti"], "iss": "x"})),
+            "claims",
+        ),
+        ("act without a run", claim("/act", json!({"sub": "agent:a"})), "claims"),
+        ("act with another act null", claim("/act", with(act(1), Value::Null)), "claims"),
+        ("a run twice in act", claim("/act", with(act(1), act(1))), "claims"),
+        (
+            "act five deep",
+            claim("/act", (2..=5).fold(act(1), |deep, i| with(act(i), deep))),
+            "claims",
+        ),
         ("iss of another", claim("/iss", json!("https://evil.test")), "claims"),
         ("iss with a slash more", claim("/iss", json!("https://atf.test/")), "claims"),
         ("iss a list", claim("/iss", json!(["https://evil.test", forge::ISSUER])), "claims"),

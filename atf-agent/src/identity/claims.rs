@@ -7,8 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::IdentityError;
-use crate::call::{AgentName, Digest, Narrowing, Reach, RunId, Target, ToolName, Untrusted};
+use super::{IdentityError, act};
+use crate::call::{AgentName, Chain, Digest, Narrowing, Reach, RunId, Target, ToolName, Untrusted};
 
 /// Longest life of a token in seconds: what a stolen one is worth at most.
 pub const TOKEN_TTL_S_MAX: u64 = 300;
@@ -51,6 +51,9 @@ pub struct Claims {
     /// `sha256:HEX`: the digest of the system prompt.
     #[serde(with = "sha256")]
     pub prompt_integrity_hash: Digest,
+    /// The runs that handed the task on, the parent first; absent when the person started this one.
+    #[serde(default, skip_serializing_if = "Chain::is_empty", with = "act")]
+    pub act: Chain,
 }
 
 /// For whom and what a run acts.
@@ -113,6 +116,9 @@ impl Claims {
         if let Err(what) = self.entitlements.reach.check() {
             return wrong(what);
         }
+        if let Err(what) = self.act.check(self.jti) {
+            return wrong(format!("act: {what}"));
+        }
         match self.exp.checked_sub(self.iat) {
             Some(1..=TOKEN_TTL_S_MAX) if self.nbf < self.exp => Ok(()),
             _ => wrong(format!(
@@ -162,7 +168,9 @@ pub(super) fn object<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, St
 }
 
 /// A struct from an object and from nothing else.
-fn only_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
+pub(super) fn only_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    reader: D,
+) -> Result<T, D::Error> {
     struct Only<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Only<T> {
         type Value = T;
@@ -179,15 +187,20 @@ fn only_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Res
 /// A claim that is a word and then a value.
 macro_rules! prefixed {
     ($name:ident, $prefix:literal, $type:ty) => {
-        mod $name {
+        pub(super) mod $name {
             use serde::de::Error as _;
             use serde::{Deserialize as _, Deserializer, Serializer};
 
-            pub(super) fn serialize<S: Serializer>(v: &$type, to: S) -> Result<S::Ok, S::Error> {
+            pub(in crate::identity) fn serialize<S: Serializer>(
+                v: &$type,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
                 to.collect_str(&format_args!(concat!($prefix, "{}"), v))
             }
 
-            pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<$type, D::Error> {
+            pub(in crate::identity) fn deserialize<'de, D: Deserializer<'de>>(
+                d: D,
+            ) -> Result<$type, D::Error> {
                 let text = String::deserialize(d)?;
                 let rest = text
                     .strip_prefix($prefix)

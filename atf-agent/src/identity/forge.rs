@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::{Claims, Context, Entitlements, Minter, Verifier};
-use crate::call::{Digest, Narrowing, Reach, RunId};
+use crate::call::{Chain, Digest, Narrowing, Reach, RunId};
 
 pub(crate) const ISSUER: &str = "https://atf.test";
 pub(crate) const AUDIENCE: &str = "gateway.test";
@@ -38,6 +38,7 @@ pub(crate) fn claims() -> Claims {
             reach: Reach::default(),
         },
         prompt_integrity_hash: Digest::of(b"prompt"),
+        act: Chain::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who a run is: the token's claims, the RS256 keys that sign and check them, and the Ed25519 keys of
 //! permits and receipts. Nothing here reads a file, a clock or a socket.
 
+mod act;
 mod claims;
 mod compact;
 mod ed25519;

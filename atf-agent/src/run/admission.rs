@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::call::{CgroupId, Digest, Named, RunId, Untrusted};
-use crate::wire::{AuthorityReply, AuthorityRequest, Connection, Token};
+use crate::call::{CgroupId, Digest, RunId, Untrusted};
+use crate::wire::{AuthorityReply, AuthorityRequest, Connection, Mandate, Token};
 
 use super::error::RunError;
 use super::request::Request;
@@ -34,17 +34,15 @@ impl Authority {
         &self,
         run: RunId,
         cgroup: CgroupId,
-        (prompt, named): (Digest, Named),
+        (prompt, mandate): (Digest, Mandate),
         request: &Request,
     ) -> Result<(u32, Token), RunError> {
         let ask = AuthorityRequest::Register {
             run,
             cgroup,
             agent: request.agent.clone(),
-            user: request.user.clone(),
-            task: request.task.clone(),
+            mandate,
             prompt,
-            named,
             lifetime_s: request.lifetime_s,
         };
         let mut connection = self.open(REGISTER_WAIT_MAX)?;

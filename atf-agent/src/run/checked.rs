@@ -2,7 +2,8 @@
 
 use seccompiler::BpfProgram;
 
-use crate::call::{Digest, Named};
+use crate::call::Digest;
+use crate::wire::Mandate;
 use crate::wire::Places;
 
 use super::error::{Doing, RunError};
@@ -16,7 +17,8 @@ use super::writes::Writes;
 /// A request and a host that a run can be made of.
 pub(super) struct Checked {
     pub(super) prompt: Digest,
-    pub(super) named: Named,
+    /// Whose task it is.
+    pub(super) mandate: Mandate,
     pub(super) shown: Vec<Shown>,
     pub(super) terminals: Terminals,
     pub(super) writes: Option<Writes>,
@@ -42,11 +44,11 @@ impl Checked {
         if request.command.is_empty() {
             return Err(RunError::NoCommand);
         }
-        let (prompt, named) = request.prompt()?;
+        let (prompt, mandate) = request.prompt()?;
         let paths = settings.read_only.iter().chain(&request.read_only);
         Ok(Self {
             prompt,
-            named,
+            mandate,
             shown: Shown::open(paths, places)?,
             terminals: Terminals::find()?,
             writes: Writes::probe().doing("ask for Landlock")?,

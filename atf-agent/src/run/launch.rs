@@ -112,7 +112,7 @@ impl Made {
         let (uid, token) = self.authority.register(
             self.run,
             cgroup.id,
-            (checked.prompt, checked.named),
+            (checked.prompt, checked.mandate),
             wanted.request,
         )?;
         self.is_admitted = true;

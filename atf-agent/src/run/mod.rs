@@ -28,5 +28,5 @@ mod tests;
 pub use error::RunError;
 pub use filter::allowed_calls;
 pub use launch::launch;
-pub use request::{Ended, Hooks, Request};
+pub use request::{Ended, Hooks, Request, Task};
 pub use settings::Settings;

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::call::{AgentName, Digest, Named, RunId, Untrusted};
+use crate::call::{AgentName, Digest, RunId, Untrusted};
 use crate::gate;
+use crate::wire::Mandate;
 
 use super::RunError;
 
@@ -18,13 +19,8 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 pub struct Request {
     /// The agent; the authority must have its manifest.
     pub agent: AgentName,
-    /// The person for whom the run acts.
-    pub user: Untrusted,
-    /// The task.
-    pub task: Untrusted,
-    /// The file that holds the task, as the person asked for it, if there is one. Only keyed digests of
-    /// its words go further.
-    pub task_file: Option<PathBuf>,
+    /// Whose task it has.
+    pub task: Task,
     /// The file that holds the system prompt. Only its digest and those of its words go further.
     pub prompt_file: PathBuf,
     /// Wanted lifetime in seconds; the authority's own limit holds when it is shorter.
@@ -35,6 +31,23 @@ pub struct Request {
     pub command: Vec<OsString>,
     /// Where the command starts, as the run sees it; its home when `None`.
     pub workdir: Option<PathBuf>,
+}
+
+/// Whose task a run has.
+#[derive(Debug, Clone)]
+pub enum Task {
+    /// A person's own.
+    Person {
+        /// The person for whom the run acts.
+        user: Untrusted,
+        /// The task.
+        task: Untrusted,
+        /// The file that holds the task, as the person asked for it, if there is one. Only keyed digests of
+        /// its words go further.
+        file: Option<PathBuf>,
+    },
+    /// That of a live run, which hands it on.
+    Run(RunId),
 }
 
 /// What the launcher needs of the cage, handed in so that it can be tested without one.
@@ -61,13 +74,20 @@ pub struct Ended {
 }
 
 impl Request {
-    /// The digest of the prompt file, and what task and prompt name.
-    pub(super) fn prompt(&self) -> Result<(Digest, Named), RunError> {
+    /// The digest of the prompt file, and the mandate, with what task and prompt name.
+    pub(super) fn prompt(&self) -> Result<(Digest, Mandate), RunError> {
         let prompt = read(&self.prompt_file)?;
-        let task = self.task_file.as_deref().map(read).transpose()?.unwrap_or_default();
-        let texts = [task, prompt.clone()].map(String::from_utf8);
-        let [task, text] = texts.map(|text| text.unwrap_or_default());
-        Ok((Digest::of(&prompt), gate::name(&[&task, &text])))
+        let mandate = match &self.task {
+            Task::Run(parent) => Mandate::Run { parent: *parent },
+            Task::Person { user, task, file } => {
+                let text = file.as_deref().map(read).transpose()?.unwrap_or_default();
+                let texts = [text, prompt.clone()].map(String::from_utf8);
+                let [text, prompt] = texts.map(|text| text.unwrap_or_default());
+                let named = gate::name(&[&text, &prompt]);
+                Mandate::Person { user: user.clone(), task: task.clone(), named }
+            }
+        };
+        Ok((Digest::of(&prompt), mandate))
     }
 }
 

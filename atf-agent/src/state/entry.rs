@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use super::registry::SCHEMA_VERSION;
-use crate::call::{AgentName, CgroupId, Digest, Narrowing, Reach, RunId, ToolName, Untrusted};
+use crate::call::{
+    AgentName, CgroupId, Chain, Digest, Narrowing, Reach, RunId, ToolName, Untrusted,
+};
 
 /// A live run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Registered {
     pub narrowing: Narrowing,
     /// The prompts and resources that its tokens may name; a renewal never adds one.
     pub reach: Reach,
+    /// The runs that handed the task on to it.
+    pub chain: Chain,
     /// The boot of the host in which it lives (`/proc/sys/kernel/random/boot_id`).
     pub boot: String,
     /// Absolute end, milliseconds of the boot clock.

@@ -17,7 +17,7 @@ use crate::call::{CgroupId, Named, RunId, ToolName, Untrusted};
 const ENDED_KEPT_S: u64 = 7 * 24 * 3_600;
 
 /// The version of the schema, in SQLite's `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 4;
+pub(super) const SCHEMA_VERSION: i64 = 5;
 
 const SCHEMA: &str = "
     CREATE TABLE runs (
@@ -33,6 +33,8 @@ const SCHEMA: &str = "
         narrowing       TEXT NOT NULL DEFAULT '{}',
         reach           TEXT NOT NULL DEFAULT '{}',
         named           TEXT NOT NULL DEFAULT '',
+        chain           TEXT NOT NULL DEFAULT '[]',
+        parent          TEXT,
         boot            TEXT NOT NULL,
         end_boot_ms     INTEGER NOT NULL,
         token_boot_ms   INTEGER NOT NULL,
@@ -43,22 +45,26 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE UNIQUE INDEX live_uid ON runs (uid) WHERE ended_unix_s IS NULL;
     CREATE UNIQUE INDEX live_cgroup ON runs (cgroup) WHERE ended_unix_s IS NULL;
+    CREATE INDEX children ON runs (parent) WHERE ended_unix_s IS NULL;
     CREATE TABLE minted (one INTEGER PRIMARY KEY CHECK (one = 1), iat_unix_s INTEGER NOT NULL) STRICT;
     INSERT INTO minted VALUES (1, 0);
-    PRAGMA user_version = 4;
+    PRAGMA user_version = 5;
 ";
 
 /// What a registry of each version lacks of the next one, from the first on.
-const UPGRADES: [&str; 3] = [
+const UPGRADES: [&str; 4] = [
     "ALTER TABLE runs ADD COLUMN narrowing TEXT NOT NULL DEFAULT '{}';",
     "ALTER TABLE runs ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';",
     "ALTER TABLE runs ADD COLUMN named TEXT NOT NULL DEFAULT '';",
+    "ALTER TABLE runs ADD COLUMN chain TEXT NOT NULL DEFAULT '[]';
+     ALTER TABLE runs ADD COLUMN parent TEXT;
+     CREATE INDEX children ON runs (parent) WHERE ended_unix_s IS NULL;",
 ];
 
 /// All that a [`Registered`] has: what a run's task names is long, and read by itself.
 const COLUMNS: &str =
-    "run, cgroup, uid, agent, user, task, prompt, tools, narrowing, reach, boot, end_boot_ms,
-    token_boot_ms";
+    "run, cgroup, uid, agent, user, task, prompt, tools, narrowing, reach, chain, boot,
+    end_boot_ms, token_boot_ms";
 
 /// The registry.
 pub struct Registry(Connection);
@@ -103,8 +109,8 @@ impl Registry {
         let change = self.0.transaction()?;
         let added = change.execute(
             "INSERT INTO runs (run, cgroup, uid, agent, user, task, prompt, tools, boot,
-                end_boot_ms, token_boot_ms, narrowing, reach, named)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+                end_boot_ms, token_boot_ms, narrowing, reach, named, chain, parent)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
             params![
                 entry.run.to_string(),
                 entry.cgroup.0.cast_signed(),
@@ -120,6 +126,8 @@ impl Registry {
                 serde_json::to_string(&entry.narrowing).unwrap_or_default(),
                 serde_json::to_string(&entry.reach).unwrap_or_default(),
                 String::from(named.clone()),
+                serde_json::to_string(&entry.chain).unwrap_or_default(),
+                entry.chain.parent().map(|parent| parent.to_string()),
             ],
         );
         match added {
@@ -148,9 +156,26 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be read.
     pub fn live(&self) -> Result<Vec<Registered>, RegistryError> {
-        let live = format!("SELECT {COLUMNS} FROM runs WHERE ended_unix_s IS NULL ORDER BY number");
-        let mut rows = self.0.prepare_cached(&live)?;
-        let mut rows = rows.query([])?;
+        self.all_live("?1 IS NULL", None)
+    }
+
+    /// The live runs to which `run` itself handed its task on.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn children(&self, run: RunId) -> Result<Vec<Registered>, RegistryError> {
+        self.all_live("parent = ?1", Some(run.to_string()))
+    }
+
+    fn all_live(
+        &self,
+        condition: &str,
+        value: Option<String>,
+    ) -> Result<Vec<Registered>, RegistryError> {
+        let mut rows = self.0.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM runs WHERE ended_unix_s IS NULL AND {condition} ORDER BY number"
+        ))?;
+        let mut rows = rows.query([value])?;
         let mut live = Vec::new();
         while let Some(row) = rows.next()? {
             live.push(registered(row)?);
@@ -318,6 +343,7 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
     let tools: String = row.get("tools")?;
     let narrowing: String = row.get("narrowing")?;
     let reach: String = row.get("reach")?;
+    let chain: String = row.get("chain")?;
     let tool = |name: &str| {
         name.parse().map_err(|_| RegistryError::Damaged { what: "tools", found: name.to_owned() })
     };
@@ -334,6 +360,8 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
             .map_err(|_| RegistryError::Damaged { what: "narrowing", found: narrowing })?,
         reach: serde_json::from_str(&reach)
             .map_err(|_| RegistryError::Damaged { what: "reach", found: reach })?,
+        chain: serde_json::from_str(&chain)
+            .map_err(|_| RegistryError::Damaged { what: "chain", found: chain })?,
         boot: row.get("boot")?,
         end_boot_ms: row.get::<_, i64>("end_boot_ms")?.cast_unsigned(),
         token_boot_ms: row.get::<_, i64>("token_boot_ms")?.cast_unsigned(),

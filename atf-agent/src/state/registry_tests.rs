@@ -1,5 +1,5 @@
 use super::*;
-use crate::call::{Digest, MarkKey, Named, Narrowing, Reach};
+use crate::call::{Chain, Delegator, Digest, MarkKey, Named, Narrowing, Reach};
 
 fn entry(uid: u32) -> Registered {
     Registered {
@@ -13,10 +13,16 @@ fn entry(uid: u32) -> Registered {
         tools: vec!["ledger.query".parse().unwrap(), "ledger.adjust".parse().unwrap()],
         narrowing: serde_json::from_str(r#"{"ledger.adjust":[{"required":["reason"]}]}"#).unwrap(),
         reach: serde_json::from_str(r#"{"prompts":["a.b"],"resources":["a+x:*"]}"#).unwrap(),
+        chain: Chain::new(vec![Delegator { agent: "chief".parse().unwrap(), run: parent() }]),
         boot: "boot".into(),
         end_boot_ms: 2_000,
         token_boot_ms: 1_000,
     }
+}
+
+/// The run that hands its task on to every entry.
+fn parent() -> RunId {
+    "0123456789abcdef0123456789abcdef".parse().unwrap()
 }
 
 /// Adds a run whose task names nothing.
@@ -27,6 +33,8 @@ fn add(registry: &mut Registry, run: &Registered) -> Result<(), RegistryError> {
 #[test]
 fn a_registry_of_a_version_before_is_taken_over() {
     let back = [
+        "DROP INDEX children; ALTER TABLE runs DROP COLUMN parent;
+         ALTER TABLE runs DROP COLUMN chain; PRAGMA user_version = 4;",
         "ALTER TABLE runs DROP COLUMN named; PRAGMA user_version = 3;",
         "ALTER TABLE runs DROP COLUMN reach; PRAGMA user_version = 2;",
         "ALTER TABLE runs DROP COLUMN narrowing; PRAGMA user_version = 1;",
@@ -41,18 +49,35 @@ fn a_registry_of_a_version_before_is_taken_over() {
         db.execute_batch(&back[..steps].concat()).unwrap();
         drop(db);
         match steps {
-            2 => old.reach = Reach::default(),
-            3 => old.narrowing = Narrowing::default(),
+            1 => old.chain = Chain::default(),
+            3 => old.reach = Reach::default(),
+            4 => old.narrowing = Narrowing::default(),
             _ => {}
         }
         let mut registry = Registry::open(&path).unwrap();
         assert_eq!(registry.live().unwrap(), std::slice::from_ref(&old));
-        assert!(registry.named(old.run).unwrap().marks().is_empty());
+        assert!(steps < 2 || registry.named(old.run).unwrap().marks().is_empty());
         let (run, named) = (entry(2), Named::new(MarkKey::random(), vec![1, 2, 3]));
         registry.add(&run, &named, 0).unwrap();
         assert_eq!(registry.live().unwrap().remove(1), run);
         assert_eq!(registry.named(run.run).unwrap(), named);
     }
+}
+
+#[test]
+fn the_children_of_a_run_are_those_that_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut registry = Registry::open(&dir.path().join("registry.db")).unwrap();
+    let (one, other) = (entry(1), entry(2));
+    let alone = Registered { chain: Chain::default(), ..entry(3) };
+    for run in [&one, &other, &alone] {
+        add(&mut registry, run).unwrap();
+    }
+    assert_eq!(registry.children(parent()).unwrap(), [one.clone(), other.clone()]);
+    let kernel = Vec::new();
+    registry.end(&Ended { run: one.run, how: "exit 0".into(), kernel }, 1).unwrap();
+    assert_eq!(registry.children(parent()).unwrap(), [other]);
+    assert!(registry.children(alone.run).unwrap().is_empty());
 }
 
 #[test]

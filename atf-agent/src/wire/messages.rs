@@ -48,14 +48,10 @@ pub enum AuthorityRequest {
         cgroup: CgroupId,
         /// Must have a manifest.
         agent: AgentName,
-        /// The person for whom the run acts.
-        user: Untrusted,
-        /// The task.
-        task: Untrusted,
+        /// Whose task it is.
+        mandate: Mandate,
         /// The system prompt's digest; must be the manifest's when the manifest names one.
         prompt: Digest,
-        /// What its task and prompt name.
-        named: Named,
         /// Wanted lifetime in seconds; the authority's own limit holds when it is shorter.
         lifetime_s: Option<u32>,
     },
@@ -101,6 +97,26 @@ pub enum AuthorityRequest {
     /// From the gateway: send me the live runs, and from then on each change. The connection then
     /// carries [`Registry`] one way and [`RegistryAck`] the other.
     Subscribe,
+}
+
+/// Whose task a run has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Mandate {
+    /// A person's own.
+    Person {
+        /// The person for whom the run acts.
+        user: Untrusted,
+        /// The task.
+        task: Untrusted,
+        /// What the task and the prompt name.
+        named: Named,
+    },
+    /// Another run's, which hands it on; with it go its person, its task and what that names.
+    Run {
+        /// The other run.
+        parent: RunId,
+    },
 }
 
 /// What the authority answers.

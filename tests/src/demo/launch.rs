@@ -41,9 +41,11 @@ pub fn run(launch: Launch) -> Result<ExitCode> {
     let cage = Cage::locate(&config.places, &config.cage)?;
     let request = run::Request {
         agent: launch.agent.parse().context("no name of an agent")?,
-        user: Untrusted::new("demo@example.com".to_owned()),
-        task: Untrusted::new("layer C alone".to_owned()),
-        task_file: None,
+        task: run::Task::Person {
+            user: Untrusted::new("demo@example.com".to_owned()),
+            task: Untrusted::new("layer C alone".to_owned()),
+            file: None,
+        },
         prompt_file: launch.prompt,
         lifetime_s: None,
         read_only: launch.read_only,

@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::call::{CgroupId, DecisionId, Narrowing, Reach, RunId, Target};
+use crate::call::{CgroupId, Chain, DecisionId, Narrowing, Reach, RunId, Target};
 use crate::identity::{Claims, Context, Entitlements, Minter, SigningKey};
 use crate::wire::{Connection, ExecutorReply, ExecutorRequest, PermitBody, Receipt, SignedPermit};
 
@@ -151,6 +151,7 @@ impl World {
                     reach: Reach::default(),
                 },
                 prompt_integrity_hash: Digest::of(b"prompt"),
+                act: Chain::default(),
             },
             permit: PermitBody {
                 decision: DecisionId::random(),

@@ -12,7 +12,7 @@ use super::super::{Gateway, Settings, TokenProfile};
 use super::doubles::{AuthorityDouble, ExecutorDouble, RecorderDouble};
 use super::kernel::KernelInMemory;
 use crate::audit::{Call, Event, Outcome, Verdict};
-use crate::call::{CgroupId, Digest, Named, Narrowing, Reach, RunId};
+use crate::call::{CgroupId, Chain, Digest, Named, Narrowing, Reach, RunId};
 use crate::gate;
 use crate::identity::{Claims, Context, Entitlements, Minter};
 use crate::wire::{Ids, Places, Registry, RegistryAck, RunEntry};
@@ -230,6 +230,7 @@ impl Lab {
                 reach: reach(),
             },
             prompt_integrity_hash: entry.prompt,
+            act: Chain::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
-use crate::call::Untrusted;
+use crate::run::Task;
 use crate::run::{Hooks, Request, Settings, launch};
 use crate::sys::clone::fork;
 use crate::sys::descriptors::become_number;
@@ -95,9 +95,7 @@ impl Lab {
     pub(super) fn request(&self, command: &[&str]) -> Request {
         Request {
             agent: "ledger".parse().unwrap(),
-            user: Untrusted::from("sam"),
-            task: Untrusted::from("books"),
-            task_file: None,
+            task: Task::Person { user: "sam".into(), task: "books".into(), file: None },
             prompt_file: self.directory.path().join("prompt"),
             lifetime_s: None,
             read_only: Vec::new(),

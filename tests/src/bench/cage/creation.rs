@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use atf_agent::call::{CgroupId, Digest, Named, RunId, Untrusted};
-use atf_agent::wire::{AuthorityReply, AuthorityRequest, Connection, Ids, Places};
+use atf_agent::wire::{AuthorityReply, AuthorityRequest, Connection, Ids, Mandate, Places};
 
 use crate::bench::Options;
 use crate::bench::call::demo_options;
@@ -69,10 +69,12 @@ fn make(installation: &Installation, agents: &std::path::Path) -> Result<RunId> 
         run,
         cgroup: CgroupId(fs::metadata(&cgroup)?.ino()),
         agent: AGENT.parse()?,
-        user: Untrusted::new("bench@example.com"),
-        task: Untrusted::new("BENCH"),
+        mandate: Mandate::Person {
+            user: Untrusted::new("bench@example.com"),
+            task: Untrusted::new("BENCH"),
+            named: Named::nothing(),
+        },
         prompt: installation.prompt().parse::<Digest>()?,
-        named: Named::nothing(),
         lifetime_s: None,
     })?;
     match answer {
