@@ -16,7 +16,7 @@ default decision := {
 decision := {
 	"allow": count(reasons) == 0,
 	"reasons": [reason | some reason in reasons],
-	"obligations": object.union({"reserve_cents": cents}, approval),
+	"obligations": object.union(object.union({"reserve_cents": cents}, approval), asking),
 }
 
 reasons contains "policy.denied" if not call_is_entitled
@@ -49,6 +49,16 @@ call_is_entitled if {
 
 # Whether the token covers the prompt or the resource, the gate has seen to before.
 call_is_entitled if asked
+
+# What the server may ask of the run while it works on the call, beside what the token says: methods as
+# `elicitation/create`. Nothing, unless `data.json` names it.
+default asking := {}
+
+asking := {"questions": data.servers[server].questions}
+
+server := split(input.call.tool, ".")[0] if tool
+
+server := input.call.server if input.call.method != "tools/call"
 
 # Each statement that the pin marks has been understood, and is of a class that `data.json` allows the
 # tool, beside its pin: `select`, unless it says otherwise.

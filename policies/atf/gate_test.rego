@@ -290,3 +290,14 @@ test_a_person_is_asked_when_the_amount_is_no_number if {
 		decision.obligations.require_approval == true
 	}
 }
+
+test_a_server_asks_what_data_names_and_by_default_nothing if {
+	servers := {"ledger": {"questions": ["roots/list"]}, "files": {"methods": ["prompts/get"], "questions": ["elicitation/create"]}}
+	prompt := object.union(query, {"call": {"method": "prompts/get", "server": "files"}})
+	of_tool := gate.decision with input as query with data.servers as servers
+	of_tool.obligations.questions == ["roots/list"]
+	of_prompt := gate.decision with input as prompt with data.servers as servers
+	of_prompt.obligations.questions == ["elicitation/create"]
+	nothing := gate.decision with input as query
+	not nothing.obligations.questions
+}

@@ -191,6 +191,10 @@ pub struct Call {
     pub pin: Option<Digest>,
     /// The digest of the arguments, byte for byte.
     pub arguments: Option<Digest>,
+    /// The digest of what the run answers to a server, byte for byte; the state in it is the server's own
+    /// once the call is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Digest>,
     /// The prompt digest that the call claims.
     pub prompt: Option<Digest>,
     /// The revision of the policy that judged.

@@ -20,6 +20,7 @@ pub(crate) fn call(run: RunId) -> Call {
         target: None,
         pin: Some(Digest::of(b"pin")),
         arguments: Some(Digest::of(b"{}")),
+        answers: None,
         prompt: Some(Digest::of(b"prompt")),
         policy: Some(Digest::of(b"policy")),
         hearing: Some(Digest::of(b"hearing")),

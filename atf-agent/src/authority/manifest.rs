@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::call::{
-    AgentName, Digest, Named, Narrowing, PromptName, Reach, ResourceScope, ToolName,
+    AgentName, Digest, Named, Narrowing, PromptName, Questions, Reach, ResourceScope, ToolName,
 };
 use crate::gate::{lint_fragment, task_says};
 
@@ -35,6 +35,9 @@ pub struct Manifest {
     /// The resources of servers that it names: addresses, or with `*` at the end how they begin.
     #[serde(default)]
     resources: Vec<ResourceScope>,
+    /// By server, what it may ask of a run: methods as `elicitation/create`.
+    #[serde(default)]
+    questions: BTreeMap<String, Questions>,
     /// The digest of the only system prompt that a run may have; absent when any may be.
     #[serde(default)]
     pub prompt_sha256: Option<Digest>,
@@ -149,7 +152,11 @@ impl Manifest {
 
     /// What of servers a run may reach besides tools.
     pub(super) fn reach(&self) -> Reach {
-        Reach { prompts: self.prompts.clone(), resources: self.resources.clone() }
+        Reach {
+            prompts: self.prompts.clone(),
+            resources: self.resources.clone(),
+            questions: self.questions.clone(),
+        }
     }
 }
 

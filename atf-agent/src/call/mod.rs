@@ -7,8 +7,10 @@ mod digest;
 mod named;
 mod names;
 mod narrowing;
+mod question;
 mod reach;
 mod refusal;
+mod state_key;
 mod target;
 mod untrusted;
 
@@ -18,8 +20,10 @@ pub use digest::{Digest, DigestError};
 pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};
 pub use names::{AgentName, CgroupId, DecisionId, NameError, PromptName, RunId, ToolName};
 pub use narrowing::{NARROWING_BYTES_MAX, Narrowing};
+pub use question::{Question, Questions};
 pub use reach::{REACH_BYTES_MAX, Reach, ResourceScope, ScopeError};
 pub use refusal::{Reason, Refusal, Step};
+pub use state_key::{STATE_BYTES_MAX, StateKey, StateOf};
 pub use target::{AddressError, ResourceUri, Target, UriTemplate};
 pub use untrusted::Untrusted;
 

@@ -1,18 +1,20 @@
 //! What of servers a token names besides tools: prompts by their names, resources by their addresses or
-//! by where these begin.
+//! by where these begin, and what a server may ask of the run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::names::PromptName;
-use super::target::{ResourceUri, Target, UriTemplate};
+use super::question::Questions;
+use super::target::{self, ResourceUri, Target, UriTemplate};
 
 /// Longest reach as JSON, in bytes: beside tools and narrowing it still fits a token.
 pub const REACH_BYTES_MAX: usize = 1 << 10;
 
-/// Prompts and resources. Empty, it reaches none.
+/// Prompts, resources and questions. Empty, it reaches none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reach {
@@ -22,7 +24,13 @@ pub struct Reach {
     /// The resources; none twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<ResourceScope>,
+    /// By server, what it may ask of the run while it works on a call.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub questions: BTreeMap<String, Questions>,
 }
+
+/// Asked by a server that nobody named.
+static NO_QUESTIONS: Questions = Questions::new();
 
 /// Which resources: one address, or with `*` at the end all that begin so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +48,7 @@ pub struct ScopeError {
 impl Reach {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.prompts.is_empty() && self.resources.is_empty()
+        self.prompts.is_empty() && self.resources.is_empty() && self.questions.is_empty()
     }
 
     /// Whether it names the prompt.
@@ -65,6 +73,11 @@ impl Reach {
         })
     }
 
+    /// What `server` may ask of the run.
+    pub fn asked_by(&self, server: &str) -> &Questions {
+        self.questions.get(server).unwrap_or(&NO_QUESTIONS)
+    }
+
     /// Whether it allows a call of the target; a tool is not its to tell.
     pub fn allows(&self, target: &Target) -> bool {
         match target {
@@ -80,7 +93,15 @@ impl Reach {
     pub fn also_in(&self, other: &Self) -> Self {
         let prompts = self.prompts.iter().filter(|prompt| other.prompts.contains(prompt));
         let resources = self.resources.iter().filter(|scope| other.resources.contains(scope));
-        Self { prompts: prompts.cloned().collect(), resources: resources.cloned().collect() }
+        let questions = self.questions.iter().map(|(server, questions)| {
+            let both = questions & other.asked_by(server);
+            (server.clone(), both)
+        });
+        Self {
+            prompts: prompts.cloned().collect(),
+            resources: resources.cloned().collect(),
+            questions: questions.filter(|(_, both)| !both.is_empty()).collect(),
+        }
     }
 
     /// Whether it is within its bounds; what is wrong otherwise.
@@ -91,7 +112,7 @@ impl Reach {
         let bytes = serde_json::to_vec(self).map_err(|error| error.to_string())?.len();
         if bytes > REACH_BYTES_MAX {
             return Err(format!(
-                "prompts and resources have {bytes} bytes as JSON, at most {REACH_BYTES_MAX}"
+                "prompts, resources and questions have {bytes} bytes as JSON, at most {REACH_BYTES_MAX}"
             ));
         }
         let (prompts, resources) = (&self.prompts, &self.resources);
@@ -100,6 +121,9 @@ impl Reach {
         }
         if let Some(i) = (1..resources.len()).find(|&i| resources[..i].contains(&resources[i])) {
             return Err(format!("the resources {} are named twice", resources[i]));
+        }
+        if let Some(bad) = self.questions.keys().find(|server| !target::is_server(server)) {
+            return Err(format!("questions: {bad:?} is no server's name"));
         }
         Ok(())
     }
@@ -159,7 +183,8 @@ mod tests {
 
     fn reach(resources: &[&str]) -> Reach {
         let resources = resources.iter().map(|scope| scope.parse().unwrap()).collect();
-        Reach { prompts: vec!["files.review".parse().unwrap()], resources }
+        let prompts = vec!["files.review".parse().unwrap()];
+        Reach { prompts, resources, questions: BTreeMap::new() }
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub enum Reason {
     /// The message is not JSON-RPC as ATF reads it, or names a method that is not known.
     #[serde(rename = "message.invalid")]
     MessageInvalid,
+    /// What the run brings back of a server was not given to it for this call.
+    #[serde(rename = "message.state")]
+    MessageState,
     /// No token, or one whose form, signature, issuer, audience or time is wrong.
     #[serde(rename = "token.invalid")]
     TokenInvalid,
@@ -83,6 +86,9 @@ pub enum Reason {
     /// A person said no to this call.
     #[serde(rename = "approval.denied")]
     ApprovalDenied,
+    /// The run answers a question that nobody may have asked it.
+    #[serde(rename = "policy.answers")]
+    AnswersRefused,
     /// A cap would be passed.
     #[serde(rename = "cap.exceeded")]
     CapExceeded,

@@ -10,7 +10,7 @@ use super::used::Used;
 use crate::call::{CgroupId, Digest};
 use crate::gate::Fragments;
 use crate::identity::Claims;
-use crate::wire::{PermitBody, Receipt, SignedPermit};
+use crate::wire::{Answers, PermitBody, Receipt, SignedPermit};
 
 /// Longest time in seconds for which a permit may still be valid: the gateway gives ten, and a longer
 /// one would have to be remembered for longer.
@@ -44,7 +44,7 @@ impl Checks {
     pub(super) fn admit(
         &self,
         permit: &SignedPermit,
-        arguments: &str,
+        (arguments, answers): (&str, Option<&Answers>),
         token: &str,
         receipt: &Receipt,
     ) -> Result<Admitted, Mistrust> {
@@ -54,6 +54,7 @@ impl Checks {
         if Digest::of(arguments.as_bytes()) != body.arguments {
             return Err(Mistrust::OtherArguments);
         }
+        exchanged(&body, &claims, answers)?;
         let found = body.target.tool().map(|tool| self.trust.pin(tool)).transpose()?;
         if found != body.pin {
             let permit = body.pin;
@@ -147,6 +148,26 @@ impl Checks {
             return Err(Mistrust::NotDurable);
         }
         Ok(())
+    }
+}
+
+/// The answers are those that were judged, and the token too lets the server ask what the permit says.
+fn exchanged(
+    body: &PermitBody,
+    claims: &Claims,
+    answers: Option<&Answers>,
+) -> Result<(), Mistrust> {
+    let judged = body.exchange.as_ref().and_then(|exchange| exchange.answers);
+    if answers.map(Answers::digest) != judged {
+        return Err(Mistrust::OtherAnswers);
+    }
+    let (server, _) = body.target.split();
+    let entitled = claims.entitlements.reach.asked_by(server);
+    match &body.exchange {
+        Some(exchange) if !exchange.questions.is_subset(entitled) => {
+            Err(Mistrust::NotAsked { server: server.to_owned() })
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -98,6 +98,21 @@ pub enum Mistrust {
     /// The arguments are not those that were judged.
     #[error("the arguments are not those that the permit names")]
     OtherArguments,
+    /// What the run answers to the server is not what was judged.
+    #[error("the answers are not those that the permit names")]
+    OtherAnswers,
+    /// The token does not let the server ask that.
+    #[error("the token does not let {server} ask what the permit says")]
+    NotAsked {
+        /// The server.
+        server: String,
+    },
+    /// The server asked nothing: it is spoken with in a revision in which a result cannot.
+    #[error("the tool server {server} takes no answers: it is not `stateless` by its file")]
+    NoAnswers {
+        /// The server.
+        server: String,
+    },
     /// The pin is not the one that was judged.
     #[error("the pin has digest {found:?}, the permit names {permit:?}")]
     OtherPin {

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::error::Mistrust;
-use crate::call::Untrusted;
+use crate::call::{Questions, Untrusted};
 use crate::wire::ExecutorReply;
 
 /// What became of a permitted call.
@@ -16,6 +16,8 @@ pub(super) enum Outcome {
         code: i64,
         /// Its message.
         message: String,
+        /// What it would have had to ask, and may not.
+        missing: Questions,
     },
     /// Nothing was done.
     NotDone(Mistrust),
@@ -27,8 +29,8 @@ impl From<Outcome> for ExecutorReply {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Answered(result) => Self::Result { result },
-            Outcome::Erred { code, message } => {
-                Self::Erred { code, message: Untrusted::new(message) }
+            Outcome::Erred { code, message, missing } => {
+                Self::Erred { code, message: Untrusted::new(message), missing }
             }
             Outcome::NotDone(mistrust) => {
                 tracing::warn!(%mistrust, "a permit is not acted on");

@@ -10,7 +10,7 @@ use super::error::Mistrust;
 use super::outcome::{Outcome, Reply};
 use super::servers::Call;
 use crate::call::ToolName;
-use crate::wire::{ExecutorReply, ExecutorRequest, Server};
+use crate::wire::{Answers, ExecutorReply, ExecutorRequest, Server};
 
 /// Takes the requests of one connection until it ends, each acted on by this thread: handing it on would
 /// cost each a wake-up, and the gateway has several connections. A call of a tool server is only handed
@@ -42,6 +42,9 @@ pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
     }
 }
 
+/// A call's arguments, and what the run answers to its server.
+type Said = (Box<RawValue>, Option<Box<Answers>>);
+
 impl Executor {
     /// Has `reply` given the answer to one request, now or when a server has answered.
     pub(super) fn answer(self: &Arc<Self>, request: ExecutorRequest, reply: Reply) {
@@ -56,16 +59,18 @@ impl Executor {
                 let offered = Box::new(self.servers.catalogue());
                 reply.give(ExecutorReply::Catalogue { offered });
             }
-            ExecutorRequest::Execute { permit, arguments, token, receipt } => {
-                match self.checks.admit(&permit, arguments.get(), &token, &receipt) {
-                    Ok(admitted) => self.act(&admitted, arguments, reply),
+            ExecutorRequest::Execute { permit, arguments, answers, token, receipt } => {
+                let said = (arguments.get(), answers.as_deref());
+                match self.checks.admit(&permit, said, &token, &receipt) {
+                    Ok(admitted) => self.act(&admitted, (arguments, answers), reply),
                     Err(mistrust) => reply.give(Outcome::NotDone(mistrust)),
                 }
             }
         }
     }
 
-    fn act(self: &Arc<Self>, admitted: &Admitted, arguments: Box<RawValue>, reply: Reply) {
+    fn act(self: &Arc<Self>, admitted: &Admitted, said: Said, reply: Reply) {
+        let arguments = &said.0;
         let permit = admitted.permit();
         let still = || self.checks.not_sealed(permit.cgroup);
         let outcome = match permit.target.tool().map(ToolName::as_str) {
@@ -73,7 +78,7 @@ impl Executor {
             Some("ledger.adjust") => self.ledger.adjust(arguments.get(), permit, &still),
             Some(_) | None => match permit.target.split() {
                 (server, own) if !own.is_empty() && self.servers.has(server) => {
-                    let call = self.call(admitted, arguments, reply);
+                    let call = self.call(admitted, said, reply);
                     return self.servers.call(server, call);
                 }
                 _ => Outcome::NotDone(Mistrust::NoTool { target: permit.target.clone() }),
@@ -83,16 +88,21 @@ impl Executor {
     }
 
     /// A call for a server, with what has to hold when it is this call's turn.
-    fn call(self: &Arc<Self>, admitted: &Admitted, arguments: Box<RawValue>, reply: Reply) -> Call {
+    fn call(self: &Arc<Self>, admitted: &Admitted, said: Said, reply: Reply) -> Call {
         let (cgroup, expires_unix_s) = (admitted.permit().cgroup, admitted.permit().expires_unix_s);
         let executor = Arc::clone(self);
         let target = admitted.permit().target.clone();
         // What cannot be read was approved by nobody.
         let approved = target.tool().and_then(|tool| self.checks.trust.approved(tool).ok()?);
+        let (arguments, answers) = said;
+        let exchange = admitted.permit().exchange.as_ref();
+        let questions = exchange.map(|exchange| exchange.questions.clone()).unwrap_or_default();
         Call {
             target,
             approved,
             arguments,
+            questions,
+            answers,
             unexpired: Box::new(move || super::checks::unexpired(expires_unix_s)),
             unsealed: Box::new(move || executor.checks.not_sealed(cgroup)),
             reply,

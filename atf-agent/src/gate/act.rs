@@ -9,6 +9,7 @@ use super::method::Method;
 use super::schema::WellFormed;
 use super::sql::SqlFacts;
 use super::statement::SqlChecked;
+use super::talk::Talk;
 use crate::audit;
 use crate::call::{Caller, Digest, Reason, Refusal, Step, Target};
 use crate::identity::Claims;
@@ -180,6 +181,27 @@ impl Act {
         match self {
             Self::Tool(call) => call.tool_call().digest(),
             Self::Ask(asked) => asked.ask.digest(),
+        }
+    }
+
+    /// What may go to and fro while the server works on it.
+    pub(super) fn talk(&self) -> &Talk {
+        match self {
+            Self::Tool(call) => call.tool_call().talk(),
+            Self::Ask(asked) => asked.ask.talk(),
+        }
+    }
+
+    /// Whether single arguments are judged: as SQL, by where they come from, or by what the token says of
+    /// them. What the run answers a server would go past that.
+    pub(super) fn is_judged_by_argument(&self) -> bool {
+        match self {
+            Self::Tool(call) => {
+                let narrowed = call.claims().entitlements.narrowing.of(call.tool());
+                let pin = call.pin();
+                !pin.sql().is_empty() || !pin.sensitive().is_empty() || !narrowed.is_empty()
+            }
+            Self::Ask(_) => false,
         }
     }
 

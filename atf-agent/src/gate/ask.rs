@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{self, present};
+use super::era::Era;
 use super::method::Method;
+use super::talk::Talk;
 use crate::audit::Call;
 use crate::call::{Digest, Reason, Refusal, Step, Target};
 
@@ -18,6 +20,7 @@ pub struct Ask {
     target: Target,
     arguments: Box<RawValue>,
     digest: Digest,
+    talk: Talk,
 }
 
 /// What both of these methods may have; another member would not reach the server, so that the caller
@@ -32,6 +35,12 @@ struct PromptParams<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
+    responses: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
+    state: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +51,12 @@ struct ResourceParams<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
+    responses: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
+    state: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -90,12 +105,24 @@ struct Context<'a> {
 
 impl Ask {
     /// Reads the parameters of `method`; `None` for a method that asks nothing of a server.
-    pub(super) fn read(method: Method, params: Option<&RawValue>) -> Result<Option<Self>, Refusal> {
+    pub(super) fn read(
+        method: Method,
+        params: Option<&RawValue>,
+        (era, capabilities): (Era, Option<&RawValue>),
+    ) -> Result<Option<Self>, Refusal> {
+        let raw = params;
         let params = params.map_or("null", RawValue::get);
         let whole = |target: Target, arguments: String| {
             let arguments =
                 RawValue::from_string(arguments).map_err(|error| invalid(error.to_string()))?;
-            Ok(Some(Self { target, digest: Digest::of(arguments.get().as_bytes()), arguments }))
+            let talk = match target {
+                Target::Prompt(_) | Target::Resource(_) => {
+                    raw.map(|raw| Talk::read(era, capabilities, raw)).transpose()?
+                }
+                Target::Tool(_) | Target::PromptArgument(_) | Target::TemplateArgument(_) => None,
+            };
+            let (digest, talk) = (Digest::of(arguments.get().as_bytes()), talk.unwrap_or_default());
+            Ok(Some(Self { target, digest, arguments, talk }))
         };
         match method {
             Method::PromptsGet => {
@@ -148,9 +175,19 @@ impl Ask {
         self.digest
     }
 
+    /// What may go to and fro while the server works on it.
+    pub(super) fn talk(&self) -> &Talk {
+        &self.talk
+    }
+
+    pub(super) fn talk_mut(&mut self) -> (&mut Talk, &Target, Digest) {
+        (&mut self.talk, &self.target, self.digest)
+    }
+
     pub(super) fn describe(&self, call: &mut Call) {
         call.target = Some(self.target.as_str().into());
         call.arguments = Some(self.digest);
+        call.answers = self.talk.digest();
     }
 }
 

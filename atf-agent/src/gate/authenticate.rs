@@ -5,7 +5,7 @@ use super::era::Era;
 use super::method::Method;
 use super::receive::{Received, ToolCall};
 use crate::audit;
-use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
+use crate::call::{Caller, Digest, Reason, Refusal, StateKey, Step, ToolName};
 use crate::identity::{Claims, Verifier};
 
 /// A request of a caller who is who the token says. Only [`authenticate`] makes one.
@@ -92,6 +92,16 @@ impl Authenticated {
     /// Whether the token names `tool`.
     pub fn names(&self, tool: &ToolName) -> bool {
         self.claims.names(tool)
+    }
+
+    /// The same call with the state that its server gave, taken out of what the run brings.
+    ///
+    /// # Errors
+    /// When it was not given for this call of this run. A call with a state that was not taken out is
+    /// refused by [`super::judge`].
+    pub fn opened(mut self, key: &StateKey) -> Result<Self, Refusal> {
+        self.received.open(key, self.caller)?;
+        Ok(self)
     }
 
     /// Writes what is known now into the call that the log will tell of.

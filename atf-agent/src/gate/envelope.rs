@@ -36,6 +36,12 @@ pub(super) struct ToolParams<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
+    responses: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
+    state: Option<&'a RawValue>,
 }
 
 /// The parameters of `initialize`, as far as ATF acts on them.
@@ -69,7 +75,7 @@ pub(super) struct Meta<'a> {
         rename = "io.modelcontextprotocol/clientCapabilities",
         deserialize_with = "present"
     )]
-    capabilities: Option<&'a RawValue>,
+    pub(super) capabilities: Option<&'a RawValue>,
     #[serde(
         borrow,
         default,

@@ -8,7 +8,7 @@ use super::method::Method;
 use super::provenance::{Sourced, Traced};
 use super::sql::SqlFacts;
 use crate::call::{
-    AgentName, CgroupId, Digest, PromptName, ResourceScope, RunId, ToolName, Untrusted,
+    AgentName, CgroupId, Digest, PromptName, Questions, ResourceScope, RunId, ToolName, Untrusted,
 };
 
 /// What the gateway knows besides the call.
@@ -70,6 +70,7 @@ enum CallFacts<'a> {
         tool: &'a ToolName,
         pin: Digest,
         arguments: &'a RawValue,
+        answers: Option<&'a RawValue>,
         sink: bool,
     },
     /// What has no pin is a sink: nobody has said that it is none.
@@ -78,6 +79,7 @@ enum CallFacts<'a> {
         server: &'a str,
         target: &'a str,
         arguments: &'a RawValue,
+        answers: Option<&'a RawValue>,
         sink: bool,
     },
 }
@@ -114,6 +116,7 @@ impl<'a> Input<'a> {
                     tool: call.tool(),
                     pin: call.pin().digest(),
                     arguments: call.tool_call().arguments(),
+                    answers: call.tool_call().talk().responses(),
                     sink: call.pin().is_sink(),
                 }
             }
@@ -124,6 +127,7 @@ impl<'a> Input<'a> {
                     server: target.split().0,
                     target: target.as_str(),
                     arguments,
+                    answers: asked.ask().talk().responses(),
                     sink: true,
                 }
             }
@@ -163,11 +167,13 @@ pub(super) struct Decision {
 }
 
 /// What has to be done with an allowed call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Obligations {
     /// Cents to reserve of the run's cap before the call.
     pub reserve_cents: u64,
     /// A person has to say yes to this very call before it is made.
     pub require_approval: bool,
+    /// What the server may ask of the run while it works on the call, as far as the token allows it too.
+    pub questions: Questions,
 }

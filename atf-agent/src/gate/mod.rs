@@ -37,6 +37,7 @@ mod revision;
 mod schema;
 pub mod sql;
 mod statement;
+mod talk;
 mod tighten;
 
 #[cfg(test)]
@@ -81,4 +82,5 @@ pub use reply::{Code, Reply};
 pub use revision::Revision;
 pub use schema::{WellFormed, check_schema};
 pub use statement::{SqlChecked, check_sql};
+pub use talk::Talk;
 pub use tighten::tighten;

@@ -16,8 +16,10 @@ use super::limits::PolicyLimits;
 use super::profile;
 use super::provenance::{self, Traced};
 use super::rego::Rules;
+use super::talk;
 use crate::audit;
 use crate::call::{Approvable, Digest, Reason, Refusal, Step, ToolName};
+use crate::wire::{Answers, Exchange};
 
 /// Longest module or data file in bytes, most modules, deepest directory.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -79,6 +81,8 @@ pub struct Judged {
     obligations: Obligations,
     limits: Arc<PolicyLimits>,
     rows: u64,
+    exchange: Option<Exchange>,
+    answers: Option<Box<Answers>>,
 }
 
 /// Asks the policy. What it was told and said is for who wants to know why; the call has passed only by the
@@ -112,9 +116,14 @@ fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, 
         let detail = format!("reasons: {}{traced}", decision.reasons.join(", "));
         return Err(Refusal::new(Step::Policy, reason(&decision.reasons), detail));
     }
+    let rows = rows(traced.checked());
+    let call = traced.into_act();
+    let (exchange, answers) = talk::exchange(&call, &decision.obligations)?.unzip();
     Ok(Judged {
-        rows: rows(traced.checked()),
-        call: traced.into_act(),
+        rows,
+        call,
+        exchange,
+        answers: answers.flatten(),
         policy: policy.revision,
         obligations: decision.obligations,
         limits: Arc::clone(&policy.settings.limits),
@@ -199,8 +208,18 @@ impl Judged {
     }
 
     /// What the policy wants done.
-    pub fn obligations(&self) -> Obligations {
-        self.obligations
+    pub fn obligations(&self) -> &Obligations {
+        &self.obligations
+    }
+
+    /// What the server may ask of the run, and what the run answers.
+    pub(super) fn exchange(&self) -> Option<&Exchange> {
+        self.exchange.as_ref()
+    }
+
+    /// What the run answers to the server, as judged.
+    pub fn answers(&self) -> Option<&Answers> {
+        self.answers.as_deref()
     }
 
     /// The digest by which a person's word is of this call and of no other: the run, the target, its pin

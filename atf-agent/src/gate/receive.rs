@@ -12,8 +12,9 @@ use super::level::Level;
 use super::method::{Method, Notification};
 use super::reply::{Code, Reply, Unread};
 use super::revision::Revision;
+use super::talk::Talk;
 use crate::audit::Call;
-use crate::call::{Digest, Reason, Refusal, Step, Target, ToolName};
+use crate::call::{Caller, Digest, Reason, Refusal, StateKey, StateOf, Step, Target, ToolName};
 
 /// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
 const DEPTH_MAX: usize = 64;
@@ -73,6 +74,7 @@ pub struct ToolCall {
     name: ToolName,
     arguments: Box<RawValue>,
     digest: Digest,
+    talk: Box<Talk>,
 }
 
 impl ToolCall {
@@ -91,9 +93,15 @@ impl ToolCall {
         self.digest
     }
 
+    /// What may go to and fro while the server works on it.
+    pub(super) fn talk(&self) -> &Talk {
+        &self.talk
+    }
+
     pub(super) fn describe(&self, call: &mut Call) {
         call.tool = Some(self.name.as_str().into());
         call.arguments = Some(self.digest);
+        call.answers = self.talk.digest();
     }
 }
 
@@ -183,6 +191,21 @@ impl Received {
 
     pub(super) fn into_ask(self) -> Option<Box<Ask>> {
         self.ask
+    }
+
+    /// Takes the state of a server out of what `caller` brings, before anything is judged by it.
+    pub(super) fn open(&mut self, key: &StateKey, caller: Caller) -> Result<(), Refusal> {
+        let run = caller.run;
+        if let Some(tool) = &mut self.tool {
+            let target = Target::Tool(tool.name.clone());
+            let of = StateOf { run, target: &target, arguments: tool.digest };
+            tool.talk.open(key, of)?;
+        }
+        if let Some(ask) = &mut self.ask {
+            let (talk, target, arguments) = ask.talk_mut();
+            talk.open(key, StateOf { run, target, arguments })?;
+        }
+        Ok(())
     }
 
     /// Writes what is known now into the call that the log will tell of.
@@ -278,9 +301,11 @@ fn request(
     if is_stateless {
         meta.is_whole().map_err(|detail| refused(invalid(detail)))?;
     }
-    let ask = Ask::read(method, params).map_err(refused)?.map(Box::new);
+    let said = (era, meta.capabilities);
+    let ask = Ask::read(method, params, said).map_err(refused)?.map(Box::new);
     let is = |one: Method| (method == one).then_some(params);
-    let tool = is(Method::ToolsCall).map(tool_call).transpose().map_err(refused)?;
+    let tool = is(Method::ToolsCall).map(|params| tool_call(params, said)).transpose();
+    let tool = tool.map_err(refused)?;
     let offered = is(Method::Initialize).map(offered).transpose().map_err(refused)?;
     let level = is(Method::SetLevel).map(Level::read).transpose();
     let level = level.map_err(|error| refused(invalid(format!("params: {error}"))))?;
@@ -326,6 +351,8 @@ const MEMBERS: &[&str] = &[
     "argument",
     "context",
     "level",
+    "inputResponses",
+    "requestState",
 ];
 
 /// The members of `_meta` that ATF reads, of parameters in which none is spelled in another case.
@@ -350,7 +377,10 @@ fn offered(params: Option<&RawValue>) -> Result<Revision, Refusal> {
     Ok(Revision::offered(&asked.revision))
 }
 
-fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, Refusal> {
+fn tool_call(
+    params: Option<&RawValue>,
+    (era, capabilities): (Era, Option<&RawValue>),
+) -> Result<ToolCall, Refusal> {
     let params = params.ok_or_else(|| invalid("tools/call without params".to_owned()))?;
     let call: ToolParams<'_> =
         envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
@@ -360,7 +390,8 @@ fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, Refusal> {
         Some(_) => return Err(invalid("arguments are no object".to_owned())),
         None => RawValue::from_string("{}".to_owned()).map_err(|e| invalid(e.to_string()))?,
     };
-    Ok(ToolCall { name, digest: Digest::of(arguments.get().as_bytes()), arguments })
+    let talk = Box::new(Talk::read(era, capabilities, params)?);
+    Ok(ToolCall { name, talk, digest: Digest::of(arguments.get().as_bytes()), arguments })
 }
 
 fn variants(object: &RawValue, known: &[&str]) -> Result<(), Refusal> {

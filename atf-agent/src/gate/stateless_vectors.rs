@@ -136,12 +136,12 @@ fn what_every_request_must_say_is_demanded() {
             without(client, r#""io.modelcontextprotocol/protocolversion":"2025-11-25","#),
         ),
         (
-            "an answer to a question that was never asked",
-            without(r#""arguments":{},"#, r#""arguments":{},"inputResponses":{},"#),
+            "an answer that is none",
+            without(r#""arguments":{},"#, r#""arguments":{},"inputResponses":[],"#),
         ),
         (
-            "a state that was never given",
-            without(r#""arguments":{},"#, r#""arguments":{},"requestState":"x","#),
+            "a state that is no text",
+            without(r#""arguments":{},"#, r#""arguments":{},"requestState":1,"#),
         ),
         ("a task", without(r#""arguments":{},"#, r#""arguments":{},"task":{},"#)),
     ] {

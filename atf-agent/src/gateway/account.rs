@@ -68,6 +68,7 @@ impl Account {
                 target: None,
                 pin: None,
                 arguments: None,
+                answers: None,
                 prompt: None,
                 policy: None,
                 hearing: None,

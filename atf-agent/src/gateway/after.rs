@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
@@ -12,8 +13,9 @@ use super::Gateway;
 use super::clients::{Acted, Unavailable};
 use super::line::unavailable;
 use super::offers;
+use super::questions::{self, INPUT_REQUIRED};
 use crate::audit::{Event, Outcome};
-use crate::call::{Digest, Reason, Refusal, Step};
+use crate::call::{Digest, Questions, Reason, Refusal, Step, Target};
 use crate::gate::{self, Era, Judged, Permit};
 use crate::state::Reservation;
 use crate::wire::Receipt;
@@ -92,6 +94,7 @@ fn not_recorded(error: Unavailable) -> Refusal {
 /// What became of the call, and what of it the caller gets. A result that is withheld was produced
 /// all the same.
 pub(super) fn filter(
+    gateway: &Gateway,
     bytes_max: usize,
     permit: &Permit,
     era: Era,
@@ -99,7 +102,7 @@ pub(super) fn filter(
 ) -> (Outcome, Result<Passed, Refusal>) {
     let result = match acted {
         Acted::Answered(result) => result,
-        Acted::Erred { code, message } => {
+        Acted::Erred { code, message, missing } => {
             let text = message.raw();
             let outcome = Outcome::Answered {
                 result: Digest::of(text.as_bytes()),
@@ -107,7 +110,8 @@ pub(super) fn filter(
                 is_error: true,
             };
             let text = text.chars().take(MESSAGE_CHARS_MAX).collect();
-            return (outcome, Ok(Passed::Error { code, message: text }));
+            let data = told(&permit.body().target, &missing);
+            return (outcome, Ok(Passed::Error { code, message: text, data }));
         }
         Acted::Not(outcome, reason) => {
             let refusal = Refusal::new(Step::Execute, reason, not_done(&outcome));
@@ -122,22 +126,35 @@ pub(super) fn filter(
         bytes: text.len() as u64,
         is_error: head.as_ref().is_some_and(|head| head.is_error),
     };
-    let passed = within_limits(text, head, bytes_max)
-        .and_then(|says_type| {
-            let target = &permit.body().target;
-            let text = offers::renamed(target, era, result).map_err(|error| error.to_string())?;
-            Ok(Passed::Result { text, says_type })
-        })
-        .map_err(|why| Refusal::new(Step::Filter, Reason::ResultWithheld, why));
+    let body = permit.body();
+    let passed = match within_limits(text, head, bytes_max) {
+        Ok(Says::Asks) => questions::asked(text, body, &gateway.state_key).map(Passed::Question),
+        Ok(says @ (Says::Nothing | Says::Complete)) => offers::renamed(&body.target, era, result)
+            .map(|text| Passed::Result { text, says_type: says == Says::Complete })
+            .map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    let passed = passed.map_err(|why| Refusal::new(Step::Filter, Reason::ResultWithheld, why));
     (outcome, passed)
 }
 
-/// Whether a result says itself that it is complete; what is wrong with one that may not be passed on.
+/// What a result says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// Nothing.
+    Nothing,
+    /// That it is complete.
+    Complete,
+    /// That the run has to answer first.
+    Asks,
+}
+
+/// What a result says of itself; what is wrong with one that may not be passed on.
 fn within_limits(
     text: &str,
     head: Option<ResultHead>,
     result_bytes_max: usize,
-) -> Result<bool, String> {
+) -> Result<Says, String> {
     if text.len() > result_bytes_max {
         return Err(format!("{} bytes, at most {result_bytes_max} are passed on", text.len()));
     }
@@ -145,9 +162,10 @@ fn within_limits(
         return Err("expected a result, found other JSON".to_owned());
     };
     match head.result_type.as_deref() {
-        None => Ok(false),
-        Some(COMPLETE) => Ok(true),
-        // More input, a task: the retry that would follow is not offered, so nothing may ask for it.
+        None => Ok(Says::Nothing),
+        Some(COMPLETE) => Ok(Says::Complete),
+        Some(INPUT_REQUIRED) => Ok(Says::Asks),
+        // A task: what would follow is not offered, so nothing may begin it.
         Some(other) => Err(format!("expected a complete result, found one of type {other:?}")),
     }
 }
@@ -161,20 +179,41 @@ pub(super) enum Passed {
         /// Whether it says itself that it is complete.
         says_type: bool,
     },
+    /// What a server asks of the run before it is done. It is nobody's result: it vouches for nothing.
+    Question(Box<RawValue>),
     /// A server's error.
     Error {
         /// Its JSON-RPC code.
         code: i64,
         /// Its message, cut.
         message: String,
+        /// What the revisions want said beside it.
+        data: Option<Value>,
     },
+}
+
+/// What is said beside a server's error, in words of our own: which resource it was, or what the client
+/// would have to answer.
+fn told(target: &Target, missing: &Questions) -> Option<Value> {
+    if !missing.is_empty() {
+        let capabilities: Map<_, _> =
+            missing.iter().map(|one| (one.capability().to_owned(), json!({}))).collect();
+        return Some(json!({ "requiredCapabilities": capabilities }));
+    }
+    match target {
+        Target::Resource(uri) => Some(json!({ "uri": uri })),
+        Target::Tool(_)
+        | Target::Prompt(_)
+        | Target::PromptArgument(_)
+        | Target::TemplateArgument(_) => None,
+    }
 }
 
 impl Passed {
     /// How much it is.
     pub(super) fn bytes(&self) -> u64 {
         match self {
-            Self::Result { text, .. } => text.get().len() as u64,
+            Self::Result { text, .. } | Self::Question(text) => text.get().len() as u64,
             Self::Error { message, .. } => message.len() as u64,
         }
     }

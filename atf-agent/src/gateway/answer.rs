@@ -18,6 +18,9 @@ const INTERNAL_ERROR: i32 = -32603;
 /// MCP up to 2025-11-25: there is no such resource.
 const NOT_FOUND: i64 = -32002;
 
+/// MCP 2026-07-28: the client does not say that it answers what would have to be asked.
+const MISSING_CAPABILITY: i64 = -32021;
+
 /// The answer to one HTTP request.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -36,15 +39,23 @@ impl Answer {
     pub(super) fn passed(id: &Id, era: Era, passed: &Passed) -> Self {
         match passed {
             Passed::Result { text, says_type } => Self::result(id, era, text, *says_type),
-            Passed::Error { code, message } => {
+            Passed::Question(text) => Self::result(id, era, text, true),
+            Passed::Error { code, message, data } => {
                 // The stateless era has no code of its own for what is not there.
                 let code = match (era, *code) {
                     (Era::Stateless, NOT_FOUND) => i64::from(Code::Params.number()),
                     (Era::Stateless | Era::Handshake, code) => code,
                 };
-                let error = json!({"code": code, "message": message});
+                let status = match (era, code) {
+                    (Era::Stateless, MISSING_CAPABILITY) => StatusCode::BAD_REQUEST,
+                    (Era::Stateless | Era::Handshake, _) => StatusCode::OK,
+                };
+                let mut error = json!({"code": code, "message": message});
+                if let Some(data) = data {
+                    error["data"] = data.clone();
+                }
                 let body = json!({"jsonrpc": "2.0", "id": id, "error": error});
-                Self::of(StatusCode::OK, body.to_string())
+                Self::of(status, body.to_string())
             }
         }
     }
@@ -118,6 +129,12 @@ impl Answer {
             };
         }
         match asked {
+            // What the run says of the call's state is wrong as parameters are, whatever is called.
+            Asked::Tool(id) | Asked::Other(id) if refusal.reason == Reason::MessageState => {
+                let (id, requested) = (Some(id.clone()), None);
+                let reply = Reply { id, code: Code::Params, era, requested };
+                Self::unread(&reply, refusal.reason)
+            }
             Asked::Unread(reply) => Self::unread(reply, refusal.reason),
             Asked::Tool(id) => Self::made(id, era, refused_tool(refusal)),
             Asked::Other(id) => {

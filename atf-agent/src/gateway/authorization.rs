@@ -30,6 +30,8 @@ impl Challenge {
             Reason::TokenInvalid | Reason::TokenOtherRun => Some(Self::Invalid),
             Reason::ToolNotNamed | Reason::NotNamed => Some(Self::Scope(target)),
             Reason::MessageInvalid
+            | Reason::MessageState
+            | Reason::AnswersRefused
             | Reason::TokenNarrowed
             | Reason::ToolNotPinned
             | Reason::ToolWithheld

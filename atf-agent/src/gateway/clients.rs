@@ -13,10 +13,10 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::audit::{Event, Outcome};
-use crate::call::{Digest, Reason, ToolName, Untrusted};
+use crate::call::{Digest, Questions, Reason, ToolName, Untrusted};
 use crate::wire::{
-    Catalogue, ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt, RecorderReply,
-    RecorderRequest, SignedPermit,
+    Answers, Catalogue, ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt,
+    RecorderReply, RecorderRequest, SignedPermit,
 };
 
 /// How long the recorder has for a record: a disk that takes longer is one that does not answer.
@@ -173,6 +173,8 @@ pub(super) enum Acted {
         code: i64,
         /// In its words.
         message: Untrusted,
+        /// What it would have had to ask of the run, and may not.
+        missing: Questions,
     },
     /// It did not; the outcome says what is known, the reason what the caller learns.
     Not(Outcome, Reason),
@@ -259,14 +261,14 @@ impl Ready {
     pub(super) async fn execute(
         &self,
         permit: SignedPermit,
-        arguments: Box<RawValue>,
+        (arguments, answers): (Box<RawValue>, Option<Box<Answers>>),
         token: String,
         receipt: Receipt,
     ) -> Acted {
         if self.pipelined.is_closed() {
             return not_done("the executor went away before it had the permit");
         }
-        let request = ExecutorRequest::Execute { permit, arguments, token, receipt };
+        let request = ExecutorRequest::Execute { permit, arguments, answers, token, receipt };
         match timeout(self.execute_timeout, self.pipelined.ask(&request)).await {
             Ok(Ok(ExecutorReply::Result { result })) => Acted::Answered(result),
             Ok(Ok(ExecutorReply::Refused { why })) => failed(Outcome::NotDone { why }),
@@ -274,7 +276,9 @@ impl Ready {
                 Acted::Not(Outcome::NotDone { why }, Reason::ToolWithheld)
             }
             Ok(Ok(ExecutorReply::Unknown { why })) => failed(Outcome::Unknown { why }),
-            Ok(Ok(ExecutorReply::Erred { code, message })) => Acted::Erred { code, message },
+            Ok(Ok(ExecutorReply::Erred { code, message, missing })) => {
+                Acted::Erred { code, message, missing }
+            }
             Ok(Ok(
                 ExecutorReply::Hello { .. }
                 | ExecutorReply::Withheld { .. }

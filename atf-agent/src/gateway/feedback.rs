@@ -210,6 +210,8 @@ fn seal_at(gateway: &Gateway, run: &LiveRun, decided_boot_ns: u64) -> Result<u64
 fn counts(reason: Reason) -> bool {
     match reason {
         Reason::MessageInvalid
+        | Reason::MessageState
+        | Reason::AnswersRefused
         | Reason::TokenInvalid
         | Reason::TokenOtherRun
         | Reason::ToolNotNamed

@@ -82,6 +82,7 @@ async fn live(
     feedback::unsealed(gateway, run).await?;
     let (verifier, jwt) = (gateway.verifier()?, envelope.jwt.as_deref());
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
+    let authenticated = authenticated.opened(&gateway.state_key)?;
     account.learn(|call| authenticated.describe(call));
     let offered = offered(gateway, authenticated.method(), &rules.pins).await?;
     if let Some(result) = mcp::result(&authenticated, &offered) {
@@ -125,11 +126,12 @@ async fn live(
     // 8. execute
     let (signed, token) = (permit.sign(&gateway.permit_key), jwt.unwrap_or_default());
     let arguments = permit.judged().call().arguments().to_owned();
+    let answers = permit.judged().answers().cloned().map(Box::new);
     run.past.acts(&rules.pins, permit.judged().call());
-    let acted = executor.execute(signed, arguments, token.to_owned(), receipt).await;
+    let acted = executor.execute(signed, (arguments, answers), token.to_owned(), receipt).await;
     // 9. filter the result
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
-    let (outcome, result) = after::filter(bytes_max, &permit, account.era(), acted);
+    let (outcome, result) = after::filter(gateway, bytes_max, &permit, account.era(), acted);
     let passed_on = result.as_ref().map_or(0, after::Passed::bytes);
     run.past.learns(&rules.pins, permit.judged().call(), &result);
     // 10. record the outcome, settle, feed back

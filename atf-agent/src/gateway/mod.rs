@@ -25,6 +25,7 @@ mod listener;
 mod mcp;
 mod offers;
 mod past;
+mod questions;
 mod registry;
 mod rules;
 mod runs;
@@ -44,7 +45,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::audit::Event;
-use crate::call::{Refusal, RunId, Step};
+use crate::call::{Refusal, RunId, StateKey, Step};
 use crate::gate::{Counters, Facts, Limits};
 use crate::identity::{SigningKey, Verifier};
 use crate::kernel;
@@ -78,6 +79,7 @@ pub(crate) struct Gateway {
     steady: steady::Steady,
     breaker: breaker::Breaker,
     permit_key: SigningKey,
+    state_key: StateKey,
     /// One permit for each call that is under way.
     under_way: Arc<Semaphore>,
 }
@@ -147,6 +149,7 @@ impl Gateway {
             steady: steady::Steady::start(),
             breaker: breaker::Breaker::new(settings.seals_per_minute_max.get()),
             permit_key: SigningKey::generate()?,
+            state_key: StateKey::random(),
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
             places,
             ids,

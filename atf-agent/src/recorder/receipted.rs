@@ -65,6 +65,7 @@ fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'stat
         policy,
         nonce: _,
         expires_unix_s: _,
+        exchange,
     } = permit;
     let named = match target.tool() {
         Some(_) => call.tool.as_ref(),
@@ -80,6 +81,7 @@ fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'stat
         ("target", named.is_some_and(|found| found.raw() == target.as_str())),
         ("pin", call.pin == *pin),
         ("arguments", call.arguments == Some(*arguments)),
+        ("answers", call.answers == exchange.as_ref().and_then(|exchange| exchange.answers)),
         ("policy", call.policy == Some(*policy)),
     ];
     same.iter().find(|(_, same)| !same).map(|(what, _)| *what)

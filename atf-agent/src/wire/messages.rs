@@ -4,11 +4,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::answers::{Answers, Exchange};
 use super::catalogue::Catalogue;
 use crate::audit::Event;
 use crate::call::{
-    AgentName, Approval, Approver, CgroupId, DecisionId, Digest, Named, RunId, Target, ToolName,
-    Untrusted,
+    AgentName, Approval, Approver, CgroupId, DecisionId, Digest, Named, Questions, RunId, Target,
+    ToolName, Untrusted,
 };
 
 /// A run as the authority registered it.
@@ -343,6 +344,9 @@ pub struct PermitBody {
     pub nonce: Digest,
     /// Seconds since the epoch after which it is void.
     pub expires_unix_s: u64,
+    /// What the server may ask of the run meanwhile, and what the run answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Exchange>,
 }
 
 /// What the executor is asked. Only the gateway's uid may ask. Tagged from outside: an inner tag
@@ -362,6 +366,8 @@ pub enum ExecutorRequest {
         permit: SignedPermit,
         /// The arguments, byte for byte as judged.
         arguments: Box<RawValue>,
+        /// What the run answers to the server, as judged.
+        answers: Option<Box<Answers>>,
         /// The run's token, for the executor's own check. It goes no further.
         token: String,
         /// That the permit is in the log.
@@ -399,6 +405,9 @@ pub enum ExecutorReply {
         code: i64,
         /// In its words.
         message: Untrusted,
+        /// What it would have had to ask of the run, and may not.
+        #[serde(default)]
+        missing: Questions,
     },
     /// Nothing was done, for the tool is not what was approved.
     Changed {
@@ -428,6 +437,7 @@ mod tests {
         let asked = ExecutorRequest::Execute {
             permit: SignedPermit { body: "{}".to_owned(), signature: String::new() },
             arguments: raw(arguments),
+            answers: None,
             token: "a.b.c".to_owned(),
             receipt: Receipt {
                 seq: 1,

@@ -1,6 +1,7 @@
 //! How ATF's processes talk: length-framed, versioned JSON messages over unix sockets whose peers
 //! the kernel names. What the messages mean is the business of the processes.
 
+mod answers;
 mod batches;
 mod blocking;
 mod catalogue;
@@ -14,6 +15,7 @@ mod pipelined;
 mod places;
 mod subscription;
 
+pub use answers::{Answers, Exchange};
 pub use batches::Batches;
 pub use blocking::{Connection, Server, serve};
 pub use catalogue::{Catalogue, Offer};

@@ -27,6 +27,9 @@ const REFUSALS: u64 = 1_000_000;
 /// The methods by which the policy lets the fixture be asked.
 const METHODS: [&str; 3] = ["prompts/get", "resources/read", "completion/complete"];
 
+/// What the policy and the token let the fixture ask.
+const QUESTIONS: [&str; 3] = ["elicitation/create", "sampling/createMessage", "roots/list"];
+
 /// The fixture by itself.
 pub(super) struct Direct {
     child: Child,
@@ -74,7 +77,7 @@ impl Through {
         fs::create_dir_all(&servers)?;
         fs::copy(&options.fixture, folder.join("fixture"))?;
         let file = format!(
-            "command = \"{}\"\nuid = {}\nprivate_tmp = false\n",
+            "command = \"{}\"\nuid = {}\nprivate_tmp = false\nstateless = true\n",
             folder.join("fixture").display(),
             UID_FIRST + std::process::id() % UIDS
         );
@@ -131,7 +134,7 @@ fn allow(installation: &Installation, tools: &[String]) -> Result<()> {
     for tool in tools {
         data["tools"][tool] = json!({"sql": []});
     }
-    data["servers"] = json!({SERVER: {"methods": METHODS}});
+    data["servers"] = json!({SERVER: {"methods": METHODS, "questions": QUESTIONS}});
     data["seal"]["refusals"] = json!(REFUSALS);
     fs::write(&path, data.to_string())?;
     let prompts = [
@@ -144,7 +147,7 @@ fn allow(installation: &Installation, tools: &[String]) -> Result<()> {
     .map(|name| format!("{SERVER}.{name}"));
     let manifest = format!(
         "tools = {tools:?}\nprompts = {prompts:?}\nresources = [\"{SERVER}+test://*\"]\n\
-         prompt_sha256 = \"{}\"\n",
+         prompt_sha256 = \"{}\"\nquestions = {{ {SERVER} = {QUESTIONS:?} }}\n",
         installation.prompt()
     );
     Ok(fs::write(installation.places().agents_dir.join(format!("{AGENT}.toml")), manifest)?)

@@ -213,7 +213,11 @@ mod tests {
         let mut reading = Reading::begin("fix", lists, 1).unwrap();
         for page in pages {
             let body = match page.strip_prefix("error") {
-                Some(message) => Body::Error { code: -1, message: message.to_owned() },
+                Some(message) => Body::Error {
+                    code: -1,
+                    message: message.to_owned(),
+                    missing: Default::default(),
+                },
                 None => Body::Result(RawValue::from_string((*page).to_owned()).unwrap()),
             };
             match reading.take(&body) {

@@ -4,7 +4,8 @@ use serde_json::value::RawValue;
 
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
-use crate::call::{Digest, Target};
+use crate::call::{Digest, Questions, Target};
+use crate::wire::Answers;
 
 /// Says whether the run may still act; asked right before the server hears of the call, and again
 /// before its answer leaves.
@@ -18,6 +19,10 @@ pub(in crate::executor) struct Call {
     pub(in crate::executor) approved: Option<Digest>,
     /// The arguments, byte for byte as judged.
     pub(in crate::executor) arguments: Box<RawValue>,
+    /// What the server may ask of the run.
+    pub(in crate::executor) questions: Questions,
+    /// What the run answers to it, as judged.
+    pub(in crate::executor) answers: Option<Box<Answers>>,
     /// Whether the permit is still one.
     pub(in crate::executor) unexpired: Standing,
     /// Whether the run is still unsealed.

@@ -76,7 +76,7 @@ struct Discovered {
 pub(super) fn agreed(era: Era, body: &Body) -> Result<(&'static str, Capabilities), String> {
     let result = match body {
         Body::Result(result) => result,
-        Body::Error { code, message } => {
+        Body::Error { code, message, .. } => {
             return Err(format!("it answered with error {code}: {message:?}"));
         }
         Body::Broken(what) => return Err(format!("it answered with {what}")),

@@ -4,7 +4,10 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::call::{Question, Questions};
 
 /// Longest id of a server's request that is answered.
 const ID_BYTES_MAX: usize = 128;
@@ -69,6 +72,8 @@ pub(super) enum Body {
         code: i64,
         /// Its message.
         message: String,
+        /// What the client would have to answer that it does not say it answers.
+        missing: Questions,
     },
     /// Both, neither, or an error that is none.
     Broken(&'static str),
@@ -93,6 +98,17 @@ struct Incoming<'a> {
 struct Fault {
     code: i64,
     message: String,
+    #[serde(default)]
+    data: Value,
+}
+
+impl Fault {
+    /// MCP 2026-07-28 names the capabilities that were missing; those that are no question are left out.
+    fn missing(&self) -> Questions {
+        let required = &self.data["requiredCapabilities"];
+        let is_required = |question: &Question| required.get(question.capability()).is_some();
+        Question::ALL.into_iter().filter(is_required).collect()
+    }
 }
 
 /// Reads one message.
@@ -129,8 +145,11 @@ pub(super) fn read(bytes: &[u8]) -> Heard {
 fn body(incoming: &Incoming<'_>) -> Body {
     match (incoming.result, incoming.error) {
         (Some(result), None) => Body::Result(result.to_owned()),
-        (None, Some(error)) => match serde_json::from_str(error.get()) {
-            Ok(Fault { code, message }) => Body::Error { code, message },
+        (None, Some(error)) => match serde_json::from_str::<Fault>(error.get()) {
+            Ok(fault) => {
+                let missing = fault.missing();
+                Body::Error { code: fault.code, message: fault.message, missing }
+            }
             Err(_) => Body::Broken("an error without a code and a message"),
         },
         (Some(_), Some(_)) => Body::Broken("a result and an error in one answer"),

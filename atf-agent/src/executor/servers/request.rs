@@ -2,11 +2,13 @@
 //! arguments is in them: no id, no token, no `_meta`.
 
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::call::Call;
 use super::framing::push_on_one_line;
-use crate::call::Target;
+use crate::call::{Questions, Target};
 use crate::gate::{Era, STATELESS};
+use crate::wire::Answers;
 
 /// Bytes of a call's envelope: fixed words, a number and a name; what is said anew in each request.
 const ENVELOPE_BYTES: usize = 400;
@@ -19,11 +21,13 @@ pub(super) fn client() -> Value {
     json!({"name": "atf", "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// What the stateless revision has said anew in each request. No capability is declared.
-fn meta() -> Value {
+/// What the stateless revision has said anew in each request: that we answer what may be asked.
+fn meta(questions: &Questions) -> Value {
+    let capabilities: Map<_, _> =
+        questions.iter().map(|question| (question.capability().to_owned(), json!({}))).collect();
     json!({
         "io.modelcontextprotocol/protocolVersion": STATELESS,
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
         "io.modelcontextprotocol/clientInfo": client(),
     })
 }
@@ -32,14 +36,15 @@ fn meta() -> Value {
 pub(super) fn request(era: Era, id: u64, method: &str, mut params: Value) -> String {
     match era {
         Era::Handshake => {}
-        Era::Stateless => params["_meta"] = meta(),
+        Era::Stateless => params["_meta"] = meta(&Questions::new()),
     }
     let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     format!("{message}\n")
 }
 
 /// A call of the target, by the name that its server has for it.
-pub(super) fn call(era: Era, id: u64, target: &Target, arguments: &RawValue) -> String {
+pub(super) fn call(era: Era, id: u64, call: &Call) -> String {
+    let (target, arguments) = (&call.target, &call.arguments);
     let (own, arguments) = (json!(target.split().1), arguments.get());
     let mut line = String::with_capacity(ENVELOPE_BYTES + arguments.len());
     line.push_str(r#"{"jsonrpc":"2.0","id":"#);
@@ -68,10 +73,25 @@ pub(super) fn call(era: Era, id: u64, target: &Target, arguments: &RawValue) -> 
     }
     match era {
         Era::Handshake => {}
-        Era::Stateless => line.push_str(&format!(",\"_meta\":{}", meta())),
+        Era::Stateless => {
+            line.push_str(&format!(",\"_meta\":{}", meta(&call.questions)));
+            call.answers.iter().for_each(|answers| push_answers(&mut line, answers));
+        }
     }
     line.push_str("}}\n");
     line
+}
+
+/// What the run answers, byte for byte as judged.
+fn push_answers(line: &mut String, answers: &Answers) {
+    if let Some(responses) = &answers.responses {
+        line.push_str(",\"inputResponses\":");
+        push_on_one_line(line, responses.get());
+    }
+    if let Some(state) = &answers.state {
+        line.push_str(",\"requestState\":");
+        push_on_one_line(line, &json!(state).to_string());
+    }
 }
 
 /// The parameters of a completion, but for their end: `arguments` is an object of `argument` and
@@ -116,6 +136,21 @@ pub(super) fn answer_of(id: &RawValue, is_ping: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Question;
+    use crate::executor::outcome::Reply;
+
+    fn made(target: &Target, arguments: &RawValue) -> Call {
+        Call {
+            target: target.clone(),
+            approved: None,
+            arguments: arguments.to_owned(),
+            questions: Questions::new(),
+            answers: None,
+            unexpired: Box::new(|| Ok(())),
+            unsealed: Box::new(|| Ok(())),
+            reply: Reply::new(drop),
+        }
+    }
 
     fn tool(name: &str) -> Target {
         Target::Tool(name.parse().unwrap())
@@ -154,12 +189,12 @@ mod tests {
             ),
         ] {
             let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
-            let line = call(Era::Handshake, 7, &target, &arguments);
+            let line = call(Era::Handshake, 7, &made(&target, &arguments));
             let message: Value = serde_json::from_str(&line).unwrap();
             let expected = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
             assert_eq!(message, expected, "{target}");
 
-            let line = call(Era::Stateless, 7, &target, &arguments);
+            let line = call(Era::Stateless, 7, &made(&target, &arguments));
             let mut message: Value = serde_json::from_str(&line).unwrap();
             let meta = message["params"].as_object_mut().unwrap().remove("_meta").unwrap();
             assert_eq!(message, expected, "{target}");
@@ -182,7 +217,7 @@ mod tests {
         let naive = format!(r#"{{"params":{{"arguments":{smuggled}}}}}"#);
         assert_eq!(messages(&naive)[0]["method"], "tools/call");
 
-        let found = messages(&call(Era::Handshake, 3, &tool("fix.echo"), &arguments));
+        let found = messages(&call(Era::Handshake, 3, &made(&tool("fix.echo"), &arguments)));
         let judged: serde_json::Value = serde_json::from_str(smuggled).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["id"], 3);
@@ -193,8 +228,33 @@ mod tests {
     fn arguments_on_one_line_go_on_byte_for_byte() {
         let bytes = r#"{ "n":1e2,"s":"\u0041é" }"#;
         let arguments = RawValue::from_string(bytes.to_owned()).unwrap();
-        let line = call(Era::Handshake, 1, &tool("fix.echo"), &arguments);
+        let line = call(Era::Handshake, 1, &made(&tool("fix.echo"), &arguments));
         assert!(line.contains(bytes), "{line}");
         assert!(line.ends_with('\n') && line.lines().count() == 1);
+    }
+
+    /// The attack: a member of the envelope inside of the answers or the state.
+    #[test]
+    fn a_server_hears_what_may_be_asked_and_the_answers_as_they_were_judged() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let answers = Answers {
+            responses: Some(raw("{\"k\":\n{ \"n\":1e2}}")),
+            state: Some("\"},\"name\":\"other\u{2028}\n".to_owned()),
+        };
+        let state = answers.state.clone();
+        let asked = Call {
+            questions: [Question::Sampling].into(),
+            answers: Some(Box::new(answers)),
+            ..made(&tool("fix.echo"), &raw("{}"))
+        };
+        let line = call(Era::Stateless, 7, &asked);
+        assert!(line.contains(r#"{"k": { "n":1e2}}"#), "{line}");
+        assert_eq!(line.lines().count(), 1);
+        let message: Value = serde_json::from_str(&line).unwrap();
+        let params = &message["params"];
+        assert_eq!(params["name"], "echo");
+        assert_eq!(params["requestState"].as_str(), state.as_deref());
+        let can = &params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        assert_eq!(can, &json!({"sampling": {}}));
     }
 }

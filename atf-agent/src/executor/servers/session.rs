@@ -20,6 +20,7 @@ use super::offer::{self, Listing, Next, Offered};
 use super::sides::{self, LINE_BYTES_MAX, Said};
 use super::{handshake, request};
 use crate::call::{Digest, Untrusted};
+use crate::gate::Era;
 use crate::wire::Catalogue;
 
 /// Messages to the server that may wait until it reads; past that a call is not taken.
@@ -69,6 +70,9 @@ pub(super) enum Ended {
     #[error("the executor ends")]
     NoCallers,
 }
+
+/// MCP 2026-07-28: the client does not say that it answers what would have to be asked.
+const MISSING_CAPABILITY: i64 = -32021;
 
 /// A call that the server may have heard of.
 struct UnderWay {
@@ -216,13 +220,14 @@ impl Session<'_> {
     fn ask(&mut self, call: Call) {
         let stands = self
             .is_approved(&call)
+            .and_then(|()| self.takes_answers(&call))
             .and_then(|()| (call.unexpired)())
             .and_then(|()| (call.unsealed)());
         if let Err(mistrust) = stands {
             return call.not_done(mistrust);
         }
         let id = self.number();
-        let line = request::call(self.bounds.era, id, &call.target, &call.arguments);
+        let line = request::call(self.bounds.era, id, &call);
         if self.unread.try_send(line).is_err() {
             let server = self.name.to_owned();
             return call.not_done(Mistrust::ServerBusy { server });
@@ -327,6 +332,14 @@ impl Session<'_> {
         Err(Mistrust::ToolWithheld { tool: tool.clone(), why })
     }
 
+    /// A server that is spoken with after a handshake asks nothing by its results.
+    fn takes_answers(&self, call: &Call) -> Result<(), Mistrust> {
+        match (self.bounds.era, &call.answers) {
+            (Era::Handshake, Some(_)) => Err(Mistrust::NoAnswers { server: self.name.to_owned() }),
+            (Era::Handshake, None) | (Era::Stateless, _) => Ok(()),
+        }
+    }
+
     fn answered(&mut self, id: u64, body: Body) -> Result<(), Ended> {
         if let Some(listing) = self.listing.take_if(|listing| listing.id == id) {
             return self.listed(listing, &body);
@@ -345,10 +358,13 @@ impl Session<'_> {
             // It is done; what came of it stays here.
             (Err(mistrust), _) => Outcome::Unknown(format!("answered, but: {mistrust}")),
             (Ok(()), Body::Result(result)) => Outcome::Answered(result),
-            (Ok(()), Body::Error { code, message }) if !call.is_tool => {
-                Outcome::Erred { code, message }
+            // A model can do nothing about what its client does not answer.
+            (Ok(()), Body::Error { code, message, missing })
+                if !call.is_tool || code == MISSING_CAPABILITY =>
+            {
+                Outcome::Erred { code, message, missing }
             }
-            (Ok(()), Body::Error { code, message }) => {
+            (Ok(()), Body::Error { code, message, missing: _ }) => {
                 let message = Untrusted::new(message);
                 answer::failed(&format!("the server answered with error {code}: {message}"))
             }

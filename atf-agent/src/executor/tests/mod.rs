@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::call::{CgroupId, Chain, DecisionId, Narrowing, Reach, RunId, Target};
 use crate::identity::{Claims, Context, Entitlements, Minter, SigningKey};
-use crate::wire::{Connection, ExecutorReply, ExecutorRequest, PermitBody, Receipt, SignedPermit};
+use crate::wire::{
+    Answers, Connection, ExecutorReply, ExecutorRequest, PermitBody, Receipt, SignedPermit,
+};
 
 const PIN: &str = r#"{"name": "TOOL", "inputSchema": {"type": "object"}}"#;
 
@@ -39,6 +41,7 @@ struct Draft {
     claims: Claims,
     permit: PermitBody,
     arguments: Box<RawValue>,
+    answers: Option<Box<Answers>>,
     receipt_permit: Option<Digest>,
     durable: bool,
     permit_key: SigningKey,
@@ -164,8 +167,10 @@ impl World {
                 policy: Digest::of(b"policy"),
                 nonce: self.executor.checks.nonce,
                 expires_unix_s: now() + 10,
+                exchange: None,
             },
             arguments,
+            answers: None,
             receipt_permit: None,
             durable: true,
             permit_key: clone(&self.gateway),
@@ -198,6 +203,7 @@ impl World {
         let mut request = ExecutorRequest::Execute {
             permit: SignedPermit { signature: draft.permit_key.sign(body.as_bytes()), body },
             arguments: draft.arguments,
+            answers: draft.answers,
             token,
             receipt,
         };

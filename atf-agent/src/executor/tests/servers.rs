@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::*;
 use crate::audit::Event;
-use crate::wire::{RecorderReply, RecorderRequest};
+use crate::call::Question;
+use crate::wire::{Exchange, RecorderReply, RecorderRequest};
 
 /// A small MCP server. It tells what it is and whether what it heard has a token in it.
 const SERVER: &str = r#"
@@ -90,7 +91,8 @@ impl World {
     /// An honest draft of what is no tool.
     fn asking(&self, target: Target) -> Draft {
         let mut draft = self.draft("ledger.query", &json!({}));
-        let reach = r#"{"prompts":["one.review"],"resources":["one+memo:*"]}"#;
+        let reach = r#"{"prompts":["one.review"],"resources":["one+memo:*"],
+            "questions":{"one":["elicitation/create"]}}"#;
         draft.claims.entitlements.reach = serde_json::from_str(reach).unwrap();
         (draft.permit.target, draft.permit.pin) = (target, None);
         draft
@@ -183,6 +185,37 @@ fn a_permit_for_what_is_no_tool_reaches_its_server_and_no_further_than_the_token
     ] {
         let mut draft = world.asking(target);
         change(&mut draft);
+        let found = world.refused(draft);
+        assert!(found.contains(why), "expected {why:?}, found {found:?}");
+    }
+}
+
+/// The attacks of a gateway that fell: it lets a server ask what the token does not name, or answers what was
+/// not judged.
+#[test]
+fn a_server_asks_what_the_token_names_and_is_told_the_answers_that_were_judged() {
+    let (world, _) = World::with_two_servers();
+    assert_eq!(world.told("one.echo")["who"], "one", "it is there");
+    let answers = |state: &str| Answers { responses: None, state: Some(state.to_owned()) };
+    let asking = |questions: &[Question], judged: Option<&str>, said: Option<&str>| {
+        let mut draft = world.asking(Target::Prompt("one.review".parse().unwrap()));
+        let judged = judged.map(|state| answers(state).digest());
+        let questions = questions.iter().copied().collect();
+        draft.permit.exchange = Some(Exchange { questions, answers: judged });
+        draft.answers = said.map(|state| Box::new(answers(state)));
+        draft
+    };
+    let form = [Question::Elicitation];
+    assert_eq!(world.result(asking(&form, None, None))["who"], "one", "the control");
+    for (draft, why) in [
+        (asking(&[Question::Elicitation, Question::Roots], None, None), "does not let one ask"),
+        (asking(&form, None, Some("s")), "the answers are not those"),
+        (asking(&form, Some("s"), None), "the answers are not those"),
+        (asking(&form, Some("s"), Some("t")), "the answers are not those"),
+        (Draft { permit_key: foreign(), ..asking(&form, None, None) }, "signature"),
+        // All parties agree; the server is of another era.
+        (asking(&form, Some("s"), Some("s")), "takes no answers"),
+    ] {
         let found = world.refused(draft);
         assert!(found.contains(why), "expected {why:?}, found {found:?}");
     }

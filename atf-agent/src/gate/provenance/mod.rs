@@ -107,6 +107,13 @@ impl Known {
     /// The act is about to be done.
     pub fn does(&mut self, act: &Act) {
         let results = results(act);
+        // What the run answers a server it brings in too.
+        if let Some(answers) = act.talk().responses() {
+            match serde_json::from_str(answers.get()) {
+                Ok(answers) => self.acts(results, &answers),
+                Err(_) => self.overlooks(),
+            }
+        }
         match act {
             Act::Tool(call) => self.acts(results, call.arguments()),
             Act::Ask(asked) => {

@@ -136,7 +136,8 @@ async fn a_servers_error_and_a_result_that_is_none_are_told_as_such() {
     let run = lab.run(&[]);
     lab.executor.mood.set(Mood::Errs);
     let got = ask(&run, READ).await;
-    let error = json!({"code": -32002, "message": "there is no such thing"});
+    let error = json!({"code": -32002, "message": "there is no such thing",
+        "data": {"uri": "files+file:///srv/books/a"}});
     assert_eq!((got.status, &got.json()["error"]), (200, &error));
     assert!(matches!(lab.outcomes()[..], [Outcome::Answered { is_error: true, .. }]));
     lab.executor.mood.set(Mood::Works);

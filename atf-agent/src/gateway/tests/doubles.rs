@@ -9,9 +9,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use serde_json::value::RawValue;
 
 use crate::audit::Event;
-use crate::call::{Digest, ToolName};
+use crate::call::{Digest, Questions, ToolName};
 use crate::wire::{
-    AuthorityRequest, Catalogue, ExecutorReply, ExecutorRequest, PermitBody, Receipt,
+    Answers, AuthorityRequest, Catalogue, ExecutorReply, ExecutorRequest, PermitBody, Receipt,
     RecorderReply, RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, serve,
 };
 
@@ -156,6 +156,7 @@ pub(crate) struct Act {
     pub(crate) permit: PermitBody,
     pub(crate) signed: SignedPermit,
     pub(crate) arguments: String,
+    pub(crate) answers: Option<Box<Answers>>,
     pub(crate) token: String,
     pub(crate) receipt: Receipt,
 }
@@ -196,11 +197,12 @@ impl ExecutorDouble {
                         let offered = Box::new(shared.catalogue.lock().unwrap().clone());
                         ExecutorReply::Catalogue { offered }
                     }
-                    ExecutorRequest::Execute { permit, arguments, token, receipt } => {
+                    ExecutorRequest::Execute { permit, arguments, answers, token, receipt } => {
                         shared.acts.lock().unwrap().push(Act {
                             permit: serde_json::from_str(&permit.body).unwrap(),
                             signed: permit,
                             arguments: arguments.get().to_owned(),
+                            answers,
                             token,
                             receipt,
                         });
@@ -217,6 +219,7 @@ impl ExecutorDouble {
                             Mood::Errs => ExecutorReply::Erred {
                                 code: -32002,
                                 message: "there is no such thing".into(),
+                                missing: Questions::new(),
                             },
                             Mood::Changed => {
                                 ExecutorReply::Changed { why: "the server changed it".into() }

@@ -12,7 +12,7 @@ use super::super::{Gateway, Settings, TokenProfile};
 use super::doubles::{AuthorityDouble, ExecutorDouble, RecorderDouble};
 use super::kernel::KernelInMemory;
 use crate::audit::{Call, Event, Outcome, Verdict};
-use crate::call::{CgroupId, Chain, Digest, Named, Narrowing, Reach, RunId};
+use crate::call::{CgroupId, Chain, Digest, Named, Narrowing, Question, Questions, Reach, RunId};
 use crate::gate;
 use crate::identity::{Claims, Context, Entitlements, Minter};
 use crate::wire::{Ids, Places, Registry, RegistryAck, RunEntry};
@@ -97,6 +97,9 @@ pub(crate) fn reach() -> Reach {
     Reach {
         prompts: vec!["files.review".parse().unwrap()],
         resources: vec!["files+file:///srv/books/*".parse().unwrap()],
+        questions: ["files", "ledger"]
+            .map(|server| (server.to_owned(), Questions::from([Question::Elicitation])))
+            .into(),
     }
 }
 

@@ -16,6 +16,7 @@ mod line_rows;
 mod lines_rows;
 mod pacing;
 mod provenance;
+mod questions;
 mod registering;
 mod sealing;
 mod stateless;

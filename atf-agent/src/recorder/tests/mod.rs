@@ -147,6 +147,7 @@ fn allowed() -> (Call, PermitBody) {
         policy: call.policy.unwrap(),
         nonce: Digest::of(b"nonce"),
         expires_unix_s: 1_700_000_010,
+        exchange: None,
     };
     call.permit = Some(Digest::of(text(&permit).as_bytes()));
     (call, permit)

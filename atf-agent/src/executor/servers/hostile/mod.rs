@@ -20,7 +20,7 @@ use super::bounds::Bounds;
 use super::framing::{Line, Lines};
 use super::offer::Offered;
 use super::session::{Ended, Hear, live};
-use crate::call::Target;
+use crate::call::{Questions, Target};
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
 use crate::gate::Era;
@@ -98,21 +98,27 @@ impl Lab {
 
     async fn call(&self, text: &str) -> oneshot::Receiver<ExecutorReply> {
         let (give, given) = oneshot::channel();
+        let call = self.made(text, give);
+        assert!(self.calls.send(call).await.is_ok(), "the session takes calls");
+        given
+    }
+
+    fn made(&self, text: &str, give: oneshot::Sender<ExecutorReply>) -> Call {
         let (sealed, expired) = (Arc::clone(&self.sealed), Arc::clone(&self.expired));
         let refuse = |no: bool, why: &str| match no {
             false => Ok(()),
             true => Err(Mistrust::Sealed { why: why.to_owned() }),
         };
-        let call = Call {
+        Call {
             target: Target::Tool("fixture.echo".parse().unwrap()),
             approved: Some(Offered::read(TOOL).unwrap().digest),
             arguments: RawValue::from_string(json!({"text": text}).to_string()).unwrap(),
+            questions: Questions::new(),
+            answers: None,
             unexpired: Box::new(move || refuse(expired.load(Ordering::SeqCst), "expired")),
             unsealed: Box::new(move || refuse(sealed.load(Ordering::SeqCst), "sealed")),
             reply: Reply::new(move |reply| drop(give.send(reply))),
-        };
-        assert!(self.calls.send(call).await.is_ok(), "the session takes calls");
-        given
+        }
     }
 
     /// An honest call and its honest answer.
@@ -135,7 +141,7 @@ fn word(reply: ExecutorReply) -> String {
         ExecutorReply::Refused { why } => format!("refused: {why}"),
         ExecutorReply::Unknown { why } => format!("unknown: {why}"),
         ExecutorReply::Changed { why } => format!("changed: {why}"),
-        ExecutorReply::Erred { code, message } => format!("erred: {code} {message}"),
+        ExecutorReply::Erred { code, message, .. } => format!("erred: {code} {message}"),
         ExecutorReply::Hello { .. }
         | ExecutorReply::Withheld { .. }
         | ExecutorReply::Catalogue { .. } => panic!("no outcome"),
