@@ -265,58 +265,6 @@ fn approvals() -> Vec<Approval> {
     vec![of('a', Standing::Pending), of('b', Standing::Denied)]
 }
 
-/// The attack: a word that nobody can be shown to have given, and one on a call that does not wait.
-#[test]
-fn a_persons_word_is_in_the_log_before_it_holds() {
-    let world = World::new();
-    let authority = world.start();
-    let _start = (world.kinds(), world.told());
-    let answer = |decision: char, granted| {
-        let decision = decision.to_string().repeat(32).parse().unwrap();
-        ask(&authority, AuthorityRequest::Approve { decision, granted, name: "alice".into() })
-    };
-    for waits_not in ['b', 'c'] {
-        assert!(answer(waits_not, true).is_err(), "{waits_not}");
-    }
-    world.recorder_fails.store(true, Ordering::SeqCst);
-    assert!(answer('a', true).is_err());
-    assert_eq!((world.kinds(), world.told()), (vec![], vec![]), "nothing was told");
-    world.recorder_fails.store(false, Ordering::SeqCst);
-    assert!(matches!(answer('a', true), Ok(AuthorityReply::Done)));
-    assert!(matches!(answer('a', false), Ok(AuthorityReply::Done)));
-    let a = "a".repeat(32);
-    let told = |granted| format!("answer {a} {granted} Some(1000)");
-    assert_eq!(world.told(), [told(true), told(false)]);
-    let events = world.events.lock().unwrap();
-    let Event::Answered { granted, approver, call, .. } = &events[0] else {
-        panic!("{events:?}");
-    };
-    assert_eq!((*granted, *call), (true, Digest::of(b"call")));
-    assert_eq!((approver.uid, approver.login_uid, approver.name.raw()), (0, Some(1_000), "alice"));
-}
-
-/// The attack: a policy of which nobody hears, and one that the gateway refuses and the log praises.
-#[test]
-fn another_policy_is_in_the_log_before_the_gateway_judges_by_it() {
-    let world = World::new();
-    let authority = world.start();
-    let _start = (world.kinds(), world.told());
-    let revision = Digest::of(b"policy");
-    let publish = || {
-        ask(&authority, AuthorityRequest::Publish { version: 2, revision, name: "alice".into() })
-    };
-    world.recorder_fails.store(true, Ordering::SeqCst);
-    assert!(publish().is_err());
-    assert!(world.told().is_empty());
-    world.recorder_fails.store(false, Ordering::SeqCst);
-    assert!(matches!(publish(), Ok(AuthorityReply::Done)));
-    assert_eq!(world.told(), [format!("reload {revision}")]);
-    assert_eq!(world.kinds(), ["policy_published"]);
-    world.gateway_fails.store(true, Ordering::SeqCst);
-    assert!(publish().is_err());
-    assert_eq!(world.kinds(), ["policy_published", "finding"]);
-}
-
 fn ask(authority: &Mutex<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {
     lock(authority).answer(ROOT, request).map_err(|e| e.to_string())
 }
@@ -549,5 +497,7 @@ fn a_new_subscriber_replaces_the_old_one() {
     assert_eq!(matches!(reply, AuthorityReply::Runs { .. }), is_root);
 }
 
+#[path = "answer_tests.rs"]
+mod answers;
 #[path = "delegation_tests.rs"]
 mod delegation;

@@ -1,12 +1,16 @@
 //! What can be typed.
 
+mod policy;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::policy::Named;
 use crate::call::{AgentName, DecisionId, RunId, ToolName};
+pub(super) use policy::{
+    ExplainArguments, PolicyAction, PolicyArguments, PublishArguments, ReplayArguments,
+};
 
 /// Makes an LLM agent unable to act except through one gate.
 ///
@@ -246,112 +250,6 @@ pub enum ConfigAction {
     Check,
     /// Print the configuration with every default spelled out
     Show,
-}
-
-/// `atf policy`.
-#[derive(Debug, Subcommand)]
-pub enum PolicyAction {
-    /// Say whether the gateway would take the policy and its pins, and their revision
-    Check(PolicyArguments),
-    /// Run the rules `test_…` of its `*_test.rego`; a policy without any has failed
-    Test {
-        /// Which policy, and how to answer
-        #[command(flatten)]
-        policy: PolicyArguments,
-        /// Say also which rules and lines no test evaluates
-        #[arg(long)]
-        coverage: bool,
-    },
-    /// Say which rule and line, or which check before it, decided a recorded call
-    Explain(ExplainArguments),
-    /// Ask a draft what the policy was asked, and list what would change
-    Replay(ReplayArguments),
-    /// Put a draft in force: checked, tested, in one step, and only if the gateway takes it
-    Publish {
-        /// The draft's directory
-        draft: PathBuf,
-        /// Who says so, and how to answer
-        #[command(flatten)]
-        how: PublishArguments,
-    },
-    /// Put a version in force that was before
-    Rollback {
-        /// Its number; without it, the one before the one in force
-        #[arg(long, value_name = "N")]
-        to: Option<u32>,
-        /// Who says so, and how to answer
-        #[command(flatten)]
-        how: PublishArguments,
-    },
-    /// List the versions that were in force
-    Versions {
-        /// The form of the answer
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-    },
-    /// Say what differs between two policies and their pins
-    Diff {
-        /// The directory of the one
-        first: PathBuf,
-        /// The directory of the other
-        second: PathBuf,
-        /// The form of the answer
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-    },
-}
-
-/// Who puts a policy in force, and how to answer.
-#[derive(Debug, Args)]
-pub struct PublishArguments {
-    /// Who says so, for the log
-    #[arg(long, value_name = "NAME")]
-    pub by: String,
-    /// The form of the answer
-    #[arg(long, value_enum, default_value_t)]
-    pub output: Output,
-}
-
-/// `atf policy explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArguments {
-    /// The number of the decision's record, or its id
-    #[arg(value_name = "SEQ|DECISION")]
-    pub decision: Named,
-    /// The log's directory, if not the configured one
-    #[arg(long, value_name = "DIR")]
-    pub log: Option<PathBuf>,
-    /// Which policy judged, and how to answer
-    #[command(flatten)]
-    pub policy: PolicyArguments,
-}
-
-/// `atf policy replay`.
-#[derive(Debug, Args)]
-pub struct ReplayArguments {
-    /// The draft's directory
-    #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
-    /// The log's directory, if not the configured one
-    #[arg(long, value_name = "DIR")]
-    pub log: Option<PathBuf>,
-    /// Only the last N decisions
-    #[arg(long, value_name = "N")]
-    pub last: Option<usize>,
-    /// The form of the answer
-    #[arg(long, value_enum, default_value_t)]
-    pub output: Output,
-}
-
-/// Which policy, and how to answer.
-#[derive(Debug, Args)]
-pub struct PolicyArguments {
-    /// The policy's directory, if not the configured one
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-    /// The form of the answer
-    #[arg(long, value_enum, default_value_t)]
-    pub output: Output,
 }
 
 /// `atf tools`.
