@@ -63,10 +63,22 @@ const REFUSED: [(&str, &str); 9] = [
     ("resources-unsubscribe", "no subscription: a call ends with its answer"),
     ("server-session-lifecycle", "no session: the caller is proven for each connection"),
     ("server-sse-polling", "no stream that outlives its request"),
-    ("tools-call-sampling", "a server asks nothing of a run"),
-    ("tools-call-elicitation", "a server asks nothing of a run"),
-    ("elicitation-sep1034-defaults", "a server asks nothing of a run"),
-    ("elicitation-sep1330-enums", "a server asks nothing of a run"),
+    (
+        "tools-call-sampling",
+        "with a handshake a server's question names no call, so that it reaches no run",
+    ),
+    (
+        "tools-call-elicitation",
+        "with a handshake a server's question names no call, so that it reaches no run",
+    ),
+    (
+        "elicitation-sep1034-defaults",
+        "with a handshake a server's question names no call, so that it reaches no run",
+    ),
+    (
+        "elicitation-sep1330-enums",
+        "with a handshake a server's question names no call, so that it reaches no run",
+    ),
     (
         "json-schema-2020-12",
         "a schema with conditions is no pin, and a tool without a pin is not listed",
