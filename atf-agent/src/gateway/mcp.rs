@@ -27,7 +27,7 @@ pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Valu
             "serverInfo": server(),
         })),
         Method::Discover => Some(uncached(json!({
-            "supportedVersions": [STATELESS],
+            "supportedVersions": supported(),
             "capabilities": capabilities(),
         }))),
         Method::Ping => Some(json!({})),
@@ -64,7 +64,8 @@ pub(super) fn tells(method: Method) -> bool {
     }
 }
 
-/// Every revision that is spoken, the newest first.
+/// Every revision that is spoken, the newest first: one list, for those who ask and for those who asked
+/// for another.
 pub(super) fn supported() -> Vec<&'static str> {
     let handshakes = Revision::ALL.into_iter().rev().map(Revision::as_str);
     std::iter::once(STATELESS).chain(handshakes).collect()

@@ -7,6 +7,9 @@ use super::lab::{Lab, LabRun, Wanted, prompt};
 
 const REVISION: &str = "2026-07-28";
 
+/// All that are spoken.
+const ALL: [&str; 5] = [REVISION, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
 /// A request with what the revision demands of each.
 fn message(method: &str, params: Value) -> Value {
     let mut params = params;
@@ -61,7 +64,7 @@ async fn a_client_discovers_lists_and_calls_without_a_handshake() {
         assert_eq!(got.header("mcp-session-id"), "");
     }
     let discovered = discovered.json();
-    assert_eq!(discovered["result"]["supportedVersions"], json!([REVISION]));
+    assert_eq!(discovered["result"]["supportedVersions"], json!(ALL));
     assert_eq!(discovered["result"]["capabilities"], capabilities());
     assert_eq!(listed.json()["result"]["tools"][0]["name"], ADJUST);
     let refused = said(&run, &adjust(60_000), &[]).await;
@@ -134,8 +137,7 @@ async fn each_error_has_its_code_and_its_status() {
         if code == -32_022 {
             let data = &found["error"]["data"];
             assert_eq!(data["requested"], "2030-01-01");
-            let all = json!([REVISION, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]);
-            assert_eq!(data["supported"], all);
+            assert_eq!(data["supported"], json!(ALL), "as server/discover says");
         }
     }
     assert_eq!(lab.executor.acts.lock().unwrap().len(), 2, "the control's and the header's");
