@@ -115,8 +115,9 @@ impl Config {
                 "authority.token_ttl_s is {ttl_s}, expected 1 to {TOKEN_TTL_S_MAX}"
             ));
         }
-        if self.cage.posture == Posture::Refuse {
-            return Some("cage.posture is REFUSE, expected FULL or CORE".to_owned());
+        if self.cage.posture < Posture::Core {
+            let found = self.cage.posture.name();
+            return Some(format!("cage.posture is {found}, expected FULL or CORE"));
         }
         None
     }
@@ -156,6 +157,11 @@ mod tests {
             ("[gateway]\nbody_bytes_max = -1", false),
             ("[cage]\nposture = \"FULL\"", true),
             ("[cage]\nposture = \"whatever\"", false),
+            ("[cage]\nmode = \"enforce\"", true),
+            ("[cage]\nmode = \"observe\"", true),
+            ("[cage]\nmode = \"Observe\"", false),
+            ("[cage]\nmode = \"off\"", false),
+            ("[cage]\nmode = true", false),
         ] {
             assert_eq!(toml::from_str::<Config>(text).is_ok(), fine, "{text}");
         }
@@ -176,6 +182,7 @@ mod tests {
             ("[authority]\ntoken_ttl_s = 0", false),
             ("[cage]\nposture = \"CORE\"", true),
             ("[cage]\nposture = \"REFUSE\"", false),
+            ("[cage]\nposture = \"OBSERVE\"", false),
         ] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(Config::read(Some(&path)).is_ok(), fine, "{text}");

@@ -1,4 +1,4 @@
-//! What a kernel program writes into the event ring for one denial.
+//! What a kernel program writes into the event ring for one denial, or for what would be one.
 
 /// One denial, 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,7 +15,9 @@ pub struct Event {
     /// Number of a [`crate::vector::Vector`].
     pub vector: u32,
     /// Number of a [`crate::verdict::Denial`].
-    pub denial: u32,
+    pub denial: u16,
+    /// 1 when the operation was let through: [`crate::mode::Answer::Observed`]; else 0.
+    pub observed: u16,
     /// Socket family, where the hook has one.
     pub family: u32,
     /// Socket type (`sock_create`, `socket_create`), destination port (`connect`, `sendmsg`,
@@ -24,7 +26,7 @@ pub struct Event {
     pub detail: u32,
     /// The process's command name, zero-terminated; empty for packet hooks.
     pub comm: [u8; 16],
-    /// Denials of this run and vector that were suppressed since its last event.
+    /// Denials and observations of this run and vector that were suppressed since its last event.
     pub suppressed: u64,
 }
 

@@ -1,14 +1,15 @@
 //! What the kernel programs and the daemons share: the records in the maps, their limits, the
-//! vectors, and the verdict as pure functions. `core` alone; no kernel shims, ever.
+//! vectors, and the verdict and what comes of it as pure functions. `core` alone; no kernel shims, ever.
 
 #![no_std]
 
 pub mod event;
 pub mod limits;
+pub mod mode;
 pub mod operation;
 pub mod records;
 pub mod vector;
 pub mod verdict;
 
 /// Version of every record in this crate. Pinned maps of another version are not reused.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

@@ -25,7 +25,7 @@ pub struct State {
     pub vectors: [VectorState; crate::vector::VECTORS],
 }
 
-/// What the programs count for one run and one vector. `events + suppressed + dropped = denied`.
+/// What the programs count for one run and one vector. `events + suppressed + dropped = denied + observed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct VectorState {
@@ -33,11 +33,13 @@ pub struct VectorState {
     pub allowed: u64,
     /// Operations denied.
     pub denied: u64,
-    /// Denials that are in the event ring.
+    /// Operations that would be denied, and were let through ([`crate::mode::Mode::Observe`]).
+    pub observed: u64,
+    /// Denials and observations that are in the event ring.
     pub events: u64,
-    /// Denials that the limiter kept out of the ring.
+    /// Those that the limiter kept out of the ring.
     pub suppressed: u64,
-    /// Denials that a full ring lost.
+    /// Those that a full ring lost.
     pub dropped: u64,
     /// The limiter's memory: boot clock, nanoseconds, at which its budget is whole again.
     pub whole_boot_ns: u64,
@@ -105,18 +107,23 @@ pub struct Config {
     /// Which programs were attached, one bit each, so that a missing one cannot pass for a kernel
     /// that never had it.
     pub programs: u64,
+    /// Number of a [`crate::mode::Mode`]. Frozen with the rest: nobody switches it, another `CONFIG`
+    /// has to take the place of this one.
+    pub mode: u32,
+    /// Zero.
+    pub unused: u32,
 }
 
 const _: () = {
     assert!(size_of::<Run>() == 24);
-    assert!(size_of::<VectorState>() == 56);
-    assert!(size_of::<State>() == 8 + 56 * crate::vector::VECTORS);
+    assert!(size_of::<VectorState>() == 64);
+    assert!(size_of::<State>() == 8 + 64 * crate::vector::VECTORS);
     assert!(size_of::<Deny>() == 8);
     assert!(size_of::<Release>() == 8);
     assert!(size_of::<Lease>() == 8);
     assert!(size_of::<Mark>() == 8);
     assert!(size_of::<Stamp>() == 16);
-    assert!(size_of::<Config>() == 24);
+    assert!(size_of::<Config>() == 32);
 };
 
 #[cfg(feature = "user")]

@@ -1,17 +1,19 @@
 //! What the programs leave behind: counters for everything, and an event for each denial that the
-//! limiter lets through. Every denial is in exactly one of `events`, `suppressed` and `dropped`.
+//! limiter lets through. Every denial is in exactly one of `events`, `suppressed` and `dropped`, and so
+//! is what would be one and is only observed.
 
 use core::arch::asm;
 
 use atf_common::event::Event;
 use atf_common::limits::{EVENT_BURST, EVENT_INTERVAL_NS};
+use atf_common::mode::{Answer, Mode};
 use atf_common::records::VectorState;
 use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 
 use crate::maps::{EVENTS, LOST, STATES};
-use crate::run::now_boot_ns;
+use crate::run::{mode, now_boot_ns};
 
 /// What the return value of a cgroup or `lsm_cgroup` program means to the kernel.
 const ALLOW: i32 = 1;
@@ -40,19 +42,21 @@ pub struct Attempt {
 #[inline(always)]
 #[must_use = "the kernel must be told"]
 pub fn answer(attempt: Attempt, verdict: Result<(), Denial>) -> i32 {
-    match verdict {
-        Ok(()) => {
+    let answer = match verdict {
+        Ok(()) => Answer::Allowed,
+        Err(_) => Answer::of(mode(), verdict),
+    };
+    match answer {
+        Answer::Allowed => {
             if let Some(counters) = counters(attempt) {
                 // SAFETY: see `counters`.
                 unsafe { add_one(&raw mut (*counters).allowed) }
             }
-            ALLOW
         }
-        Err(denial) => {
-            deny(attempt, denial);
-            DENY
-        }
+        Answer::Denied(denial) => tell(attempt, denial, Mode::Enforce),
+        Answer::Observed(denial) => tell(attempt, denial, Mode::Observe),
     }
+    if answer.passes() { ALLOW } else { DENY }
 }
 
 /// The counters of the run and vector: in its `STATES` entry, else in `LOST`. Never null.
@@ -66,8 +70,9 @@ fn counters(attempt: Attempt) -> Option<*mut VectorState> {
     LOST.get_ptr_mut(vector as u32)
 }
 
+/// Counts and reports what was denied, or what would be.
 #[inline(always)]
-fn deny(attempt: Attempt, denial: Denial) {
+fn tell(attempt: Attempt, denial: Denial, mode: Mode) {
     let Some(counters) = counters(attempt) else {
         return;
     };
@@ -75,7 +80,10 @@ fn deny(attempt: Attempt, denial: Denial) {
     // SAFETY: see `counters`. The counts are atomic. The limiter's own words are not: two processors
     // at once may let one event too many through, which is counted like any other.
     unsafe {
-        add_one(&raw mut (*counters).denied);
+        match mode {
+            Mode::Enforce => add_one(&raw mut (*counters).denied),
+            Mode::Observe => add_one(&raw mut (*counters).observed),
+        }
         if !limiter_admits(counters, now_boot_ns) {
             add_one(&raw mut (*counters).suppressed);
             return;
@@ -83,7 +91,7 @@ fn deny(attempt: Attempt, denial: Denial) {
         let suppressed = (&raw const (*counters).suppressed).read_volatile();
         let told = (&raw const (*counters).suppressed_told).read_volatile();
         let silent = suppressed.wrapping_sub(told);
-        if emit(attempt, denial, now_boot_ns, silent) {
+        if emit(attempt, (denial, mode), now_boot_ns, silent) {
             (&raw mut (*counters).suppressed_told).write_volatile(suppressed);
             add_one(&raw mut (*counters).events);
         } else {
@@ -114,7 +122,12 @@ unsafe fn limiter_admits(counters: *mut VectorState, now_boot_ns: u64) -> bool {
 
 /// Puts one event into the ring. False when the ring is full.
 #[inline(always)]
-fn emit(attempt: Attempt, denial: Denial, now_boot_ns: u64, suppressed: u64) -> bool {
+fn emit(
+    attempt: Attempt,
+    (denial, mode): (Denial, Mode),
+    now_boot_ns: u64,
+    suppressed: u64,
+) -> bool {
     let (pid, uid, comm) = match attempt.actor {
         Actor::Process => (
             (bpf_get_current_pid_tgid() >> 32) as u32,
@@ -132,7 +145,8 @@ fn emit(attempt: Attempt, denial: Denial, now_boot_ns: u64, suppressed: u64) -> 
         pid,
         uid,
         vector: attempt.vector as u32,
-        denial: denial as u32,
+        denial: denial as u16,
+        observed: u16::from(matches!(mode, Mode::Observe)),
         family: attempt.family,
         detail: attempt.detail,
         comm,

@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 
+use atf_common::mode::Mode;
 use atf_common::operation::{self, NOBODY, Operation};
 use atf_common::records::State;
 use atf_common::verdict::{Denial, Facts};
@@ -24,6 +25,15 @@ pub fn of_current() -> u64 {
 pub fn of_packet(skb: *mut __sk_buff) -> u64 {
     // SAFETY: `skb` is the program's context.
     ancestor(|level| unsafe { bpf_skb_ancestor_cgroup_id(skb, level) })
+}
+
+/// What becomes of a denial. Without a configuration that these programs can read, it is refused.
+#[inline(always)]
+pub fn mode() -> Mode {
+    match CONFIG.get(0) {
+        Some(config) if config.abi == atf_common::ABI_VERSION => Mode::from_number(config.mode),
+        _ => Mode::Enforce,
+    }
 }
 
 #[inline(always)]

@@ -4,6 +4,7 @@ mod cell;
 mod count;
 mod inet;
 mod life;
+mod observe;
 mod pins;
 mod seal;
 mod unix;

@@ -1,5 +1,6 @@
 //! Everything that the log can say.
 
+use atf_common::mode::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{
@@ -35,6 +36,8 @@ pub enum Event {
         /// The runs that handed the task on to it, its parent first.
         #[serde(default, skip_serializing_if = "Chain::is_empty")]
         chain: Chain,
+        /// What the kernel programs did with what they denied when it was admitted.
+        mode: Mode,
     },
     /// The authority signed a token.
     TokenMinted {
@@ -56,8 +59,8 @@ pub enum Event {
         /// How: `exit 0`, `signal 9`, `registry lost it`.
         how: Untrusted,
         /// What the kernel programs counted for it: vector name, allowed, denied, in the ring,
-        /// suppressed, dropped. Vectors that saw nothing are left out.
-        kernel: Vec<(String, [u64; 5])>,
+        /// suppressed, dropped, observed. Vectors that saw nothing are left out.
+        kernel: Vec<(String, [u64; 6])>,
     },
     /// The gate decided a call. On the disk before the act when it allows.
     Decided {
@@ -89,6 +92,8 @@ pub enum Event {
         decided_boot_ns: u64,
         /// Boot clock, nanoseconds, when the kernel's map had the entry.
         written_boot_ns: u64,
+        /// Whether the kernel programs hold the run by it, or only observe.
+        mode: Mode,
         /// Why.
         why: String,
     },
@@ -127,39 +132,47 @@ pub enum Event {
         by: Approver,
     },
     /// A kernel program denied an operation of a run.
-    KernelDenied {
-        /// The run's cgroup, 0 when under no run.
-        cgroup: CgroupId,
-        /// Boot clock, nanoseconds.
-        boot_ns: u64,
-        /// Name of the vector.
-        vector: String,
-        /// Name of the denial.
-        denial: String,
-        /// The process and its effective uid.
-        pid: u32,
-        /// Its effective uid.
-        uid: u32,
-        /// Its command name.
-        comm: Untrusted,
-        /// Socket family.
-        family: u32,
-        /// Socket type or port.
-        detail: u32,
-        /// Denials suppressed since the last event of this run and vector.
-        suppressed: u64,
-    },
+    KernelDenied(Judged),
+    /// A kernel program would have denied an operation of a run, and let it through: the cage only
+    /// observes.
+    KernelObserved(Judged),
     /// Something that should not be: a stolen token, callers that disagree, a cage that is not
     /// proven, a log that was torn.
     Finding {
         /// Short stable name: `token.other_run`, `caller.disagree`, `seal.held_back`, `cage.mismatch`,
-        /// `log.torn`, `policy.not_taken`.
+        /// `cage.loosened`, `log.torn`, `policy.not_taken`.
         name: String,
         /// The run that it concerns.
         run: Option<RunId>,
         /// What was found.
         detail: Untrusted,
     },
+}
+
+/// An operation that a kernel program judged, and not in its favour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judged {
+    /// The run's cgroup, 0 when under no run.
+    pub cgroup: CgroupId,
+    /// Boot clock, nanoseconds.
+    pub boot_ns: u64,
+    /// Name of the vector.
+    pub vector: String,
+    /// Name of the denial.
+    pub denial: String,
+    /// The process.
+    pub pid: u32,
+    /// Its effective uid.
+    pub uid: u32,
+    /// Its command name.
+    pub comm: Untrusted,
+    /// Socket family.
+    pub family: u32,
+    /// Socket type or port.
+    pub detail: u32,
+    /// Events of this run and vector suppressed since the last one.
+    pub suppressed: u64,
 }
 
 /// The call that a decision is about. What the gate had not learnt yet when it said no is absent.

@@ -1,6 +1,8 @@
 //! One of each event, for tests.
 
-use super::event::{Call, Event, Outcome, Verdict};
+use atf_common::mode::Mode;
+
+use super::event::{Call, Event, Judged, Outcome, Verdict};
 use crate::call::{
     Approver, CgroupId, Chain, DecisionId, Delegator, Digest, Reason, RunId, Step, Untrusted,
 };
@@ -39,9 +41,38 @@ pub(crate) fn all() -> Vec<Event> {
     all.push(Event::RunEnded {
         run,
         how: "exit 0".into(),
-        kernel: vec![("connect4".into(), [0, 1, 1, 0, 0])],
+        kernel: vec![("connect4".into(), [0, 1, 1, 0, 0, 0])],
     });
     all
+}
+
+/// A seal of some run.
+pub(crate) fn sealed(mode: Mode) -> Event {
+    Event::Sealed {
+        run: RunId::random(),
+        cgroup: CgroupId(42),
+        decision: Some(DecisionId::random()),
+        decided_boot_ns: u64::MAX,
+        written_boot_ns: 1 << 53,
+        mode,
+        why: "three refusals".into(),
+    }
+}
+
+/// A connection that a kernel program judged.
+pub(crate) fn judged() -> Judged {
+    Judged {
+        cgroup: CgroupId(42),
+        boot_ns: 1,
+        vector: "connect4".into(),
+        denial: "forbidden".into(),
+        pid: 7,
+        uid: 1_900_100_000,
+        comm: "curl".into(),
+        family: 2,
+        detail: 1,
+        suppressed: 0,
+    }
 }
 
 fn called(run: RunId) -> Vec<Event> {
@@ -82,6 +113,7 @@ fn admitted(run: RunId) -> Vec<Event> {
             user: "alice".into(),
             task: "T-1".into(),
             prompt: Digest::of(b"prompt"),
+            mode: Mode::Observe,
             chain: Chain::new(vec![Delegator {
                 agent: "chief".parse().unwrap(),
                 run: RunId::random(),
@@ -99,14 +131,7 @@ fn admitted(run: RunId) -> Vec<Event> {
 
 fn alarmed(run: RunId) -> Vec<Event> {
     vec![
-        Event::Sealed {
-            run,
-            cgroup: CgroupId(42),
-            decision: Some(DecisionId::random()),
-            decided_boot_ns: u64::MAX,
-            written_boot_ns: 1 << 53,
-            why: "three refusals".into(),
-        },
+        sealed(Mode::Enforce),
         Event::Released { run, uid: 0 },
         Event::Answered {
             decision: DecisionId::random(),
@@ -122,18 +147,8 @@ fn alarmed(run: RunId) -> Vec<Event> {
             revision: Digest::of(b"policy"),
             by: Approver { uid: 0, login_uid: None, name: "alice".into() },
         },
-        Event::KernelDenied {
-            cgroup: CgroupId(42),
-            boot_ns: 1,
-            vector: "connect4".into(),
-            denial: "forbidden".into(),
-            pid: 7,
-            uid: 1_900_100_000,
-            comm: "curl".into(),
-            family: 2,
-            detail: 1,
-            suppressed: 0,
-        },
+        Event::KernelDenied(judged()),
+        Event::KernelObserved(judged()),
         Event::Finding {
             name: "token.other_run".into(),
             run: Some(run),

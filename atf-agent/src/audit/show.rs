@@ -18,6 +18,8 @@ pub struct Filter {
     pub run: Option<RunId>,
     /// Only refusals, seals, kernel denials and findings.
     pub denied: bool,
+    /// Only what the kernel programs would have denied, and let through.
+    pub observed: bool,
     /// Only the last so many that pass the others.
     pub last: Option<usize>,
 }
@@ -99,6 +101,7 @@ fn passes(row: &Row, filter: &Filter) -> bool {
     let run = filter.run.map(|run| run.to_string());
     run.is_none_or(|run| row.run.as_ref().is_some_and(|found| found.raw() == run))
         && (!filter.denied || is_denial(row))
+        && (!filter.observed || row.event.raw() == "kernel_observed")
 }
 
 fn is_denial(row: &Row) -> bool {
@@ -175,6 +178,8 @@ mod tests {
             (Filter { run: Some(other), ..Filter::default() }, 1),
             (Filter { run: Some(RunId::random()), ..Filter::default() }, 0),
             (Filter { denied: true, ..Filter::default() }, 4),
+            (Filter { observed: true, ..Filter::default() }, 1),
+            (Filter { denied: true, observed: true, ..Filter::default() }, 0),
             (Filter { last: Some(2), ..Filter::default() }, 2),
         ] {
             assert_eq!(shown(filter.clone()).rows.len(), count, "{filter:?}");

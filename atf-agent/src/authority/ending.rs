@@ -127,13 +127,14 @@ impl Authority {
 }
 
 /// What the programs counted, vectors that saw nothing left out.
-fn counters(state: &State) -> Vec<(String, [u64; 5])> {
+fn counters(state: &State) -> Vec<(String, [u64; 6])> {
     Vector::ALL
         .iter()
         .filter_map(|vector| {
             let seen = state.vectors.get(*vector as usize)?;
-            let counts = [seen.allowed, seen.denied, seen.events, seen.suppressed, seen.dropped];
-            (counts != [0; 5]).then(|| (vector.name().to_owned(), counts))
+            let told = (seen.events, seen.suppressed, seen.dropped);
+            let counts = [seen.allowed, seen.denied, told.0, told.1, told.2, seen.observed];
+            (counts != [0; 6]).then(|| (vector.name().to_owned(), counts))
         })
         .collect()
 }

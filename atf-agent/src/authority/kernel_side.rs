@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use atf_common::mode::Mode;
 use atf_common::records::{Run, State};
 
 use crate::call::{CgroupId, RunId};
@@ -30,6 +31,8 @@ pub struct KernelSide {
     pub remove: ByCgroup<()>,
     /// Every admitted run.
     pub all: Box<dyn Fn() -> Result<Vec<CgroupId>, KernelFault> + Send + Sync>,
+    /// What the programs that stand now do with what they deny.
+    pub mode: Box<dyn Fn() -> Result<Mode, KernelFault> + Send + Sync>,
     /// The agents' cgroup: an absolute path. Each run's is a direct child with the run's id as name.
     pub agents_dir: PathBuf,
 }

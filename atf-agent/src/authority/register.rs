@@ -141,6 +141,7 @@ impl Authority {
         named: Named,
         minted: &Minted,
     ) -> Result<(), AuthorityError> {
+        let mode = (self.kernel.mode)().map_err(AuthorityError::Kernel)?;
         (self.kernel.admit)(run.cgroup, record(run)).map_err(AuthorityError::Kernel)?;
         let entry = self.entry(run)?;
         self.subscriber.tell(&Registry::Open { entry, named })?;
@@ -153,6 +154,7 @@ impl Authority {
             task: run.task.clone(),
             prompt: run.prompt,
             chain: run.chain.clone(),
+            mode,
         };
         self.log.record(vec![registered, minted.event.clone()])
     }

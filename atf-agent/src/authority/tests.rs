@@ -5,6 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use atf_common::mode::Mode;
 use atf_common::records::{Run, State};
 
 use super::requests::Asker;
@@ -124,6 +125,7 @@ impl World {
                 Ok(())
             }),
             all: Box::new(move || Ok(all.lock().unwrap().keys().copied().map(CgroupId).collect())),
+            mode: Box::new(|| Ok(Mode::Observe)),
             agents_dir: self.dir.path().join("cgroup"),
         }
     }
@@ -320,7 +322,7 @@ fn a_run_is_registered_renewed_released_and_ended() {
     let Some(Event::RunEnded { kernel, .. }) = world.events.lock().unwrap().last().cloned() else {
         panic!("the end is not in the log");
     };
-    assert_eq!(kernel, [("connect4".to_owned(), [0, 3, 0, 0, 0])]);
+    assert_eq!(kernel, [("connect4".to_owned(), [0, 3, 0, 0, 0, 0])]);
     assert_eq!(world.kinds(), ["token_minted", "released", "run_ended"]);
     assert!(world.map.lock().unwrap().is_empty());
     assert!(ask(&authority, AuthorityRequest::Renew { run }).is_err());

@@ -15,9 +15,9 @@ use crate::state::files;
 pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> {
     match action {
         AuditAction::Verify { log, output } => verify(config, log, output),
-        AuditAction::Show { log, run, denied, last, output } => {
+        AuditAction::Show { log, run, denied, observed, last, output } => {
             let log = log.unwrap_or_else(|| config.places.log_dir());
-            let shown = audit::show(&log, &Filter { run, denied, last })?;
+            let shown = audit::show(&log, &Filter { run, denied, observed, last })?;
             show(&shown.rows, output)?;
             if shown.unread > 0 {
                 tracing::warn!(

@@ -6,13 +6,19 @@ use super::args::Output;
 use super::output;
 use super::{EXIT_NO, EXIT_OK};
 use crate::config::Config;
-use crate::kernel::{self, Cage, Feature, Posture};
+use crate::kernel::{self, Cage, Feature, Mode, Posture, maps};
 
 /// The answer for scripts.
 #[derive(Serialize)]
 struct Diagnosis<'a> {
     posture: Posture,
+    /// The layers that the host offers, by the posture that they make when they hold.
+    layers: Posture,
     wanted: Posture,
+    /// What the configuration asks of the programs.
+    mode: Mode,
+    /// What those that stand do; absent when none do.
+    standing: Option<Mode>,
     kernel: &'a str,
     features: &'a [Feature],
     not_covered: Vec<&'a str>,
@@ -26,17 +32,32 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
     let cage = Cage::locate(&config.places, &config.cage)?;
     let report = kernel::probe(&cage);
     let wanted = config.cage.posture;
-    let enough = report.posture >= wanted && report.posture > Posture::Refuse;
+    let enough = report.layers >= wanted && report.layers > Posture::Refuse;
+    let mode = config.cage.mode;
+    let standing = maps::mode(&cage.pin_dir).ok();
     if form == Output::Json {
         output::json(&Diagnosis {
             posture: report.posture,
+            layers: report.layers,
             wanted,
+            mode,
+            standing,
             kernel: &report.kernel,
             features: &report.features,
             not_covered: report.not_covered.iter().map(|row| row.id.as_str()).collect(),
         })?;
     } else {
-        output::line(&format!("posture {} on Linux {}", name(report.posture), report.kernel))?;
+        output::line(&format!("posture {} on Linux {}", report.posture.name(), report.kernel))?;
+        if mode == Mode::Observe {
+            let held = report.layers.name();
+            output::line(&format!(
+                "{OBSERVES}; with cage.mode = \"enforce\" this host holds {held}"
+            ))?;
+        }
+        if let Some(standing) = standing.filter(|standing| *standing != mode) {
+            let (standing, mode) = (standing.name(), mode.name());
+            output::line(&format!("the cage that stands is in mode {standing}, not {mode}"))?;
+        }
         let rows: Vec<[String; 3]> = report
             .features
             .iter()
@@ -58,17 +79,12 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
         }
         if !enough {
             let hint = "boot with bpf in `lsm=`, or set cage.posture = \"CORE\"";
-            output::line(&format!("the configuration asks for {}: {hint}", name(wanted)))?;
+            output::line(&format!("the configuration asks for {}: {hint}", wanted.name()))?;
         }
     }
     Ok(if enough { EXIT_OK } else { EXIT_NO })
 }
 
-/// A posture in the spelling of the configuration.
-pub(super) fn name(posture: Posture) -> &'static str {
-    match posture {
-        Posture::Refuse => "REFUSE",
-        Posture::Core => "CORE",
-        Posture::Full => "FULL",
-    }
-}
+/// What every surface says of a cage that only observes.
+pub(super) const OBSERVES: &str =
+    "OBSERVE MODE: the kernel programs record what they would deny, and DENY NOTHING";

@@ -6,14 +6,14 @@ use super::args::{DaemonArguments, EnforcerAction, Output};
 use super::{EXIT_NO, EXIT_OK, doctor, output};
 use crate::config::Config;
 use crate::enforcer::{self, DownError, Seen};
-use crate::kernel::{Cage, KernelError, Proof};
+use crate::kernel::{Cage, KernelError, Mode, Proof};
 
 pub(super) fn enforcer(config: &Config, action: EnforcerAction) -> anyhow::Result<u8> {
     let cage = Cage::locate(&config.places, &config.cage)?;
     match action {
         EnforcerAction::Up => {
-            let proof = enforcer::up(&cage, &config.ids)?;
-            tracing::info!("the cage holds: {}", summary(&proof));
+            let proof = enforcer::up(&cage, &config.ids, &config.places)?;
+            announce(&proof);
             Ok(EXIT_OK)
         }
         EnforcerAction::Check { output } => check(&cage, output),
@@ -43,6 +43,9 @@ fn check(cage: &Cage, form: Output) -> anyhow::Result<u8> {
             &serde_json::json!({"proven": proof.is_some(), "proof": proof, "wrong": wrong}),
         )?,
         (Output::Text, Some(proof), _) => {
+            if proof.mode == Mode::Observe {
+                output::line(doctor::OBSERVES)?;
+            }
             output::line(&format!("proven: {}", summary(proof)))?;
             let rows: Vec<[String; 2]> =
                 proof.programs.iter().map(|p| [p.name.clone(), p.id.to_string()]).collect();
@@ -59,8 +62,14 @@ fn watch(config: &Config, cage: &Cage, start: &DaemonArguments) -> anyhow::Resul
     if start.with_parent {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     }
+    let mut mode = None;
     enforcer::watch(cage, &config.ids, &config.places, |seen| match seen {
-        Seen::Proven(_) => {}
+        Seen::Proven(proof) => {
+            // Once when it begins, and each time that it changes.
+            if mode.replace(proof.mode) != Some(proof.mode) {
+                announce(proof);
+            }
+        }
         Seen::Repaired { mismatch, proof } => {
             tracing::warn!(mismatch, "the cage was repaired: {}", summary(proof));
         }
@@ -70,10 +79,18 @@ fn watch(config: &Config, cage: &Cage, start: &DaemonArguments) -> anyhow::Resul
     })
 }
 
+/// Says that the cage stands, and loudly when it holds nobody.
+pub(super) fn announce(proof: &Proof) {
+    match proof.mode {
+        Mode::Enforce => tracing::info!("the cage holds: {}", summary(proof)),
+        Mode::Observe => tracing::warn!("{}: {}", doctor::OBSERVES, summary(proof)),
+    }
+}
+
 fn summary(proof: &Proof) -> String {
     format!(
         "{} on Linux {}, {} programs on cgroup {}",
-        doctor::name(proof.posture),
+        proof.posture.name(),
         proof.kernel,
         proof.programs.len(),
         proof.agents

@@ -1,10 +1,10 @@
 //! `atf run`: the launcher, with the proof that the kernel room gives.
 
-use super::EXIT_NOT_STARTED;
 use super::args::RunArguments;
+use super::{EXIT_NOT_STARTED, doctor};
 use crate::call::Untrusted;
 use crate::config::Config;
-use crate::kernel::{self, Cage};
+use crate::kernel::{self, Cage, Mode};
 use crate::run;
 
 pub(super) fn run(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
@@ -15,6 +15,15 @@ pub(super) fn run(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
             Ok(EXIT_NOT_STARTED)
         }
     }
+}
+
+/// Proves the cage, and says so when it holds nobody.
+fn prove(cage: &Cage) -> Result<(), String> {
+    let proof = kernel::prove(cage).map_err(|error| error.to_string())?;
+    if proof.mode == Mode::Observe {
+        tracing::warn!("{}; the run's own sandbox holds it as ever", doctor::OBSERVES);
+    }
+    Ok(())
 }
 
 fn start(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
@@ -36,10 +45,7 @@ fn start(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
         command: wanted.command,
         workdir: None,
     };
-    let hooks = run::Hooks {
-        agents_dir: cage.agents_dir.clone(),
-        prove: || kernel::prove(&cage).map(drop).map_err(|error| error.to_string()),
-    };
+    let hooks = run::Hooks { agents_dir: cage.agents_dir.clone(), prove: || prove(&cage) };
     let ended = run::launch(&config.places, &config.ids, &config.run, &request, &hooks)?;
     tracing::info!(run = %ended.run, status = ended.status, "ended");
     Ok(ended.status)

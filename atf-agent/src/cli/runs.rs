@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::args::{Output, RunsArguments};
-use super::output;
 use super::{EXIT_NO, EXIT_OK};
+use super::{doctor, output};
 use crate::call::RunId;
 use crate::config::Config;
+use crate::kernel::{Mode, maps};
 use crate::wire::{AuthorityReply, AuthorityRequest, Connection, RunEntry};
 
 /// The authority answers at once or is not there.
@@ -22,14 +23,20 @@ struct Shown {
     entry: RunEntry,
     /// Whether it would be sealed, had the gateway's breaker room.
     held_back: bool,
+    /// What the kernel programs do with what they deny; absent when nobody can tell.
+    mode: Option<Mode>,
 }
 
 impl Shown {
     fn state(&self) -> &'static str {
-        match (self.entry.sealed, self.held_back) {
-            (true, _) => "sealed",
-            (false, true) => "seal held back",
-            (false, false) => "live",
+        let observed = self.mode == Some(Mode::Observe);
+        match (self.entry.sealed, self.held_back, observed) {
+            (true, _, false) => "sealed",
+            (true, _, true) => "sealed at the gate, OBSERVED",
+            (false, true, false) => "seal held back",
+            (false, true, true) => "seal held back, OBSERVED",
+            (false, false, false) => "live",
+            (false, false, true) => "live, OBSERVED",
         }
     }
 }
@@ -40,10 +47,16 @@ pub(super) fn runs(config: &Config, wanted: &RunsArguments) -> anyhow::Result<u8
     };
     let unknown = held_back.is_none();
     let held_back = held_back.unwrap_or_default();
+    let mode = maps::mode(&config.places.pin_dir).ok();
     let runs: Vec<Shown> = runs
         .into_iter()
-        .map(|entry| Shown { held_back: held_back.contains(&entry.run), entry })
+        .map(|entry| Shown { held_back: held_back.contains(&entry.run), mode, entry })
         .collect();
+    match mode {
+        Some(Mode::Enforce) => {}
+        Some(Mode::Observe) => tracing::warn!("{}", doctor::OBSERVES),
+        None => tracing::warn!("nobody can tell whether the cage holds; see `atf enforcer check`"),
+    }
     if wanted.output == Output::Json {
         output::json(&runs)?;
         return Ok(EXIT_OK);

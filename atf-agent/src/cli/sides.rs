@@ -5,14 +5,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::kernel::maps::{Deny, Lease, Marks, Runs, Seals, Stamps};
-use crate::kernel::{Cage, KernelError};
+use crate::kernel::maps::{self, Deny, Lease, Marks, Runs, Seals, Stamps};
+use crate::kernel::{Cage, KernelError, Mode};
 use crate::{authority, executor, gateway};
 
 /// All rooms hand a failing map on in the same way.
 fn fault(error: KernelError) -> Box<dyn std::error::Error + Send + Sync> {
     Box::new(error)
 }
+
+/// Asks the cage that stands, each time: another one may have taken its place.
+fn mode(config: &Config) -> ReadMode {
+    let pins = config.places.pin_dir.clone();
+    Box::new(move || maps::mode(&pins).map_err(fault))
+}
+
+/// As the rooms' sides have it.
+type ReadMode =
+    Box<dyn Fn() -> Result<Mode, Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
 
 pub(super) fn authority(config: &Config) -> Result<authority::KernelSide, KernelError> {
     let runs = Arc::new(Runs::open(&config.places.pin_dir)?);
@@ -24,6 +34,7 @@ pub(super) fn authority(config: &Config) -> Result<authority::KernelSide, Kernel
         unlatch: Box::new(move |cgroup| unlatch.unlatch(cgroup).map_err(fault)),
         remove: Box::new(move |cgroup| remove.remove(cgroup).map_err(fault)),
         all: Box::new(move || all.all().map_err(fault)),
+        mode: mode(config),
         agents_dir: Cage::locate(&config.places, &config.cage)?.agents_dir,
     })
 }
@@ -52,6 +63,7 @@ pub(super) fn gateway(config: &Config) -> Result<gateway::KernelSide, KernelErro
         mark: Box::new(move |listener, cgroup| marks.mark(listener, cgroup).map_err(fault)),
         stamp,
         renew: Box::new(move |until| lease.renew(until).map_err(fault)),
+        mode: mode(config),
         agents_dir: Cage::locate(&config.places, &config.cage)?.agents_dir,
     })
 }

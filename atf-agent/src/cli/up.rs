@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal};
 use super::layout::{self, DAEMONS};
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::config::Config;
-use crate::kernel;
 use crate::sys::signals::Signals;
+use crate::{enforcer, kernel};
 
 /// How long the daemons may take until all answer.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -47,8 +47,7 @@ pub(super) fn up(config: &Config, at: Option<&Path>) -> anyhow::Result<u8> {
     }
     layout::make(&config.places, &config.ids)?;
     let cage = kernel::Cage::locate(&config.places, &config.cage)?;
-    let proof = kernel::up(&cage, &config.ids)?;
-    tracing::info!(posture = ?proof.posture, "the cage holds");
+    super::enforcer::announce(&enforcer::up(&cage, &config.ids, &config.places)?);
 
     let signals = Signals::block(&[Signal::TERM, Signal::INT])?;
     let mut daemons: Vec<Daemon> = DAEMONS

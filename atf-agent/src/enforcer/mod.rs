@@ -2,6 +2,7 @@
 //! nobody. What stands in the kernel stands without any of them.
 
 mod freeze;
+mod log;
 mod watch;
 
 pub use watch::{Seen, Watch, watch};
@@ -9,7 +10,7 @@ pub use watch::{Seen, Watch, watch};
 use crate::call::CgroupId;
 use crate::kernel::maps::Runs;
 use crate::kernel::{self, Cage, KernelError, Proof};
-use crate::wire::Ids;
+use crate::wire::{Ids, Places};
 
 /// Why the cage was not taken down.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +26,38 @@ pub enum DownError {
     Kernel(#[from] KernelError),
 }
 
-/// Puts the cage up, or repairs it. Idempotent.
+/// Why the cage was not put up.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// A cage that enforces stays one while the log does not say otherwise.
+    #[error(
+        "the cage enforces and cage.mode is observe, which has to be in the log first: {why}; start the recorder, or end all runs and `atf enforcer down`"
+    )]
+    Unrecorded {
+        /// What the recorder said, or what kept it from being asked.
+        why: String,
+    },
+    /// The kernel said no.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// Puts the cage up, or repairs it. Idempotent. A cage that enforces is made one that observes only when
+/// the configuration says so and the log has it.
 ///
 /// # Errors
-/// See [`kernel::up`].
-pub fn up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
-    kernel::up(cage, ids)
+/// See [`kernel::up`] and [`UpError`].
+pub fn up(cage: &Cage, ids: &Ids, places: &Places) -> Result<Proof, UpError> {
+    match kernel::up(cage, ids) {
+        Err(KernelError::Enforces) => {
+            let runs = registered(cage)?.len();
+            let detail = format!("the cage enforced and observes from now on; runs: {runs}");
+            log::record(&places.recorder_socket(), "cage.loosened", &detail)
+                .map_err(|why| UpError::Unrecorded { why })?;
+            Ok(kernel::loosen(cage, ids)?)
+        }
+        done => Ok(done?),
+    }
 }
 
 /// Proves that the cage stands.

@@ -5,17 +5,12 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::freeze;
-use crate::audit::Event;
-use crate::call::Untrusted;
+use super::{freeze, log};
 use crate::kernel::{self, Cage, KernelError, Proof};
-use crate::wire::{Connection, Ids, Places, RecorderReply, RecorderRequest};
+use crate::wire::{Ids, Places};
 
 /// Between two proofs. A proof costs the kernel some sixty calls.
 const INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long the recorder may take; the runs are frozen meanwhile, and the repair waits.
-const RECORDER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What one look at the cage saw and did.
 #[derive(Debug)]
@@ -92,26 +87,8 @@ impl<'a> Watch<'a> {
 
     /// Tells the recorder. A recorder that is away must not keep the cage from being repaired.
     fn report(&self, mismatch: &str) {
-        let request = RecorderRequest::Append {
-            event: Box::new(Event::Finding {
-                name: "cage.mismatch".to_owned(),
-                run: None,
-                detail: Untrusted::new(mismatch),
-            }),
-            durable: true,
-            permit: None,
-        };
-        let open = Connection::<RecorderRequest, RecorderReply>::open;
-        let answer = match open(&self.recorder, RECORDER_TIMEOUT) {
-            Ok(mut recorder) => recorder.ask(&request).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match answer {
-            Ok(RecorderReply::Recorded { .. }) => {}
-            Ok(RecorderReply::Refused { why }) => {
-                tracing::error!(%why, "the recorder refused the finding");
-            }
-            Err(error) => tracing::error!(%error, "the finding could not be recorded"),
+        if let Err(error) = log::record(&self.recorder, "cage.mismatch", mismatch) {
+            tracing::error!(%error, "the finding could not be recorded");
         }
     }
 }

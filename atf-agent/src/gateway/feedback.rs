@@ -4,6 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
+use atf_common::mode::Mode;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -126,12 +127,18 @@ fn record_of(
                 why = format!("{why}; sealed in the gateway alone: {error}");
                 0
             });
+            // What cannot be asked is not told as held.
+            let mode = (gateway.kernel.mode)().unwrap_or(Mode::Observe);
+            if mode == Mode::Observe {
+                why = format!("{why}; held by the gate alone: the kernel only observes");
+            }
             Event::Sealed {
                 run: run.entry.run,
                 cgroup: run.entry.cgroup,
                 decision: Some(decision),
                 decided_boot_ns,
                 written_boot_ns,
+                mode,
                 why,
             }
         }

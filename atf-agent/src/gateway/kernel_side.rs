@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
+use atf_common::mode::Mode;
 use atf_common::records::Stamp;
 
 use crate::call::CgroupId;
@@ -38,6 +39,8 @@ pub struct KernelSide {
     pub stamp: Option<ReadStamp>,
     /// Renews the lease until this time of the boot clock, in milliseconds.
     pub renew: With<u64>,
+    /// What the programs that stand now do with what they deny.
+    pub mode: Box<dyn Fn() -> Result<Mode, KernelFault> + Send + Sync>,
     /// The agents' cgroup: an absolute path.
     pub agents_dir: PathBuf,
 }

@@ -251,10 +251,15 @@ fn raise_descriptors() {
 /// Tells the log that the gateway started. The recorder may start later.
 async fn started(gateway: Arc<Gateway>) {
     let policy = gateway.rules.now().policy.revision();
+    let mode = match (gateway.kernel.mode)() {
+        Ok(mode) => mode.name().to_owned(),
+        Err(error) => format!("unknown: {error}"),
+    };
     let facts = vec![
         ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("policy".to_owned(), policy.to_string()),
         ("permit_key".to_owned(), gateway.permit_key.public_hex()),
+        ("cage".to_owned(), mode),
     ];
     while let Err(error) =
         gateway.recorder.append(Event::Started { facts: facts.clone() }, false).await

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::KernelError;
-use super::{Posture, Settings};
+use super::{Mode, Posture, Settings};
 use crate::call::{CgroupId, RunId};
 use crate::wire::Places;
 
@@ -23,8 +23,10 @@ pub struct Cage {
     pub agents_dir: PathBuf,
     /// Where the kernel objects are pinned.
     pub pin_dir: PathBuf,
-    /// The lowest posture that is good enough.
+    /// The layers that are good enough, by the posture that they make when they hold.
     pub posture: Posture,
+    /// What is wanted of the programs.
+    pub mode: Mode,
     /// The agents' cgroup's level under the root of the hierarchy.
     pub(super) level: u32,
     /// Where the hierarchy is mounted.
@@ -54,6 +56,7 @@ impl Cage {
             agents_dir: mount.join(below),
             pin_dir: places.pin_dir.clone(),
             posture: settings.posture,
+            mode: settings.mode,
             level: (above + depth) as u32,
             mount,
         })

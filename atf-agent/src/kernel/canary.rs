@@ -1,5 +1,6 @@
 //! The canary: a process in a cgroup of its own under the agents' cgroup tries what no unregistered
-//! process may do. Attached programs that do not hold it are no cage.
+//! process may do. Attached programs that do not hold it are no cage; those that only observe have to
+//! see it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -11,6 +12,7 @@ use atf_common::records::State;
 use atf_common::vector::Vector;
 use aya::maps::{HashMap, Map, MapData};
 
+use super::Mode;
 use super::attach::Loaded;
 use super::cage::{CANARY, Cage, cgroup_id};
 use super::error::KernelError;
@@ -36,13 +38,21 @@ pub(super) fn fly(cage: &Cage, object: &Object, programs: &[&Program]) -> Result
     let state = states.get(&id, 0);
     states.remove(&id).map_err(KernelError::object("STATES"))?;
     let mut wrong = held?;
+    if cage.mode == Mode::Observe {
+        // Programs that enforce may still stand beside these, so that an outcome says nothing.
+        wrong.clear();
+    }
     // Counters elsewhere mean that the programs take another level for the runs'.
     let hook = if programs.iter().any(|program| program.kind == Kind::Lsm) {
         Vector::SocketCreate
     } else {
         Vector::SockCreate
     };
-    let counted = state.map_err(KernelError::object("STATES"))?.vectors[hook as usize].denied;
+    let seen = state.map_err(KernelError::object("STATES"))?.vectors[hook as usize];
+    let counted = match cage.mode {
+        Mode::Enforce => seen.denied,
+        Mode::Observe => seen.observed,
+    };
     if wrong.is_empty() && counted == 0 {
         wrong.push("its denials were not counted for its cgroup".to_owned());
     }

@@ -75,6 +75,11 @@ pub enum KernelError {
         /// Each attempt with the wrong outcome.
         found: String,
     },
+    /// A cage that enforces would only observe from now on.
+    #[error(
+        "the cage enforces, and cage.mode is observe: nobody but `atf enforcer up` changes that, when the recorder has it in the log"
+    )]
+    Enforces,
     /// The cage is not what it was when it was put up.
     #[error("the cage is not proven: {}; run `atf enforcer up`", .0.join("; "))]
     Mismatch(

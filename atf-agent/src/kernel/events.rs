@@ -59,6 +59,7 @@ impl Events {
             for one in each.iter() {
                 sum.allowed += one.allowed;
                 sum.denied += one.denied;
+                sum.observed += one.observed;
                 sum.events += one.events;
                 sum.suppressed += one.suppressed;
                 sum.dropped += one.dropped;
@@ -72,6 +73,7 @@ impl Events {
 fn read(bytes: &[u8]) -> Option<Event> {
     let bytes: &[u8; 64] = bytes.try_into().ok()?;
     let long = |at: usize| bytes[at..at + 8].try_into().map(u64::from_ne_bytes).ok();
+    let half = |at: usize| bytes[at..at + 2].try_into().map(u16::from_ne_bytes).ok();
     let word = |at: usize| bytes[at..at + 4].try_into().map(u32::from_ne_bytes).ok();
     Some(Event {
         boot_ns: long(0)?,
@@ -79,7 +81,8 @@ fn read(bytes: &[u8]) -> Option<Event> {
         pid: word(16)?,
         uid: word(20)?,
         vector: word(24)?,
-        denial: word(28)?,
+        denial: half(28)?,
+        observed: half(30)?,
         family: word(32)?,
         detail: word(36)?,
         comm: bytes[40..56].try_into().ok()?,
@@ -94,7 +97,9 @@ mod tests {
     #[test]
     fn an_event_is_read_field_by_field() {
         let mut bytes = [0_u8; 64];
-        for (at, byte) in [(0, 1), (8, 2), (16, 3), (20, 4), (24, 5), (28, 6), (32, 7), (36, 8)] {
+        for (at, byte) in
+            [(0, 1), (8, 2), (16, 3), (20, 4), (24, 5), (28, 6), (30, 1), (32, 7), (36, 8)]
+        {
             bytes[at] = byte;
         }
         bytes[40..44].copy_from_slice(b"node");
@@ -109,6 +114,7 @@ mod tests {
             uid: 4,
             vector: 5,
             denial: 6,
+            observed: 1,
             family: 7,
             detail: 8,
             comm,

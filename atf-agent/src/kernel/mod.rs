@@ -27,7 +27,9 @@ pub use matrix::Row;
 pub use probe::{Feature, Report, probe};
 pub use proof::{Proof, ProvenProgram, prove};
 pub use settings::Settings;
-pub use up::up;
+pub use up::{loosen, up};
+
+pub use atf_common::mode::Mode;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +39,48 @@ use serde::{Deserialize, Serialize};
 pub enum Posture {
     /// Not enough for any promise: nothing starts.
     Refuse,
+    /// The programs stand and hold nobody: [`Mode::Observe`].
+    Observe,
     /// Layers A and C; no BPF LSM. What that leaves open is listed by `atf doctor`.
     Core,
     /// Layers A, B and C.
     Full,
+}
+
+impl Posture {
+    /// The posture of a cage of these layers in this mode: one that only observes claims neither CORE
+    /// nor FULL.
+    pub fn under(self, mode: Mode) -> Self {
+        match mode {
+            Mode::Enforce => self,
+            Mode::Observe => self.min(Self::Observe),
+        }
+    }
+
+    /// The spelling of the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "REFUSE",
+            Self::Observe => "OBSERVE",
+            Self::Core => "CORE",
+            Self::Full => "FULL",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cage_that_observes_claims_no_posture_that_holds() {
+        use Posture::{Core, Full, Observe, Refuse};
+        for (layers, enforcing, observing) in
+            [(Full, Full, Observe), (Core, Core, Observe), (Refuse, Refuse, Refuse)]
+        {
+            assert_eq!(layers.under(Mode::Enforce), enforcing);
+            assert_eq!(layers.under(Mode::Observe), observing);
+            assert!(layers.under(Mode::Observe) < Core);
+        }
+    }
 }

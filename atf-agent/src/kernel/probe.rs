@@ -9,7 +9,7 @@ use super::error::KernelError;
 use super::matrix::{self, Row};
 use super::object::Object;
 use super::programs::{self, Kind, PROGRAMS};
-use super::{Posture, canary};
+use super::{Mode, Posture, canary};
 use crate::sys::landlock::{self, VERSION_MOVES};
 
 /// The feature that makes the difference between CORE and FULL: LSM programs load and are called.
@@ -34,8 +34,10 @@ pub struct Feature {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// What follows from the features.
+    /// What follows from the features, and from the mode that is asked for.
     pub posture: Posture,
+    /// The layers that this kernel offers, by the posture that they make when they hold.
+    pub layers: Posture,
     /// The kernel's release, `uname -r`.
     pub kernel: String,
     /// Everything that was looked for.
@@ -48,13 +50,23 @@ pub struct Report {
 pub fn probe(cage: &Cage) -> Report {
     let found = Object::open(None).and_then(|mut object| Found::load(cage, &mut object));
     let found = found.unwrap_or_else(|error| Found::nothing(&error.to_string()));
-    let posture = found.posture();
+    let layers = found.posture();
     Report {
-        posture,
+        posture: layers.under(cage.mode),
+        layers,
         kernel: release(),
-        not_covered: matrix::not_covered(&found.features),
+        not_covered: match cage.mode {
+            Mode::Enforce => matrix::not_covered(&found.features),
+            // Programs that let everything through close nothing.
+            Mode::Observe => matrix::not_covered(&without_programs(&found.features)),
+        },
         features: found.features,
     }
+}
+
+/// The features of a host whose programs hold nobody.
+fn without_programs(features: &[Feature]) -> Vec<Feature> {
+    features.iter().filter(|feature| feature.name == LANDLOCK).cloned().collect()
 }
 
 /// The kernel's release.

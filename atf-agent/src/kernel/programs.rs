@@ -2,7 +2,7 @@
 
 use atf_common::records::Config;
 
-use super::Posture;
+use super::{Mode, Posture};
 
 /// `BPF_PROG_TYPE_CGROUP_SOCK_ADDR`, of the programs that aya cannot load.
 pub(super) const SOCK_ADDR: u32 = 18;
@@ -73,9 +73,14 @@ pub(super) fn posture(has: impl Fn(&Program) -> bool) -> Posture {
     }
 }
 
+/// The layers that were put up, by the posture that they make when they hold.
+pub(super) fn layers_of(config: &Config) -> Posture {
+    posture(|program| config.programs & bit(program) != 0)
+}
+
 /// The posture that was put up.
 pub(super) fn posture_of(config: &Config) -> Posture {
-    posture(|program| config.programs & bit(program) != 0)
+    layers_of(config).under(Mode::from_number(config.mode))
 }
 
 const fn inet(name: &'static str, attach_type: u32) -> Program {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cage::{Cage, KEEP};
 use super::error::KernelError;
-use super::programs::{PROGRAMS, Program, bit, posture_of};
-use super::{Posture, maps, pins, probe};
+use super::programs::{PROGRAMS, Program, bit, layers_of, posture_of};
+use super::{Mode, Posture, maps, pins, probe};
 use crate::call::CgroupId;
 use crate::sys::bpf::{self, Access};
 
@@ -17,7 +17,9 @@ use crate::sys::bpf::{self, Access};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    /// What the attached programs make.
+    /// What the attached programs do with what they deny.
+    pub mode: Mode,
+    /// What they make; OBSERVE when they hold nobody.
     pub posture: Posture,
     /// The kernel's release, `uname -r`.
     pub kernel: String,
@@ -72,7 +74,13 @@ pub fn prove(cage: &Cage) -> Result<Proof, KernelError> {
     if !wrong.is_empty() {
         return Err(KernelError::Mismatch(wrong));
     }
-    Ok(Proof { posture: posture_of(&config), kernel: probe::release(), agents, programs })
+    Ok(Proof {
+        mode: Mode::from_number(config.mode),
+        posture: posture_of(&config),
+        kernel: probe::release(),
+        agents,
+        programs,
+    })
 }
 
 fn wrong_config(cage: &Cage, agents: CgroupId, config: &Config) -> Vec<String> {
@@ -84,9 +92,13 @@ fn wrong_config(cage: &Cage, agents: CgroupId, config: &Config) -> Vec<String> {
             config.agents, config.level, config.abi, cage.level
         ));
     }
-    let found = posture_of(config);
+    let found = layers_of(config);
     if found == Posture::Refuse || found < cage.posture {
         wrong.push(format!("the posture is {found:?}, {:?} is demanded", cage.posture));
+    }
+    // One that holds more than it is asked to is no mismatch, as with the posture.
+    if Mode::from_number(config.mode) == Mode::Observe && cage.mode == Mode::Enforce {
+        wrong.push("the programs only observe, and cage.mode is enforce".to_owned());
     }
     wrong
 }

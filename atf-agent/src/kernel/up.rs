@@ -14,7 +14,7 @@ use super::object::Object;
 use super::probe::Found;
 use super::programs::{Kind, Program, bit};
 use super::proof::{Proof, prove};
-use super::{Posture, canary, maps, pins};
+use super::{Mode, Posture, canary, maps, pins};
 use crate::wire::Ids;
 
 /// How long the kernel may take to let go of a replaced link: some RCU grace periods, which are
@@ -23,19 +23,43 @@ const LET_GO_MAX: Duration = Duration::from_secs(5);
 const LET_GO_POLL: Duration = Duration::from_millis(10);
 
 /// Puts the cage up, or repairs it: the maps are kept, so that no run and no seal is forgotten.
-/// When the cage stands already, proves it and changes nothing but the owners of the pins.
+/// When the cage stands already, proves it and changes nothing but the owners of the pins. A cage that
+/// enforces never observes by this.
 ///
 /// # Errors
 /// When the kernel holds less than the configuration demands, or what was put up does not hold.
-/// Then what this call attached is gone again.
+/// Then what this call attached is gone again. [`KernelError::Enforces`] when it would be [`loosen`].
 pub fn up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
+    stand(cage, ids, false)
+}
+
+/// As [`up`], and a cage that enforces observes from now on, as the configuration says. Whoever calls
+/// this has the log's word that it is recorded.
+///
+/// # Errors
+/// As of [`up`].
+pub fn loosen(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
+    stand(cage, ids, true)
+}
+
+/// Whether there is a cage that refuses what it denies. One that cannot be read does.
+fn enforces(cage: &Cage) -> bool {
+    let stands = cage.pin_dir.join("CONFIG").exists() || cage.links_dir().exists();
+    stands && !matches!(maps::mode(&cage.pin_dir), Ok(Mode::Observe))
+}
+
+fn stand(cage: &Cage, ids: &Ids, may_loosen: bool) -> Result<Proof, KernelError> {
     pins::ensure_dir(cage, ids)?;
     let lock = fs::File::open(&cage.pin_dir).map_err(KernelError::doing("open", &cage.pin_dir))?;
     flock(&lock, FlockOperation::LockExclusive)
         .map_err(KernelError::doing("lock", &cage.pin_dir))?;
+    if cage.mode == Mode::Observe && !may_loosen && enforces(cage) {
+        return Err(KernelError::Enforces);
+    }
     pins::own(cage, ids)?;
-    if let Ok(proof) = prove(cage) {
-        return Ok(proof);
+    match prove(cage) {
+        Ok(proof) if proof.mode == cage.mode => return Ok(proof),
+        _ => {}
     }
     let fresh = !cage.links_dir().exists();
     let done = put_up(cage, ids);
@@ -70,6 +94,8 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
         level: cage.level,
         abi: atf_common::ABI_VERSION,
         programs: programs.iter().map(|program| bit(program)).fold(0, |all, one| all | one),
+        mode: cage.mode.number(),
+        unused: 0,
     })?;
     pins::pin_maps(cage, ids, &object)?;
     attach::attach(cage, &cage.open_agents()?, &chosen)?;

@@ -9,7 +9,7 @@ use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
 
 use super::writer::{Job, Shared};
-use crate::audit::{Event, Process};
+use crate::audit::{Event, Judged, Process};
 use crate::call::{CgroupId, Untrusted};
 
 /// Records of one group: a reporter waits for no more than that.
@@ -56,17 +56,25 @@ fn event(denied: &Denied) -> Event {
         known.map_or_else(|| format!("unknown_{number}"), str::to_owned)
     };
     let comm = denied.comm.split(|b| *b == 0).next().unwrap_or_default();
-    Event::KernelDenied {
+    let judged = Judged {
         cgroup: CgroupId(denied.run),
         boot_ns: denied.boot_ns,
         vector: name(Vector::from_number(denied.vector).map(Vector::name), denied.vector),
-        denial: name(Denial::from_number(denied.denial).map(Denial::name), denied.denial),
+        denial: name(
+            Denial::from_number(denied.denial.into()).map(Denial::name),
+            denied.denial.into(),
+        ),
         pid: denied.pid,
         uid: denied.uid,
         comm: Untrusted::new(String::from_utf8_lossy(comm)),
         family: denied.family,
         detail: denied.detail,
         suppressed: denied.suppressed,
+    };
+    // Only what is certainly an observation is told as one.
+    match denied.observed {
+        1 => Event::KernelObserved(judged),
+        _ => Event::KernelDenied(judged),
     }
 }
 
@@ -78,19 +86,28 @@ mod tests {
     fn a_kernel_record_keeps_its_names_and_its_unknown_numbers() {
         let mut denied = Denied {
             vector: Vector::Connect4 as u32,
-            denial: Denial::Sealed as u32,
+            denial: Denial::Sealed as u16,
             run: 7,
             ..Denied::default()
         };
         denied.comm[..4].copy_from_slice(b"curl");
         for (vector, name) in [(Vector::Connect4 as u32, "connect4"), (99, "unknown_99")] {
             denied.vector = vector;
-            let Event::KernelDenied { vector, denial, comm, .. } = event(&denied) else {
+            let Event::KernelDenied(Judged { vector, denial, comm, .. }) = event(&denied) else {
                 panic!("another event");
             };
             assert_eq!(vector, name);
             assert_eq!(denial, "sealed");
             assert_eq!(comm.raw(), "curl");
+        }
+    }
+
+    #[test]
+    fn what_was_let_through_is_no_denial() {
+        for (observed, expected) in [(0, false), (1, true), (2, false)] {
+            let told = event(&Denied { observed, ..Denied::default() });
+            assert_eq!(matches!(told, Event::KernelObserved(_)), expected, "{observed}");
+            assert_eq!(matches!(told, Event::KernelDenied(_)), !expected, "{observed}");
         }
     }
 }

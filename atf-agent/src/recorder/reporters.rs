@@ -31,7 +31,7 @@ pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
         Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => {
             reporter == Process::Gateway
         }
-        Event::KernelDenied { .. } => reporter == Process::Recorder,
+        Event::KernelDenied(_) | Event::KernelObserved(_) => reporter == Process::Recorder,
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Ended {
     /// How it ended.
     pub how: Untrusted,
     /// What the kernel programs counted: as in the record of the end.
-    pub kernel: Vec<(String, [u64; 5])>,
+    pub kernel: Vec<(String, [u64; 6])>,
 }
 
 /// Why the registry cannot say or keep something.

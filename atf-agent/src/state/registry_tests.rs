@@ -106,7 +106,7 @@ fn what_is_written_outlives_the_process() {
     let ended = Ended {
         run: b.run,
         how: "exit 0".into(),
-        kernel: vec![("connect4".into(), [1, 2, 3, 4, 5])],
+        kernel: vec![("connect4".into(), [1, 2, 3, 4, 5, 6])],
     };
     assert!(registry.end(&ended, 100).unwrap());
     assert!(!registry.end(&ended, 100).unwrap(), "once");

@@ -88,7 +88,7 @@ fn event(mut record: Value) -> Option<Value> {
     event.is_object().then_some(event)
 }
 
-/// What the kernel counted as denied: the second of each vector's five numbers.
+/// What the kernel counted as denied: the second of each vector's six numbers.
 fn denials(ended: &Value) -> u64 {
     let vectors = ended["kernel"].as_array().map(Vec::as_slice).unwrap_or_default();
     vectors.iter().filter_map(|vector| number(&vector[1][1])).sum()

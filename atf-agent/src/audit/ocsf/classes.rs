@@ -7,17 +7,19 @@
 //! | token minted, answered | 3003 Authorize Session | a token assigns privileges to a session, and so does a person's word on one call |
 //! | decided, settled | 6003 API Activity | a tool call is a call of an API |
 //! | kernel denied | 4001 Network Activity, Refuse | every vector is an operation on a socket; a finding would open a case for each refused packet |
+//! | kernel observed | 4001 Network Activity, Observe | it went through, and nothing may read as if it had not |
 //! | sealed, released, finding | 2004 Detection Finding | somebody has to look |
 
+use atf_common::mode::Mode;
 use serde_json::{Value, json};
 
 use super::fields::{
-    ALLOWED, BLOCKED, Class, FAILURE, ISOLATED, OTHER, RESOLVED, SUCCESS, Severity, action,
-    ai_agent, class, finding, merge,
+    ALLOWED, BLOCKED, Class, FAILURE, ISOLATED, OBSERVED, OTHER, RESOLVED, SUCCESS, Severity,
+    action, ai_agent, class, finding, merge,
 };
 use super::value;
-use crate::audit::event::{Call, Event, Outcome, Verdict};
-use crate::call::{AgentName, Approver, CgroupId, DecisionId, Digest, RunId, Untrusted};
+use crate::audit::event::{Call, Event, Judged, Outcome, Verdict};
+use crate::call::{AgentName, Approver, DecisionId, Digest, RunId, Untrusted};
 
 pub(super) fn of(event: &Event) -> Class {
     match event {
@@ -33,16 +35,14 @@ pub(super) fn of(event: &Event) -> Class {
         Event::Settled { decision, run, target, outcome } => {
             settled(*decision, *run, target, outcome)
         }
-        Event::Sealed { run, why, .. } => sealed(*run, why),
+        Event::Sealed { run, why, mode, .. } => sealed(*run, why, *mode),
         Event::Released { run, uid } => released(*run, *uid),
         Event::Answered { run, target, granted, approver, .. } => {
             answered(*run, target, *granted, approver)
         }
         Event::PolicyPublished { .. } => published(),
-        Event::KernelDenied { cgroup, vector, denial, pid, uid, comm, .. } => {
-            let process = json!({"pid": pid, "name": comm, "user": {"uid": uid.to_string()}});
-            kernel_denied(*cgroup, vector, denial, &process)
-        }
+        Event::KernelDenied(judged) => kernel_denied(judged),
+        Event::KernelObserved(judged) => kernel_observed(judged),
         Event::Finding { name, run, detail } => found(name, *run, detail),
     }
 }
@@ -107,9 +107,16 @@ fn settled(decision: DecisionId, run: RunId, target: &Untrusted, outcome: &Outco
     class(6003, OTHER, severity, fields)
 }
 
-fn sealed(run: RunId, why: &str) -> Class {
+fn sealed(run: RunId, why: &str, mode: Mode) -> Class {
     let mut fields = finding(&format!("seal:{run}"), "run sealed", &value(&why));
-    merge(&mut fields, action(ISOLATED));
+    merge(
+        &mut fields,
+        action(match mode {
+            Mode::Enforce => ISOLATED,
+            // The gate refuses its calls; nothing else holds it.
+            Mode::Observe => BLOCKED,
+        }),
+    );
     fields["ai_agent"] = ai_agent(None, run, None);
     class(2004, 1, Severity::High, fields)
 }
@@ -143,16 +150,29 @@ fn answered(run: RunId, target: &Untrusted, granted: bool, approver: &Approver) 
     class(3003, 1, Severity::Medium, fields)
 }
 
-fn kernel_denied(cgroup: CgroupId, vector: &str, denial: &str, process: &Value) -> Class {
-    let mut fields = json!({
-        "status_id": FAILURE,
+fn kernel_denied(judged: &Judged) -> Class {
+    let mut fields = operation(judged);
+    fields["status_id"] = json!(FAILURE);
+    merge(&mut fields, action(BLOCKED));
+    class(4001, 5, Severity::Low, fields)
+}
+
+fn kernel_observed(judged: &Judged) -> Class {
+    let mut fields = operation(judged);
+    fields["activity_name"] = json!("Observe");
+    fields["status_id"] = json!(SUCCESS);
+    merge(&mut fields, action(OBSERVED));
+    class(4001, OTHER, Severity::Low, fields)
+}
+
+fn operation(judged: &Judged) -> Value {
+    let Judged { cgroup, vector, denial, pid, uid, comm, .. } = judged;
+    json!({
         "status_code": denial,
         "src_endpoint": {"uid": format!("cgroup:{cgroup}")},
         "app_name": vector,
-        "actor": {"process": process},
-    });
-    merge(&mut fields, action(BLOCKED));
-    class(4001, 5, Severity::Low, fields)
+        "actor": {"process": {"pid": pid, "name": comm, "user": {"uid": uid.to_string()}}},
+    })
 }
 
 fn found(name: &str, run: Option<RunId>, detail: &Untrusted) -> Class {

@@ -36,6 +36,8 @@ pub(super) const RESOLVED: u64 = 4;
 pub(super) const ALLOWED: (u64, u64) = (1, 1);
 pub(super) const BLOCKED: (u64, u64) = (2, 2);
 pub(super) const ISOLATED: (u64, u64) = (2, 4);
+/// Action Observed, disposition Detected: seen, and nothing done about it.
+pub(super) const OBSERVED: (u64, u64) = (3, 15);
 
 pub(super) fn finding(uid: &str, title: &str, why: &Value) -> Value {
     json!({

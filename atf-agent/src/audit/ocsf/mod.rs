@@ -73,6 +73,8 @@ fn value(of: &impl Serialize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use atf_common::mode::Mode;
+
     use super::*;
     use crate::audit::samples;
 
@@ -112,6 +114,23 @@ mod tests {
         }
     }
 
+    /// A reader of the log must not take for held what was only seen.
+    #[test]
+    fn what_was_observed_reads_as_blocked_nowhere() {
+        let actions = |event: &Event| {
+            let stamp = Stamp { seq: 0, time_unix_ms: 0, reporter: Process::Recorder };
+            let object = object(event, stamp);
+            let number = |key: &str| object[key].as_u64().unwrap();
+            (number("action_id"), number("disposition_id"), number("status_id"))
+        };
+        let judged = samples::judged();
+        assert_eq!(actions(&Event::KernelDenied(judged.clone())), (2, 2, 2));
+        assert_eq!(actions(&Event::KernelObserved(judged)), (3, 15, 1));
+        for (mode, expected) in [(Mode::Enforce, (2, 4, 1)), (Mode::Observe, (2, 2, 1))] {
+            assert_eq!(actions(&samples::sealed(mode)), expected);
+        }
+    }
+
     #[test]
     fn the_classes_are_those_of_the_table() {
         let rows: Vec<(String, u64)> = samples::all()
@@ -135,6 +154,7 @@ mod tests {
             ("answered", 300_301),
             ("policy_published", 600_299),
             ("kernel_denied", 400_105),
+            ("kernel_observed", 400_199),
             ("finding", 200_401),
         ] {
             assert!(rows.contains(&(name.to_owned(), type_uid)), "{name}: {rows:?}");

@@ -234,6 +234,9 @@ pub enum AuditAction {
         /// Only refusals, seals, kernel denials and findings
         #[arg(long)]
         denied: bool,
+        /// Only what the kernel programs would have denied in observe mode, and let through
+        #[arg(long)]
+        observed: bool,
         /// Only the last N
         #[arg(long, value_name = "N")]
         last: Option<usize>,

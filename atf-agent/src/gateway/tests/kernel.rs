@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use atf_common::mode::Mode;
 use atf_common::records::Stamp;
 use rustix::net::{SocketAddrUnix, getsockname};
 
@@ -17,6 +18,8 @@ pub(crate) struct KernelInMemory {
     pub(crate) deny: Mutex<BTreeMap<CgroupId, u64>>,
     pub(crate) until_boot_ms: AtomicU64,
     pub(crate) marks: Mutex<Vec<CgroupId>>,
+    /// What it does with what it denies.
+    pub(crate) mode: Mutex<Mode>,
     /// By the path of the listener: the cgroup that connections to it are stamped with.
     pub(crate) stamps: Mutex<BTreeMap<PathBuf, CgroupId>>,
 }
@@ -25,8 +28,8 @@ impl KernelInMemory {
     /// The side of a gateway whose kernel has layer B, or not.
     pub(crate) fn side(self: &Arc<Self>, layer_b: bool, agents_dir: PathBuf) -> KernelSide {
         let of = || Arc::clone(self);
-        let (seal, unseal, sealed, all, mark, stamp, renew) =
-            (of(), of(), of(), of(), of(), of(), of());
+        let (seal, unseal, sealed, all, mark, stamp, renew, mode) =
+            (of(), of(), of(), of(), of(), of(), of(), of());
         KernelSide {
             seal: Box::new(move |(cgroup, decided)| {
                 seal.deny.lock().unwrap().insert(cgroup, decided);
@@ -50,6 +53,7 @@ impl KernelInMemory {
                 renew.until_boot_ms.store(until, Ordering::SeqCst);
                 Ok(())
             }),
+            mode: Box::new(move || Ok(*mode.mode.lock().unwrap())),
             agents_dir,
         }
     }

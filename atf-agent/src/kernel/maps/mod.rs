@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use atf_common::mode::Mode;
 use atf_common::records::Config;
 use aya::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
@@ -58,6 +59,14 @@ pub(super) fn is_hash_of<V: Pod>(pin_dir: &Path, name: &str) -> Result<(), Strin
 pub(super) fn config(pin_dir: &Path) -> Result<Config, KernelError> {
     let array: Array<MapData, Config> = open(pin_dir, "CONFIG", Access::Read)?;
     array.get(&0, 0).map_err(KernelError::object("CONFIG"))
+}
+
+/// What the programs that stand do with what they deny. For whoever may read the pins.
+///
+/// # Errors
+/// When the cage is not up, or this process is not of ATF's group.
+pub fn mode(pin_dir: &Path) -> Result<Mode, KernelError> {
+    config(pin_dir).map(|config| Mode::from_number(config.mode))
 }
 
 /// The value of `CONFIG`, which nobody can write any more.

@@ -11,7 +11,7 @@ use super::{locked, open};
 use crate::call::CgroupId;
 use crate::kernel::Posture;
 use crate::kernel::error::KernelError;
-use crate::kernel::programs::posture_of;
+use crate::kernel::programs::layers_of;
 use crate::sys::bpf::Access;
 
 /// The marks on listening sockets.
@@ -29,7 +29,7 @@ impl Marks {
     }
 
     /// Marks a listening socket as the gateway's for one run. No other run can connect to it then
-    /// (posture FULL).
+    /// (layer B).
     ///
     /// # Errors
     /// The kernel's.
@@ -45,13 +45,13 @@ pub struct Stamps {
 }
 
 impl Stamps {
-    /// Opens the map pinned under `pin_dir`; `None` when no program writes stamps (posture CORE).
+    /// Opens the map pinned under `pin_dir`; `None` when no program writes stamps (no layer B).
     ///
     /// # Errors
     /// When the cage is not up, or this process is not of ATF's group.
     pub fn open(pin_dir: &Path) -> Result<Option<Self>, KernelError> {
         let config = super::config(pin_dir)?;
-        if posture_of(&config) != Posture::Full {
+        if layers_of(&config) != Posture::Full {
             return Ok(None);
         }
         Ok(Some(Self { map: open(pin_dir, "STAMPS", Access::Read)? }))

@@ -83,7 +83,7 @@ fn a_process_tells_its_own_events_and_no_other() {
             | Event::PolicyPublished { .. }
             | Event::Released { .. } => &[Authority],
             Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => &[Gateway],
-            Event::KernelDenied { .. } => &[Recorder],
+            Event::KernelDenied(_) | Event::KernelObserved(_) => &[Recorder],
         };
         for reporter in everybody {
             let (found, records) = answer(event.clone(), reporter, None);
