@@ -16,7 +16,7 @@ default decision := {
 decision := {
 	"allow": count(reasons) == 0,
 	"reasons": [reason | some reason in reasons],
-	"obligations": object.union(object.union({"reserve_cents": cents}, approval), asking),
+	"obligations": object.union(object.union({"reserve_cents": cents}, approval), object.union(asking, telling)),
 }
 
 reasons contains "policy.denied" if not call_is_entitled
@@ -55,6 +55,12 @@ call_is_entitled if asked
 default asking := {}
 
 asking := {"questions": data.servers[server].questions}
+
+# What the server may tell the run meanwhile, as far as the run wants to be told: notifications as
+# `notifications/progress`. Nothing, unless `data.json` names it.
+default telling := {}
+
+telling := {"notices": data.servers[server].notices}
 
 server := split(input.call.tool, ".")[0] if tool
 

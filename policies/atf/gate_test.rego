@@ -301,3 +301,14 @@ test_a_server_asks_what_data_names_and_by_default_nothing if {
 	nothing := gate.decision with input as query
 	not nothing.obligations.questions
 }
+
+test_a_server_tells_what_data_names_and_by_default_nothing if {
+	servers := {"ledger": {"notices": ["notifications/progress"]}, "files": {"methods": ["prompts/get"], "notices": ["notifications/message"]}}
+	prompt := object.union(query, {"call": {"method": "prompts/get", "server": "files"}})
+	of_tool := gate.decision with input as query with data.servers as servers
+	of_tool.obligations.notices == ["notifications/progress"]
+	of_prompt := gate.decision with input as prompt with data.servers as servers
+	of_prompt.obligations.notices == ["notifications/message"]
+	nothing := gate.decision with input as query
+	not nothing.obligations.notices
+}

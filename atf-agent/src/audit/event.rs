@@ -79,6 +79,9 @@ pub enum Event {
         target: Untrusted,
         /// What became of it.
         outcome: Outcome,
+        /// What the server told the run meanwhile; absent when that was nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Notified>,
     },
     /// A run was sealed.
     Sealed {
@@ -173,6 +176,21 @@ pub struct Judged {
     pub detail: u32,
     /// Events of this run and vector suppressed since the last one.
     pub suppressed: u64,
+}
+
+/// What a server told a run while it worked on a call: all of it in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notified {
+    /// Messages that were handed to the run's connection.
+    pub told: u64,
+    /// Messages that were not: the run reads too slowly, there were too many, or a text is not seen.
+    pub lost: u64,
+    /// Bytes of those that were.
+    pub bytes: u64,
+    /// The digest over them: of the digest before it and the message, in their order; the first before it
+    /// is that of nothing.
+    pub digest: Digest,
 }
 
 /// The call that a decision is about. What the gate had not learnt yet when it said no is absent.

@@ -2,7 +2,7 @@
 
 use atf_common::mode::Mode;
 
-use super::event::{Call, Event, Judged, Outcome, Verdict};
+use super::event::{Call, Event, Judged, Notified, Outcome, Verdict};
 use crate::call::{
     Approver, CgroupId, Chain, DecisionId, Delegator, Digest, Reason, RunId, Step, Untrusted,
 };
@@ -77,8 +77,11 @@ pub(crate) fn judged() -> Judged {
 
 fn called(run: RunId) -> Vec<Event> {
     let decision = DecisionId::random();
-    let settled =
-        |outcome| Event::Settled { decision, run, target: "ledger.query".into(), outcome };
+    let told = Notified { told: 2, lost: 1, bytes: 90, digest: Digest::of(b"told") };
+    let settled = |outcome: Outcome| {
+        let told = matches!(outcome, Outcome::Answered { .. }).then_some(told);
+        Event::Settled { decision, run, target: "ledger.query".into(), outcome, told }
+    };
     vec![
         Event::Decided { call: Box::new(call(run)), verdict: Verdict::Allowed },
         Event::Decided {

@@ -162,6 +162,9 @@ pub enum Mistrust {
         /// What differs.
         why: &'static str,
     },
+    /// The run does not wait for it any more, and its server has not heard of it.
+    #[error("nobody waits for it any more")]
+    Cancelled,
     /// The server is not there at the moment.
     #[error("the tool server {server} is away: {why}")]
     ServerAway {

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::error::Mistrust;
 use crate::call::{Questions, Untrusted};
-use crate::wire::ExecutorReply;
+use crate::wire::{ExecutorReply, Told};
 
 /// What became of a permitted call.
 pub(super) enum Outcome {
@@ -45,19 +45,36 @@ impl From<Outcome> for ExecutorReply {
 
 /// Where the answer to one request goes, once. One that is dropped says that nobody knows: a call
 /// never stays without an answer.
-pub(super) struct Reply(Option<Give>);
+pub(super) struct Reply {
+    give: Option<Give>,
+    tell: Option<Tell>,
+}
 
 type Give = Box<dyn FnOnce(ExecutorReply) + Send>;
+type Tell = Box<dyn Fn(ExecutorReply) + Send>;
 
 impl Reply {
     /// The answer goes to `give`.
     pub(super) fn new(give: impl FnOnce(ExecutorReply) + Send + 'static) -> Self {
-        Self(Some(Box::new(give)))
+        Self { give: Some(Box::new(give)), tell: None }
+    }
+
+    /// The same, where what is told before the answer goes to `tell`.
+    pub(super) fn telling(mut self, tell: impl Fn(ExecutorReply) + Send + 'static) -> Self {
+        self.tell = Some(Box::new(tell));
+        self
+    }
+
+    /// Tells something before the answer.
+    pub(super) fn tell(&self, told: Told) {
+        if let Some(tell) = &self.tell {
+            tell(ExecutorReply::Told { told });
+        }
     }
 
     /// Gives the answer.
     pub(super) fn give(mut self, reply: impl Into<ExecutorReply>) {
-        if let Some(give) = self.0.take() {
+        if let Some(give) = self.give.take() {
             give(reply.into());
         }
     }
@@ -65,7 +82,7 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if let Some(give) = self.0.take() {
+        if let Some(give) = self.give.take() {
             give(Outcome::Unknown("the call was lost on its way".to_owned()).into());
         }
     }

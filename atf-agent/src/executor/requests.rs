@@ -10,7 +10,7 @@ use super::error::Mistrust;
 use super::outcome::{Outcome, Reply};
 use super::servers::Call;
 use crate::call::ToolName;
-use crate::wire::{Answers, ExecutorReply, ExecutorRequest, Server};
+use crate::wire::{Answers, ExecutorReply, ExecutorRequest, FrameError, Server};
 
 /// Takes the requests of one connection until it ends, each acted on by this thread: handing it on would
 /// cost each a wake-up, and the gateway has several connections. A call of a tool server is only handed
@@ -29,16 +29,20 @@ pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
                 return;
             }
         };
-        let back = Arc::clone(&back);
-        let reply = Reply::new(move |reply| {
-            // A connection is whole even when its holder panicked: it is written by whole frames.
-            let mut back = back.lock().unwrap_or_else(PoisonError::into_inner);
-            if back.answer(number, &reply).is_err() {
-                // Half an answer may be on its way; nothing can follow it.
-                back.hang_up();
-            }
-        });
+        let (back, before) = (Arc::clone(&back), Arc::clone(&back));
+        let reply = Reply::new(move |reply| say(&back, |back| back.answer(number, &reply)))
+            .telling(move |told| say(&before, |back| back.tell(number, &told)));
         executor.answer(request, reply);
+    }
+}
+
+/// Says one frame.
+fn say(back: &Mutex<Server>, frame: impl FnOnce(&mut Server) -> Result<(), FrameError>) {
+    // A connection is whole even when its holder panicked: it is written by whole frames.
+    let mut back = back.lock().unwrap_or_else(PoisonError::into_inner);
+    if frame(&mut back).is_err() {
+        // Half a frame may be on its way; nothing can follow it.
+        back.hang_up();
     }
 }
 
@@ -58,6 +62,10 @@ impl Executor {
             ExecutorRequest::Catalogue => {
                 let offered = Box::new(self.servers.catalogue());
                 reply.give(ExecutorReply::Catalogue { offered });
+            }
+            ExecutorRequest::Cancel { decision, target } => {
+                self.servers.cancel(target.split().0, decision);
+                reply.give(ExecutorReply::Cancelled);
             }
             ExecutorRequest::Execute { permit, arguments, answers, token, receipt } => {
                 let said = (arguments.get(), answers.as_deref());
@@ -98,6 +106,8 @@ impl Executor {
         let exchange = admitted.permit().exchange.as_ref();
         let questions = exchange.map(|exchange| exchange.questions.clone()).unwrap_or_default();
         Call {
+            decision: admitted.permit().decision,
+            may_tell: admitted.permit().may_tell,
             target,
             approved,
             arguments,

@@ -10,6 +10,7 @@ use super::schema::WellFormed;
 use super::sql::SqlFacts;
 use super::statement::SqlChecked;
 use super::talk::Talk;
+use super::wants::Wants;
 use crate::audit;
 use crate::call::{Caller, Digest, Reason, Refusal, Step, Target};
 use crate::identity::Claims;
@@ -190,6 +191,11 @@ impl Act {
             Self::Tool(call) => call.tool_call().talk(),
             Self::Ask(asked) => asked.ask.talk(),
         }
+    }
+
+    /// What the run wants to be told while the server works on it.
+    pub fn wants(&self) -> &Wants {
+        self.talk().wants()
     }
 
     /// Whether single arguments are judged: as SQL, by where they come from, or by what the token says of

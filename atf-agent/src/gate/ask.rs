@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{self, present};
-use super::era::Era;
 use super::method::Method;
-use super::talk::Talk;
+use super::talk::{Said, Talk};
 use crate::audit::Call;
 use crate::call::{Digest, Reason, Refusal, Step, Target};
 
@@ -108,7 +107,7 @@ impl Ask {
     pub(super) fn read(
         method: Method,
         params: Option<&RawValue>,
-        (era, capabilities): (Era, Option<&RawValue>),
+        said: Said<'_>,
     ) -> Result<Option<Self>, Refusal> {
         let raw = params;
         let params = params.map_or("null", RawValue::get);
@@ -117,7 +116,7 @@ impl Ask {
                 RawValue::from_string(arguments).map_err(|error| invalid(error.to_string()))?;
             let talk = match target {
                 Target::Prompt(_) | Target::Resource(_) => {
-                    raw.map(|raw| Talk::read(era, capabilities, raw)).transpose()?
+                    raw.map(|raw| Talk::read(said, raw)).transpose()?
                 }
                 Target::Tool(_) | Target::PromptArgument(_) | Target::TemplateArgument(_) => None,
             };

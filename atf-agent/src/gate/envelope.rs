@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::call::Level;
+
 /// The top level. A member that is present, even as `null`, is `Some`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,14 +85,20 @@ pub(super) struct Meta<'a> {
         deserialize_with = "present"
     )]
     client: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "progressToken", deserialize_with = "present")]
+    pub(super) progress: Option<&'a RawValue>,
+    #[serde(default, rename = "io.modelcontextprotocol/logLevel", deserialize_with = "level")]
+    pub(super) level: Option<Level>,
 }
 
 /// Their names.
-pub(super) const META: [&str; 4] = [
+pub(super) const META: [&str; 6] = [
     "io.atf/promptSha256",
     "io.modelcontextprotocol/protocolVersion",
     "io.modelcontextprotocol/clientCapabilities",
     "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/logLevel",
+    "progressToken",
 ];
 
 /// Who the client says that it is; it need not say so.
@@ -138,6 +146,10 @@ pub(super) fn present<'de, D: Deserializer<'de>>(
 
 fn text<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<String>, D::Error> {
     String::deserialize(reader).map(Some)
+}
+
+fn level<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Level>, D::Error> {
+    Level::deserialize(reader).map(Some)
 }
 
 /// Names that differ from one of `known` in case alone. Go's decoder takes them for the known one,

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::reply::Code;
 use super::revision::Revision;
+use crate::call::Level;
 
 /// The revision without a handshake: each request says all that is needed to answer it.
 pub const STATELESS: &str = "2026-07-28";
@@ -37,6 +38,10 @@ pub struct Stated {
     pub method: Option<String>,
     /// `Mcp-Name`.
     pub name: Option<String>,
+    /// Whether the caller takes one message for an answer, and no other before it.
+    pub takes_one_message: bool,
+    /// From which level on the session wants to be told of what servers write down.
+    pub level: Option<Level>,
 }
 
 /// What is wrong about a message's era or its headers.

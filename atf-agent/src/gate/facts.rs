@@ -8,7 +8,8 @@ use super::method::Method;
 use super::provenance::{Sourced, Traced};
 use super::sql::SqlFacts;
 use crate::call::{
-    AgentName, CgroupId, Digest, PromptName, Questions, ResourceScope, RunId, ToolName, Untrusted,
+    AgentName, CgroupId, Digest, Notices, PromptName, Questions, ResourceScope, RunId, ToolName,
+    Untrusted,
 };
 
 /// What the gateway knows besides the call.
@@ -176,4 +177,6 @@ pub struct Obligations {
     pub require_approval: bool,
     /// What the server may ask of the run while it works on the call, as far as the token allows it too.
     pub questions: Questions,
+    /// What the server may tell the run while it works on the call, as far as the run wants to be told.
+    pub notices: Notices,
 }

@@ -39,6 +39,7 @@ pub mod sql;
 mod statement;
 mod talk;
 mod tighten;
+mod wants;
 
 #[cfg(test)]
 mod approved;
@@ -67,7 +68,6 @@ pub use explain::{Decider, Explained, ExplainedRule, Held, Place, explain};
 pub use facts::{Counters, Facts, Obligations};
 pub use hearing::{Answer, Hearing, HearingError};
 pub use id::Id;
-pub use level::Level;
 pub use lint::hidden_text;
 pub use method::{Method, Notification};
 pub use narrow::{Fragments, lint_fragment};
@@ -84,3 +84,4 @@ pub use schema::{WellFormed, check_schema};
 pub use statement::{SqlChecked, check_sql};
 pub use talk::Talk;
 pub use tighten::tighten;
+pub use wants::Wants;

@@ -19,7 +19,7 @@ use super::rego::Rules;
 use super::talk;
 use crate::audit;
 use crate::call::{Approvable, Digest, Reason, Refusal, Step, ToolName};
-use crate::wire::{Answers, Exchange};
+use crate::wire::{Answers, Exchange, MayTell};
 
 /// Longest module or data file in bytes, most modules, deepest directory.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -215,6 +215,11 @@ impl Judged {
     /// What the server may ask of the run, and what the run answers.
     pub(super) fn exchange(&self) -> Option<&Exchange> {
         self.exchange.as_ref()
+    }
+
+    /// What the server may tell the run meanwhile.
+    pub(super) fn may_tell(&self) -> MayTell {
+        self.call.wants().within(&self.obligations.notices)
     }
 
     /// What the run answers to the server, as judged.

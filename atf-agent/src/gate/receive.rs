@@ -8,13 +8,16 @@ use super::envelope::{self, AnyParams, Envelope, InitializeParams, Meta, ToolPar
 use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
 use super::json;
-use super::level::Level;
+use super::level;
 use super::method::{Method, Notification};
 use super::reply::{Code, Reply, Unread};
 use super::revision::Revision;
-use super::talk::Talk;
+use super::talk::{Said, Talk};
+use super::wants::Wants;
 use crate::audit::Call;
-use crate::call::{Caller, Digest, Reason, Refusal, StateKey, StateOf, Step, Target, ToolName};
+use crate::call::{
+    Caller, Digest, Level, Reason, Refusal, StateKey, StateOf, Step, Target, ToolName,
+};
 
 /// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
 const DEPTH_MAX: usize = 64;
@@ -301,13 +304,14 @@ fn request(
     if is_stateless {
         meta.is_whole().map_err(|detail| refused(invalid(detail)))?;
     }
-    let said = (era, meta.capabilities);
+    let wants = Wants::read(&meta, era, stated).map_err(|detail| refused(invalid(detail)))?;
+    let said = Said { era, capabilities: meta.capabilities, wants: &wants };
     let ask = Ask::read(method, params, said).map_err(refused)?.map(Box::new);
     let is = |one: Method| (method == one).then_some(params);
     let tool = is(Method::ToolsCall).map(|params| tool_call(params, said)).transpose();
     let tool = tool.map_err(refused)?;
     let offered = is(Method::Initialize).map(offered).transpose().map_err(refused)?;
-    let level = is(Method::SetLevel).map(Level::read).transpose();
+    let level = is(Method::SetLevel).map(level::read).transpose();
     let level = level.map_err(|error| refused(invalid(format!("params: {error}"))))?;
     let tool_name = tool.as_ref().map(|tool| tool.name.as_str());
     if let Some(name) = tool_name.or(ask.as_deref().and_then(named)) {
@@ -377,10 +381,7 @@ fn offered(params: Option<&RawValue>) -> Result<Revision, Refusal> {
     Ok(Revision::offered(&asked.revision))
 }
 
-fn tool_call(
-    params: Option<&RawValue>,
-    (era, capabilities): (Era, Option<&RawValue>),
-) -> Result<ToolCall, Refusal> {
+fn tool_call(params: Option<&RawValue>, said: Said<'_>) -> Result<ToolCall, Refusal> {
     let params = params.ok_or_else(|| invalid("tools/call without params".to_owned()))?;
     let call: ToolParams<'_> =
         envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
@@ -390,7 +391,7 @@ fn tool_call(
         Some(_) => return Err(invalid("arguments are no object".to_owned())),
         None => RawValue::from_string("{}".to_owned()).map_err(|e| invalid(e.to_string()))?,
     };
-    let talk = Box::new(Talk::read(era, capabilities, params)?);
+    let talk = Box::new(Talk::read(said, params)?);
     Ok(ToolCall { name, talk, digest: Digest::of(arguments.get().as_bytes()), arguments })
 }
 

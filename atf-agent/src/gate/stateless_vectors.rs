@@ -22,6 +22,7 @@ fn stated(method: &str, name: Option<&str>) -> Stated {
         revision: Some(STATELESS.to_owned()),
         method: Some(method.to_owned()),
         name: name.map(str::to_owned),
+        ..Stated::default()
     }
 }
 

@@ -12,6 +12,7 @@ use super::act::Act;
 use super::envelope::{self, present};
 use super::era::Era;
 use super::facts::Obligations;
+use super::wants::Wants;
 use crate::call::{Digest, Question, Questions, Reason, Refusal, StateKey, StateOf, Step};
 use crate::wire::{Answers, Exchange};
 
@@ -25,6 +26,7 @@ const ANSWERS_BYTES_MAX: usize = 64 << 10;
 /// What of one call may go to and fro. Nothing by default.
 #[derive(Debug, Default)]
 pub struct Talk {
+    wants: Wants,
     can: Questions,
     responses: Option<Box<RawValue>>,
     state: State,
@@ -40,6 +42,16 @@ enum State {
     Brought(String),
     /// As the server gave it: it is of this call.
     Given(String),
+}
+
+/// What a message says beside the parameters of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) era: Era,
+    /// The capabilities that its `_meta` declares.
+    pub(super) capabilities: Option<&'a RawValue>,
+    /// What it wants to be told.
+    pub(super) wants: &'a Wants,
 }
 
 /// The members of parameters by which a run answers.
@@ -76,11 +88,9 @@ impl Talk {
     ///
     /// # Errors
     /// When it answers in an era that asks otherwise, or its answers are none.
-    pub(super) fn read(
-        era: Era,
-        capabilities: Option<&RawValue>,
-        params: &RawValue,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn read(said: Said<'_>, params: &RawValue) -> Result<Self, Refusal> {
+        let Said { era, capabilities, wants } = said;
+        let wants = wants.clone();
         let invalid = |what: String| refuse(Step::Receive, Reason::MessageInvalid, what);
         let said: AnswerParams<'_> = envelope::object(params.get()).map_err(invalid)?;
         match era {
@@ -88,7 +98,7 @@ impl Talk {
             Era::Handshake if said.responses.is_some() || said.state.is_some() => {
                 return Err(invalid("a call is answered in the stateless revision alone".into()));
             }
-            Era::Handshake => return Ok(Self::default()),
+            Era::Handshake => return Ok(Self { wants, ..Self::default() }),
         }
         if let Some(responses) = said.responses {
             check(responses).map_err(invalid)?;
@@ -96,7 +106,12 @@ impl Talk {
         let state = said.state.map_or(State::None, |state| State::Brought(state.into_owned()));
         let can = capabilities.map(can).transpose().map_err(invalid)?;
         let can = can.unwrap_or_default();
-        Ok(Self { can, responses: said.responses.map(RawValue::to_owned), state })
+        Ok(Self { wants, can, responses: said.responses.map(RawValue::to_owned), state })
+    }
+
+    /// What the run wants to be told meanwhile.
+    pub(super) fn wants(&self) -> &Wants {
+        &self.wants
     }
 
     /// The digest of the answers as they came, for the log; none when nothing is answered.

@@ -10,11 +10,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::Gateway;
-use super::clients::{Acted, Unavailable};
+use super::clients::Unavailable;
+use super::execution::Acted;
 use super::line::unavailable;
 use super::offers;
 use super::questions::{self, INPUT_REQUIRED};
-use crate::audit::{Event, Outcome};
+use crate::audit::{Event, Notified, Outcome};
 use crate::call::{Digest, Questions, Reason, Refusal, Step, Target};
 use crate::gate::{self, Era, Judged, Permit};
 use crate::state::Reservation;
@@ -231,6 +232,7 @@ pub(super) async fn record_outcome(
     gateway: &Gateway,
     permit: &Permit,
     outcome: &Outcome,
+    told: Option<Notified>,
 ) -> Result<(), Refusal> {
     let body = permit.body();
     let event = Event::Settled {
@@ -238,6 +240,7 @@ pub(super) async fn record_outcome(
         run: body.run,
         target: body.target.as_str().into(),
         outcome: outcome.clone(),
+        told,
     };
     let deadline = Instant::now() + OUTCOME_TRIED_FOR;
     loop {

@@ -86,6 +86,11 @@ impl Answer {
         Self::of(StatusCode::OK, body.to_string())
     }
 
+    /// What is told before an answer.
+    pub(super) fn notice(message: String) -> Self {
+        Self::of(StatusCode::OK, message)
+    }
+
     /// A notification was taken; nothing is to be said (MCP, Streamable HTTP).
     pub(super) fn accepted() -> Self {
         Self::of(StatusCode::ACCEPTED, String::new())

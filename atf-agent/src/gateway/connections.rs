@@ -7,11 +7,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Pause between two looks whether the other end of a connection is gone that says no more.
+const GONE_PAUSE: Duration = Duration::from_millis(250);
 
 /// The connections of one run.
 pub(super) struct Connections {
@@ -83,6 +88,22 @@ impl Open {
     }
 }
 
+impl Open {
+    /// Waits until the other end is closed in both directions. It is asked after, now and then: readiness to
+    /// write cannot be waited for beside one who writes.
+    pub(super) async fn gone(&self) {
+        loop {
+            let mut asked = [PollFd::new(&self.stream, PollFlags::empty())];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let is_asked = poll(&mut asked, Some(&at_once)).is_ok();
+            if is_asked && asked[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+                return;
+            }
+            tokio::time::sleep(GONE_PAUSE).await;
+        }
+    }
+}
+
 impl AsFd for Open {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
@@ -150,7 +171,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::time::timeout;
 

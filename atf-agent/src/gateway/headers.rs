@@ -119,6 +119,8 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Wa
             revision: stated(headers, &PROTOCOL_VERSION),
             method: stated(headers, &METHOD),
             name: stated(headers, &NAME),
+            takes_one_message: !headers.get_all(ACCEPT).iter().any(takes_events),
+            level: None,
         },
     }))
 }
@@ -161,14 +163,23 @@ fn is_json(content_type: &str) -> bool {
         && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
 }
 
-/// Whether one `Accept` value allows JSON (RFC 9110, 12.5.1); a weight of zero forbids it.
+/// Whether one `Accept` value allows JSON.
 fn takes_json(value: &HeaderValue) -> bool {
+    takes(value, ["application/json", "application/*", "*/*"])
+}
+
+/// Whether one `Accept` value allows a stream of events. One that does not say so by name may be of a client
+/// that takes whatever comes, and understands JSON alone.
+fn takes_events(value: &HeaderValue) -> bool {
+    takes(value, ["text/event-stream"])
+}
+
+/// Whether one `Accept` value allows one of `ours` (RFC 9110, 12.5.1); a weight of zero forbids it.
+fn takes<const N: usize>(value: &HeaderValue, ours: [&str; N]) -> bool {
     value.to_str().unwrap_or_default().split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default();
-        ["application/json", "application/*", "*/*"]
-            .iter()
-            .any(|ours| media.eq_ignore_ascii_case(ours))
+        ours.iter().any(|ours| media.eq_ignore_ascii_case(ours))
             && !parts
                 .any(|p| p.starts_with("q=0") && p[3..].bytes().all(|b| matches!(b, b'.' | b'0')))
     })

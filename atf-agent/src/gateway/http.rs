@@ -5,9 +5,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,8 +21,9 @@ use super::Gateway;
 use super::answer::Answer;
 use super::authorization;
 use super::connections::Open;
+use super::events::Events;
+use super::following::{Following, Next};
 use super::headers::{self, Turned, Wanted};
-use super::line::{self, Sent};
 use super::runs::LiveRun;
 use crate::call::Caller;
 
@@ -53,7 +56,12 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
         async move {
             let (head, body) = request.into_parts();
             let answer = answer(gateway, run, caller, &head, body).await;
-            Ok::<_, Infallible>(respond(answer, headers::host(&head.uri, &head.headers)))
+            Ok::<_, Infallible>(match answer {
+                Replied::Whole(answer) => {
+                    respond(*answer, headers::host(&head.uri, &head.headers)).map(Either::Left)
+                }
+                Replied::Events(events) => stream(events).map(Either::Right),
+            })
         }
     });
     let connection = http1::Builder::new()
@@ -67,6 +75,20 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
     }
 }
 
+/// How a request is answered.
+enum Replied {
+    /// By one message, or none.
+    Whole(Box<Answer>),
+    /// By several.
+    Events(Events),
+}
+
+impl From<Answer> for Replied {
+    fn from(answer: Answer) -> Self {
+        Self::Whole(Box::new(answer))
+    }
+}
+
 /// One request.
 async fn answer(
     gateway: Arc<Gateway>,
@@ -74,12 +96,12 @@ async fn answer(
     caller: Caller,
     head: &Parts,
     body: Incoming,
-) -> Answer {
+) -> Replied {
     let envelope = match headers::read(&head.method, &head.uri, &head.headers) {
         Ok(Wanted::Call(envelope)) => envelope,
         Ok(Wanted::Metadata) => {
             let host = headers::host(&head.uri, &head.headers).unwrap_or_default();
-            return Answer::metadata(authorization::metadata(host, gateway.keys.issuer()));
+            return Answer::metadata(authorization::metadata(host, gateway.keys.issuer())).into();
         }
         Err(turned) => {
             tracing::debug!(run = %caller.run, %turned, "a request is turned away");
@@ -91,20 +113,23 @@ async fn answer(
                 | Turned::ContentType
                 | Turned::Accept => None,
             };
-            return Answer { allow, ..Answer::turned(turned.status(), &turned.to_string()) };
+            let answer = Answer::turned(turned.status(), &turned.to_string());
+            return Answer { allow, ..answer }.into();
         }
     };
     // Taken before the body is read, so that one run holds no more bodies than calls.
     let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
-        return Answer::turned(StatusCode::NOT_FOUND, "the run has ended");
+        return Answer::turned(StatusCode::NOT_FOUND, "the run has ended").into();
     };
     let message = match read_body(body, &gateway).await {
         Ok(message) => message,
-        Err(answer) => return answer,
+        Err(answer) => return answer.into(),
     };
-    let (answer, _slot) =
-        line::detached(gateway, run, caller, Sent { message, envelope, slot }).await;
-    answer
+    let mut following = Following::begin((gateway, run), caller, (message, envelope), slot);
+    match following.next().await {
+        Next::Notice(first) => Replied::Events(Events::begin(first, following)),
+        Next::Answer(answer, _slot) => answer.into(),
+    }
 }
 
 async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
@@ -120,6 +145,16 @@ async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
         Ok(Err(_)) => Err(Answer::turned(StatusCode::BAD_REQUEST, "the body is not whole")),
         Err(_) => Err(Answer::turned(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     }
+}
+
+fn stream(events: Events) -> Response<Events> {
+    let mut response = Response::new(events);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Others on the way pass on each event as it comes (MCP 2026-07-28, Receiving Messages).
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
 }
 
 fn respond(answer: Answer, host: Option<&str>) -> Response<Full<Bytes>> {

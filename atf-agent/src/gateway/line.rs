@@ -10,9 +10,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Gateway;
 use super::account::Account;
 use super::answer::Answer;
+use super::execution::Order;
 use super::headers::Envelope;
 use super::runs::LiveRun;
-use super::{after, approval, feedback, mcp, offers};
+use super::telling::Outlet;
+use super::{acting, after, approval, feedback, mcp, offers};
 use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::gate::{self, Authenticated, Checked, Method, Permit, Pins, Terms};
@@ -26,6 +28,8 @@ pub(super) struct Sent {
     pub(super) envelope: Envelope,
     /// One of the run's calls under way.
     pub(super) slot: OwnedSemaphorePermit,
+    /// Where goes what is told before the answer.
+    pub(super) outlet: Outlet,
 }
 
 /// One call of `caller`, from its bytes to its answer, detached from the connection: a caller that
@@ -40,7 +44,7 @@ pub(super) async fn detached(
         return (Answer::failed(), None);
     };
     let call = tokio::spawn(async move {
-        let answer = call(&gateway, &run, caller, &sent.message, sent.envelope).await;
+        let answer = call(&gateway, &run, caller, &sent).await;
         drop(under_way);
         (answer, Some(sent.slot))
     });
@@ -50,15 +54,9 @@ pub(super) async fn detached(
     })
 }
 
-async fn call(
-    gateway: &Gateway,
-    run: &LiveRun,
-    caller: Caller,
-    message: &[u8],
-    envelope: Envelope,
-) -> Answer {
-    let mut account = Account::open(caller, &envelope);
-    match live(gateway, run, caller, message, &envelope, &mut account).await {
+async fn call(gateway: &Gateway, run: &LiveRun, caller: Caller, sent: &Sent) -> Answer {
+    let mut account = Account::open(caller, &sent.envelope);
+    match live(gateway, run, caller, sent, &mut account).await {
         Ok(answer) => answer,
         Err(refusal) => refused(gateway, run, &mut account, refusal).await,
     }
@@ -68,13 +66,12 @@ async fn live(
     gateway: &Gateway,
     run: &LiveRun,
     caller: Caller,
-    message: &[u8],
-    envelope: &Envelope,
+    sent: &Sent,
     account: &mut Account,
 ) -> Result<Answer, Refusal> {
-    let (rules, now) = (gateway.rules.now(), now_unix_ns());
+    let (rules, now, envelope) = (gateway.rules.now(), now_unix_ns(), &sent.envelope);
     // 1. receive
-    let Some(received) = account.receive(message, envelope, &gateway.limits())? else {
+    let Some(received) = account.receive(&sent.message, envelope, &gateway.limits())? else {
         return Ok(Answer::accepted());
     };
     // 2. authenticate
@@ -123,19 +120,20 @@ async fn live(
             return Err(refusal);
         }
     };
-    // 8. execute
-    let (signed, token) = (permit.sign(&gateway.permit_key), jwt.unwrap_or_default());
-    let arguments = permit.judged().call().arguments().to_owned();
-    let answers = permit.judged().answers().cloned().map(Box::new);
+    // 8. execute; what the server tells meanwhile is filtered as it comes
     run.past.acts(&rules.pins, permit.judged().call());
-    let acted = executor.execute(signed, (arguments, answers), token.to_owned(), receipt).await;
-    // 9. filter the result
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
+    let order = Order::of(&permit, &gateway.permit_key, jwt.unwrap_or_default(), receipt);
+    let (hears, order) = ((&sent.outlet, account.era()), (&permit, order));
+    let (acted, told) = acting::act(gateway, &executor, order, hears, bytes_max).await;
+    // 9. filter the result
+    let told_bytes = told.map_or(0, |told| told.bytes);
+    let bytes_max = bytes_max.saturating_sub(usize::try_from(told_bytes).unwrap_or(usize::MAX));
     let (outcome, result) = after::filter(gateway, bytes_max, &permit, account.era(), acted);
-    let passed_on = result.as_ref().map_or(0, after::Passed::bytes);
+    let passed_on = told_bytes + result.as_ref().map_or(0, after::Passed::bytes);
     run.past.learns(&rules.pins, permit.judged().call(), &result);
     // 10. record the outcome, settle, feed back
-    let recorded = after::record_outcome(gateway, &permit, &outcome).await;
+    let recorded = after::record_outcome(gateway, &permit, &outcome, told).await;
     after::settle(permit, &outcome, passed_on).await;
     recorded?;
     result.map(|result| Answer::passed(&id, account.era(), &result))

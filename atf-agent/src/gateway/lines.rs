@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::Gateway;
 use super::answer::Answer;
 use super::connections::{End, Open};
+use super::following::{Following, Next};
 use super::headers::{self, Envelope};
-use super::line::{self, Sent};
 use super::runs::LiveRun;
 use crate::call::Caller;
 
@@ -47,7 +47,11 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
     let mut writing = std::pin::pin!(write(open.end(), answers, patience));
     tokio::select! {
         written = &mut writing => ended(caller, written),
-        () = &mut reading => ended(caller, writing.await),
+        // One that says no more may still read.
+        () = &mut reading => tokio::select! {
+            written = &mut writing => ended(caller, written),
+            () = open.gone() => {}
+        },
     }
 }
 
@@ -88,14 +92,33 @@ async fn read(
         };
         let (gateway, run) = (Arc::clone(gateway), Arc::clone(run));
         let (envelope, send) = (envelope.clone(), send.clone());
-        tokio::spawn(async move {
-            let sent = Sent { message: line.into(), envelope, slot };
-            let (answer, slot) = line::detached(gateway, run, caller, sent).await;
-            // A caller that hung up is answered to the log alone. The slot is free when the answer is
-            // on its way, so that a slow reader holds no more answers than calls.
-            let _unread = send.send(answer).await;
-            drop(slot);
-        });
+        let message = (line.into(), envelope);
+        tokio::spawn(follow(Following::begin((gateway, run), caller, message, slot), send));
+    }
+}
+
+/// Hands on what comes of one call, until its answer or the end of the connection. A caller that hung up is
+/// answered to the log alone.
+async fn follow(mut following: Following, send: Sender<Answer>) {
+    loop {
+        let next = tokio::select! {
+            next = following.next() => next,
+            () = send.closed() => return,
+        };
+        match next {
+            Next::Notice(notice) => {
+                if send.send(Answer::notice(notice)).await.is_err() {
+                    return;
+                }
+            }
+            Next::Answer(answer, slot) => {
+                // The slot is free when the answer is on its way, so that a slow reader holds no more
+                // answers than calls.
+                let _unread = send.send(answer).await;
+                drop(slot);
+                return;
+            }
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Valu
             let tools: Vec<_> = named.map(|pin| pin.listing()).collect();
             Some(listed(call.era(), json!({ "tools": tools })))
         }
-        // What a server logs goes to no run, at no level.
+        // The level is the session's, and what is told at it is each call's.
         Method::SetLevel => Some(json!({})),
         Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             let list = offers::list(call, &offered.catalogue);
@@ -89,6 +89,7 @@ fn capabilities() -> Value {
         "prompts": {"listChanged": false},
         "resources": {"listChanged": false, "subscribe": false},
         "completions": {},
+        "logging": {},
     })
 }
 

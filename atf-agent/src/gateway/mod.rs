@@ -3,6 +3,7 @@
 //! capability.
 
 mod account;
+mod acting;
 mod after;
 mod answer;
 mod approval;
@@ -13,7 +14,10 @@ mod caller;
 mod clients;
 mod connections;
 mod error;
+mod events;
+mod execution;
 mod feedback;
+mod following;
 mod headers;
 mod http;
 mod kernel_side;
@@ -31,6 +35,7 @@ mod rules;
 mod runs;
 mod settings;
 mod steady;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -70,7 +75,7 @@ pub(crate) struct Gateway {
     agents: caller::Agents,
     runs: runs::Runs,
     recorder: clients::Recorder,
-    executor: clients::Executor,
+    executor: execution::Executor,
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
@@ -140,7 +145,7 @@ impl Gateway {
             patience: http::Patience::default(),
             runs: runs::Runs::default(),
             recorder: clients::Recorder::new(places.recorder_socket()),
-            executor: clients::Executor::new(&places.executor_socket(), execute_timeout),
+            executor: execution::Executor::new(&places.executor_socket(), execute_timeout),
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone())?,
             caps,

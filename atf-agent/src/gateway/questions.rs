@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::call::{CgroupId, DecisionId, Digest, Questions, RunId, Target};
-    use crate::wire::Exchange;
+    use crate::wire::{Exchange, MayTell};
 
     fn permit(questions: Option<Questions>) -> PermitBody {
         PermitBody {
@@ -120,6 +120,7 @@ mod tests {
             nonce: Digest::of(b"n"),
             expires_unix_s: 1,
             exchange: questions.map(|questions| Exchange { questions, answers: None }),
+            may_tell: MayTell::default(),
         }
     }
 

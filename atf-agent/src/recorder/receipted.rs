@@ -53,7 +53,7 @@ pub(super) fn receipted(
 
 /// The first field in which the record and the permit are not one.
 fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'static str> {
-    // The two that the record does not have: the executor alone judges them.
+    // What the record does not have: the executor alone judges it.
     let PermitBody {
         decision,
         run,
@@ -66,6 +66,7 @@ fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'stat
         nonce: _,
         expires_unix_s: _,
         exchange,
+        may_tell: _,
     } = permit;
     let named = match target.tool() {
         Some(_) => call.tool.as_ref(),

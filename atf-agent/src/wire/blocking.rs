@@ -98,6 +98,14 @@ impl Server {
         frame::write(&mut self.stream, number, message)
     }
 
+    /// Says something about request `number`, whose answer follows.
+    ///
+    /// # Errors
+    /// When the connection failed.
+    pub fn tell(&mut self, number: u64, message: &impl Serialize) -> Result<(), FrameError> {
+        Ok(self.stream.write_all(&frame::encode_part(number, message)?)?)
+    }
+
     /// Sends `message` and hears what comes back, all of it before `deadline`, however slowly the
     /// peer takes the one and gives the other.
     ///

@@ -1,4 +1,5 @@
-//! One frame: a version byte, three zero bytes, the length, the sender's number, and the JSON.
+//! One frame: a version byte, a byte that says whether more follows, two zero bytes, the length, the
+//! sender's number, and the JSON.
 
 use std::io::{self, Read, Write};
 
@@ -6,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version of the messages; a peer of another version is refused, never guessed at.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Longest message in bytes. A call's arguments are at most 1 MiB, and JSON escapes can make a
 /// quoted copy of them six times as long.
@@ -14,6 +15,20 @@ pub const FRAME_BYTES_MAX: usize = 8 << 20;
 
 /// Bytes before the JSON.
 pub(super) const HEADER_BYTES: usize = 16;
+
+/// What the second byte says of a frame after which more of this number follow.
+const MORE: u8 = 1;
+
+/// What a frame says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Bytes of its JSON.
+    pub(super) length: usize,
+    /// The sender's number.
+    pub(super) number: u64,
+    /// Whether more of this number follow: it is no answer yet.
+    pub(super) more: bool,
+}
 
 /// What is wrong with a frame, or with the connection that carries it.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +61,12 @@ pub enum FrameError {
         /// The number that came back.
         found: u64,
     },
+    /// A part of an answer, to one who takes it whole.
+    #[error("expected a whole message, found one after which more of number {number} follow")]
+    Part {
+        /// Its number.
+        number: u64,
+    },
 }
 
 /// The whole frame of `message`, ready to be written.
@@ -53,6 +74,18 @@ pub enum FrameError {
 /// # Errors
 /// [`FrameError::Length`] when the message is longer than [`FRAME_BYTES_MAX`].
 pub(super) fn encode(number: u64, message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
+    encoded(number, message, 0)
+}
+
+/// The same of a message after which more of this number follow.
+///
+/// # Errors
+/// As [`encode`].
+pub(super) fn encode_part(number: u64, message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
+    encoded(number, message, MORE)
+}
+
+fn encoded(number: u64, message: &impl Serialize, more: u8) -> Result<Vec<u8>, FrameError> {
     let mut frame = vec![0; HEADER_BYTES];
     serde_json::to_writer(&mut frame, message)?;
     let found = frame.len() - HEADER_BYTES;
@@ -61,25 +94,26 @@ pub(super) fn encode(number: u64, message: &impl Serialize) -> Result<Vec<u8>, F
     }
     let length = u32::try_from(found).map_err(|_| FrameError::Length { found })?;
     frame[0] = VERSION;
+    frame[1] = more;
     frame[4..8].copy_from_slice(&length.to_le_bytes());
     frame[8..16].copy_from_slice(&number.to_le_bytes());
     Ok(frame)
 }
 
-/// The length and the number that a header states.
+/// What a header states.
 ///
 /// # Errors
 /// [`FrameError::Version`] and [`FrameError::Length`].
-pub(super) fn decode_header(header: [u8; HEADER_BYTES]) -> Result<(usize, u64), FrameError> {
-    let [v, z1, z2, z3, l0, l1, l2, l3, n @ ..] = header;
-    if [v, z1, z2, z3] != [VERSION, 0, 0, 0] {
-        return Err(FrameError::Version { found: [v, z1, z2, z3] });
+pub(super) fn decode_header(header: [u8; HEADER_BYTES]) -> Result<Header, FrameError> {
+    let [v, more, z1, z2, l0, l1, l2, l3, n @ ..] = header;
+    if [v, z1, z2] != [VERSION, 0, 0] || more > MORE {
+        return Err(FrameError::Version { found: [v, more, z1, z2] });
     }
     let found = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     if found > FRAME_BYTES_MAX {
         return Err(FrameError::Length { found });
     }
-    Ok((found, u64::from_le_bytes(n)))
+    Ok(Header { length: found, number: u64::from_le_bytes(n), more: more == MORE })
 }
 
 /// Whether `bytes` begin with a whole frame, or with what is none and need not be waited for.
@@ -87,7 +121,7 @@ pub(super) fn is_whole(bytes: &[u8]) -> bool {
     let Some((header, body)) = bytes.split_first_chunk() else {
         return false;
     };
-    decode_header(*header).map_or(true, |(length, _)| body.len() >= length)
+    decode_header(*header).map_or(true, |header| body.len() >= header.length)
 }
 
 /// Writes one message.
@@ -100,7 +134,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Reads one message; `None` when the peer closed the connection between two messages.
+/// Reads one message, a whole one; `None` when the peer closed the connection between two messages.
 pub(super) fn read<T: DeserializeOwned>(
     from: &mut impl Read,
 ) -> Result<Option<(u64, T)>, FrameError> {
@@ -109,7 +143,10 @@ pub(super) fn read<T: DeserializeOwned>(
         0 => return Ok(None),
         found => from.read_exact(&mut header[found..])?,
     }
-    let (length, number) = decode_header(header)?;
+    let Header { length, number, more } = decode_header(header)?;
+    if more {
+        return Err(FrameError::Part { number });
+    }
     let mut body = vec![0; length];
     from.read_exact(&mut body)?;
     Ok(Some((number, serde_json::from_slice(&body)?)))
@@ -131,6 +168,18 @@ mod tests {
         let mut other = wire.clone();
         other[0] = VERSION + 1;
         assert!(matches!(read::<String>(&mut other.as_slice()), Err(FrameError::Version { .. })));
+        let mut part = Vec::new();
+        part.extend(encode_part(7, &"hello").unwrap());
+        assert!(matches!(
+            read::<String>(&mut part.as_slice()),
+            Err(FrameError::Part { number: 7 })
+        ));
+        for (byte, value) in [(1, MORE + 1), (2, 1), (3, 1)] {
+            let mut other = wire.clone();
+            other[byte] = value;
+            let found = read::<String>(&mut other.as_slice());
+            assert!(matches!(found, Err(FrameError::Version { .. })), "{byte}");
+        }
         let mut huge = wire.clone();
         huge[7] = 0xff;
         assert!(matches!(read::<String>(&mut huge.as_slice()), Err(FrameError::Length { .. })));

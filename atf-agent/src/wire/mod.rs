@@ -14,6 +14,7 @@ mod peer;
 mod pipelined;
 mod places;
 mod subscription;
+mod telling;
 
 pub use answers::{Answers, Exchange};
 pub use batches::Batches;
@@ -27,3 +28,4 @@ pub use peer::Peer;
 pub use pipelined::Pipelined;
 pub use places::Places;
 pub use subscription::Subscription;
+pub use telling::{MayTell, Told};

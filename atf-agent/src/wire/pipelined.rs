@@ -11,17 +11,28 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
-use super::frame::{self, FrameError, HEADER_BYTES};
+use super::frame::{self, FrameError, HEADER_BYTES, Header};
 use super::outbox::Outbox;
 
 /// Requests of one connection that may be under way; more than that and the asker waits. The servers
 /// take as many.
 const UNDER_WAY_MAX: usize = 1_024;
 
+/// What is said before an answer and its asker has not heard yet; past that it is lost. Who hears the
+/// connection waits for no asker.
+const UNHEARD_MAX: usize = 256;
+
 /// The waiting askers by number; `None` once the connection has failed.
-type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Vec<u8>>>>>>;
+type Waiting = Arc<Mutex<Option<HashMap<u64, Asker>>>>;
+
+/// One who waits for an answer.
+struct Asker {
+    answer: oneshot::Sender<Vec<u8>>,
+    /// Where goes what is said before it, when anybody hears that.
+    before: Option<mpsc::Sender<Vec<u8>>>,
+}
 
 /// A connection that many tasks share. When it fails, every waiting and every later request fails;
 /// the owner then opens a new one.
@@ -60,20 +71,57 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
     /// # Errors
     /// When the connection failed, before or meanwhile. Whether the request arrived is not known.
     pub async fn ask(&self, message: &Ask) -> Result<Answer, FrameError> {
+        let (_slot, answer) = self.send(message, None).await?;
+        let body = answer.await.map_err(|_| closed())?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Asks, and waits for the answer; `hear` is given what is said before it. One who hears too slowly
+    /// does not hear all.
+    ///
+    /// # Errors
+    /// As [`Pipelined::ask`].
+    pub async fn ask_hearing(
+        &self,
+        message: &Ask,
+        mut hear: impl FnMut(Answer),
+    ) -> Result<Answer, FrameError> {
+        let (before, mut said) = mpsc::channel(UNHEARD_MAX);
+        let (_slot, mut answer) = self.send(message, Some(before)).await?;
+        loop {
+            // What was said first is heard first; with the answer, nothing more will be said.
+            tokio::select! {
+                biased;
+                Some(body) = said.recv() => hear(serde_json::from_slice(&body)?),
+                body = &mut answer => {
+                    while let Ok(body) = said.try_recv() {
+                        hear(serde_json::from_slice(&body)?);
+                    }
+                    return Ok(serde_json::from_slice(&body.map_err(|_| closed())?)?);
+                }
+            }
+        }
+    }
+
+    /// Sends a request, with a place for its answer and for what is said before it.
+    async fn send(
+        &self,
+        message: &Ask,
+        before: Option<mpsc::Sender<Vec<u8>>>,
+    ) -> Result<(SemaphorePermit<'_>, oneshot::Receiver<Vec<u8>>), FrameError> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let frame = frame::encode(number, message)?;
-        let _slot = self.slots.acquire().await.map_err(|_| closed())?;
+        let slot = self.slots.acquire().await.map_err(|_| closed())?;
         let (asker, answer) = oneshot::channel();
         match lock(&self.waiting).as_mut() {
-            Some(all) => all.insert(number, asker),
+            Some(all) => all.insert(number, Asker { answer: asker, before }),
             None => return Err(closed()),
         };
         if let Err(error) = self.outbox.send(frame) {
             lock(&self.waiting).take();
             return Err(error.into());
         }
-        let body = answer.await.map_err(|_| closed())?;
-        Ok(serde_json::from_slice(&body)?)
+        Ok((slot, answer))
     }
 
     /// True once the connection has failed.
@@ -84,25 +132,29 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
 
 /// Hands each answer to who waits for it, until the connection ends.
 async fn hear(mut from: impl AsyncRead + Unpin, waiting: &Waiting) {
-    while let Ok((number, body)) = read_frame(&mut from).await {
-        let asker = lock(waiting).as_mut().and_then(|all| all.remove(&number));
-        if let Some(asker) = asker {
-            // The asker may have given up; its answer is of no use to anybody else.
-            let _given_up = asker.send(body);
+    while let Ok((Header { number, more, length: _ }, body)) = read_frame(&mut from).await {
+        let mut waiting = lock(waiting);
+        let Some(all) = waiting.as_mut() else { return };
+        // The asker may have given up, or be slow; what is said is of no use to anybody else.
+        if more {
+            let before = all.get(&number).and_then(|asker| asker.before.as_ref());
+            let _lost = before.map(|before| before.try_send(body));
+        } else {
+            let _given_up = all.remove(&number).map(|asker| asker.answer.send(body));
         }
     }
 }
 
-/// The next frame's number and body.
+/// The next frame's header and body.
 pub(super) async fn read_frame(
     from: &mut (impl AsyncRead + Unpin),
-) -> Result<(u64, Vec<u8>), FrameError> {
+) -> Result<(Header, Vec<u8>), FrameError> {
     let mut header = [0; HEADER_BYTES];
     from.read_exact(&mut header).await?;
-    let (length, number) = frame::decode_header(header)?;
-    let mut body = vec![0; length];
+    let header = frame::decode_header(header)?;
+    let mut body = vec![0; header.length];
     from.read_exact(&mut body).await?;
-    Ok((number, body))
+    Ok((header, body))
 }
 
 fn closed() -> FrameError {

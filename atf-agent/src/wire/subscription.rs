@@ -42,9 +42,9 @@ impl<Change: DeserializeOwned, Ack: Serialize> Subscription<Change, Ack> {
     /// When the connection closed or failed, or the frame is not one. The connection is of no use
     /// then.
     pub async fn next(&mut self) -> Result<(u64, Change), FrameError> {
-        let (number, body) = read_frame(&mut self.read).await?;
+        let (header, body) = read_frame(&mut self.read).await?;
         let change = serde_json::from_slice(&body).map_err(|error| refused(&body, error))?;
-        Ok((number, change))
+        Ok((header.number, change))
     }
 
     /// Answers change `number`.

@@ -32,7 +32,7 @@ pub(super) fn of(event: &Event) -> Class {
         }
         Event::RunEnded { run, how, .. } => ended(*run, how),
         Event::Decided { call, verdict } => decided(call, verdict),
-        Event::Settled { decision, run, target, outcome } => {
+        Event::Settled { decision, run, target, outcome, told: _ } => {
             settled(*decision, *run, target, outcome)
         }
         Event::Sealed { run, why, mode, .. } => sealed(*run, why, *mode),

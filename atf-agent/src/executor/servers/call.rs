@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
-use crate::call::{Digest, Questions, Target};
-use crate::wire::Answers;
+use crate::call::{DecisionId, Digest, Questions, Target};
+use crate::wire::{Answers, MayTell};
 
 /// Says whether the run may still act; asked right before the server hears of the call, and again
 /// before its answer leaves.
@@ -13,6 +13,10 @@ pub(in crate::executor) type Standing = Box<dyn Fn() -> Result<(), Mistrust> + S
 
 /// A call whose permit was admitted. It waits here for its server, and the permit may run out meanwhile.
 pub(in crate::executor) struct Call {
+    /// The decision that allowed it.
+    pub(in crate::executor) decision: DecisionId,
+    /// What the server may tell the run meanwhile.
+    pub(in crate::executor) may_tell: MayTell,
     /// What is called; its own name is the server's.
     pub(in crate::executor) target: Target,
     /// The digest of what its server said of the tool when it was approved.

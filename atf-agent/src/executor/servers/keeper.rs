@@ -14,6 +14,8 @@ use super::super::error::Mistrust;
 use super::super::spawner::{Pipes, Spawner};
 use super::bounds::Bounds;
 use super::call::Call;
+use super::hear;
+use super::orders::Orders;
 use super::session::{self, Ended};
 use super::stderr;
 
@@ -35,16 +37,16 @@ pub(super) struct Kept {
     /// Who starts it.
     pub(super) spawner: Arc<Spawner>,
     /// Who is told what it offers.
-    pub(super) offered: session::Hear,
+    pub(super) offered: hear::Hear,
 }
 
 /// Keeps it until the executor ends.
-pub(super) async fn keep(kept: Kept, mut calls: Receiver<Call>) {
+pub(super) async fn keep(kept: Kept, mut orders: Orders) {
     let mut pause = PAUSE_FIRST;
     loop {
         let began = Instant::now();
         let why = match start(&kept).await {
-            Ok(pipes) => match life(&kept, pipes, &mut calls).await {
+            Ok(pipes) => match life(&kept, pipes, &mut orders).await {
                 Ok(Ended::NoCallers) => return,
                 Ok(ended) => ended.to_string(),
                 Err(error) => error.to_string(),
@@ -56,7 +58,7 @@ pub(super) async fn keep(kept: Kept, mut calls: Receiver<Call>) {
             pause = PAUSE_FIRST;
         }
         tracing::warn!(server = kept.name, ?pause, %why, "a tool server is away");
-        if !wait(&kept.name, &why, Instant::now() + pause, &mut calls).await {
+        if !wait(&kept.name, &why, Instant::now() + pause, &mut orders.calls).await {
             return;
         }
         pause = (pause * 2).min(PAUSE_LAST);
@@ -64,18 +66,14 @@ pub(super) async fn keep(kept: Kept, mut calls: Receiver<Call>) {
 }
 
 /// One life, from its pipes to its end.
-pub(super) async fn life(
-    kept: &Kept,
-    pipes: Pipes,
-    calls: &mut Receiver<Call>,
-) -> std::io::Result<Ended> {
+pub(super) async fn life(kept: &Kept, pipes: Pipes, orders: &mut Orders) -> std::io::Result<Ended> {
     let [input, output, errors] = pipes.0;
     let to = pipe::Sender::from_owned_fd(input)?;
     let from = pipe::Receiver::from_owned_fd(output)?;
     let errors = pipe::Receiver::from_owned_fd(errors)?;
     // Ends with the pipe: when the last process of the server is gone.
     tokio::spawn(stderr::log(kept.name.clone(), errors));
-    Ok(session::live(&kept.name, kept.bounds, (from, to), calls, &kept.offered).await)
+    Ok(session::live(&kept.name, kept.bounds, (from, to), orders, &kept.offered).await)
 }
 
 /// Has the spawner start it.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::news::News;
 use crate::call::{Question, Questions};
 
 /// Longest id of a server's request that is answered.
@@ -38,29 +39,6 @@ pub(super) enum Heard {
     Bad(String),
 }
 
-/// What a notification says, as far as anybody listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
-    /// The tools are others now.
-    Tools,
-    /// The prompts or resources are others now.
-    Besides,
-    /// Something else.
-    Other,
-}
-
-impl News {
-    fn of(method: &str) -> Self {
-        match method {
-            "notifications/tools/list_changed" => Self::Tools,
-            "notifications/prompts/list_changed" | "notifications/resources/list_changed" => {
-                Self::Besides
-            }
-            _ => Self::Other,
-        }
-    }
-}
-
 /// The body of an answer.
 #[derive(Debug)]
 pub(super) enum Body {
@@ -88,6 +66,8 @@ struct Incoming<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -129,7 +109,7 @@ pub(super) fn read(bytes: &[u8]) -> Heard {
     let answers = incoming.result.is_some() || incoming.error.is_some();
     match (&incoming.method, incoming.id) {
         (Some(_), _) if answers => bad("a request and an answer in one"),
-        (Some(method), None) => Heard::Told { news: News::of(method) },
+        (Some(method), None) => Heard::Told { news: News::read(method, incoming.params) },
         (Some(method), Some(id)) if is_id(id.get()) => {
             Heard::Asked { id: id.to_owned(), is_ping: method == "ping" }
         }
@@ -181,6 +161,8 @@ mod tests {
             Heard::Asked { .. } => "asked",
             Heard::Told { news: News::Tools } => "tools",
             Heard::Told { news: News::Besides } => "besides",
+            Heard::Told { news: News::Progress(..) } => "progress",
+            Heard::Told { news: News::Log(..) } => "log",
             Heard::Told { news: News::Other } => "told",
             Heard::Bad(_) => "bad",
         };

@@ -6,15 +6,19 @@ mod bounds;
 mod call;
 mod framing;
 mod handshake;
+mod hear;
 mod keeper;
 mod message;
+mod news;
 mod offer;
 mod once;
+mod orders;
 mod request;
 mod session;
 mod settings;
 mod sides;
 mod stderr;
+mod under_way;
 mod watch;
 
 #[cfg(test)]
@@ -25,11 +29,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc::{self, Sender};
+
+use orders::{Giving, orders};
 
 use super::error::Mistrust;
 use super::spawner::{Confinement, Spawner};
-use crate::call::ToolName;
+use crate::call::{DecisionId, ToolName};
 use crate::wire::{Catalogue, Ids, Places};
 
 pub(super) use call::Call;
@@ -85,7 +90,7 @@ impl Prepared {
 
 /// The servers at work.
 pub(super) struct Servers {
-    by_name: HashMap<String, Sender<Call>>,
+    by_name: HashMap<String, Giving>,
     watch: Arc<Watch>,
     /// What speaks with them; ends with this value.
     _runtime: Option<Runtime>,
@@ -108,12 +113,12 @@ impl Servers {
         let spawner = Arc::new(spawner);
         let mut by_name = HashMap::new();
         for (number, server) in (0..).zip(prepared.servers) {
-            let (calls, waiting) = mpsc::channel(WAITING_MAX);
+            let (giving, waiting) = orders(WAITING_MAX);
             let bounds = server.bounds();
-            by_name.insert(server.name.clone(), calls);
+            by_name.insert(server.name.clone(), giving);
             let spawner = Arc::clone(&spawner);
             let (name, watch) = (server.name, Arc::clone(&watch));
-            let offered = session::Hear {
+            let offered = hear::Hear {
                 tools: {
                     let (name, watch) = (name.clone(), Arc::clone(&watch));
                     Box::new(move |tools: &[Offered]| watch.offered(&name, tools))
@@ -144,16 +149,24 @@ impl Servers {
         self.watch.catalogue()
     }
 
+    /// Nobody waits for the call of `decision` any more. Tells its server as soon as it can be told.
+    pub(super) fn cancel(&self, server: &str, decision: DecisionId) {
+        let lost = self.by_name.get(server).map(|giving| giving.cancels.try_send(decision));
+        if let Some(Err(error)) = lost {
+            tracing::debug!(%error, server, "a call runs on, and nobody waits for it");
+        }
+    }
+
     /// Hands a call to its server. It answers when the server has, or has not in time.
     pub(super) fn call(&self, server: &str, call: Call) {
-        let Some(calls) = self.by_name.get(server) else {
+        let Some(giving) = self.by_name.get(server) else {
             let why = "there is none of this name".to_owned();
             return call.reply.give(super::outcome::Outcome::NotDone(Mistrust::ServerAway {
                 server: server.to_owned(),
                 why,
             }));
         };
-        if let Err(error) = calls.try_send(call) {
+        if let Err(error) = giving.calls.try_send(call) {
             let call = error.into_inner();
             let server = server.to_owned();
             call.reply.give(super::outcome::Outcome::NotDone(Mistrust::ServerBusy { server }));

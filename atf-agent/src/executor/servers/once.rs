@@ -5,8 +5,10 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::hear::Hear;
 use super::offer::Offered;
-use super::session::{self, Hear};
+use super::orders::orders;
+use super::session;
 use super::{Prepared, ServersError, keeper};
 use crate::wire::{Ids, Places};
 
@@ -61,8 +63,8 @@ pub fn offers(places: &Places, ids: &Ids, only: Option<&str>) -> Result<Vec<Answ
 
 /// One life without a call: it ends when the tools are known, for then it is asked to serve nobody.
 async fn one_life(kept: &keeper::Kept) -> String {
-    let (calls, mut none) = tokio::sync::mpsc::channel(NO_CALLS);
-    drop(calls);
+    let (giving, mut none) = orders(NO_CALLS);
+    drop(giving);
     let life = async {
         let pipes = keeper::start(kept).await?;
         keeper::life(kept, pipes, &mut none).await.map_err(|error| error.to_string())

@@ -22,21 +22,40 @@ pub(super) fn client() -> Value {
 }
 
 /// What the stateless revision has said anew in each request: that we answer what may be asked.
-fn meta(questions: &Questions) -> Value {
+fn meta(questions: &Questions) -> Map<String, Value> {
     let capabilities: Map<_, _> =
         questions.iter().map(|question| (question.capability().to_owned(), json!({}))).collect();
-    json!({
-        "io.modelcontextprotocol/protocolVersion": STATELESS,
-        "io.modelcontextprotocol/clientCapabilities": capabilities,
-        "io.modelcontextprotocol/clientInfo": client(),
-    })
+    let said = [
+        ("protocolVersion", json!(STATELESS)),
+        ("clientCapabilities", json!(capabilities)),
+        ("clientInfo", client()),
+    ];
+    said.map(|(name, value)| (format!("io.modelcontextprotocol/{name}"), value))
+        .into_iter()
+        .collect()
+}
+
+/// What is said of a call beside it: what the revision demands, and what the run may be told meanwhile. The
+/// server knows the call by our number alone.
+fn meta_of_call(era: Era, id: u64, call: &Call) -> Map<String, Value> {
+    let mut meta = match era {
+        Era::Handshake => Map::new(),
+        Era::Stateless => meta(&call.questions),
+    };
+    if call.may_tell.progress {
+        meta.insert("progressToken".to_owned(), json!(id));
+    }
+    if let Some(level) = call.may_tell.level {
+        meta.insert("io.modelcontextprotocol/logLevel".to_owned(), json!(level));
+    }
+    meta
 }
 
 /// A request of our own, whose `params` are an object.
 pub(super) fn request(era: Era, id: u64, method: &str, mut params: Value) -> String {
     match era {
         Era::Handshake => {}
-        Era::Stateless => params["_meta"] = meta(&Questions::new()),
+        Era::Stateless => params["_meta"] = json!(meta(&Questions::new())),
     }
     let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     format!("{message}\n")
@@ -71,12 +90,13 @@ pub(super) fn call(era: Era, id: u64, call: &Call) -> String {
             complete(&mut line, &of, arguments);
         }
     }
+    let meta = meta_of_call(era, id, call);
+    if !meta.is_empty() {
+        line.push_str(&format!(",\"_meta\":{}", json!(meta)));
+    }
     match era {
         Era::Handshake => {}
-        Era::Stateless => {
-            line.push_str(&format!(",\"_meta\":{}", meta(&call.questions)));
-            call.answers.iter().for_each(|answers| push_answers(&mut line, answers));
-        }
+        Era::Stateless => call.answers.iter().for_each(|answers| push_answers(&mut line, answers)),
     }
     line.push_str("}}\n");
     line
@@ -105,9 +125,9 @@ fn complete(line: &mut String, of: &str, arguments: &str) {
     );
 }
 
-/// That nobody waits for call `id` any more.
-pub(super) fn cancelled(id: u64) -> String {
-    let params = json!({"requestId": id, "reason": "its time is over"});
+/// That nobody waits for call `id` any more, and why.
+pub(super) fn cancelled(id: u64, why: &str) -> String {
+    let params = json!({"requestId": id, "reason": why});
     told("notifications/cancelled", Some(&params))
 }
 
@@ -136,11 +156,14 @@ pub(super) fn answer_of(id: &RawValue, is_ping: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Question;
+    use crate::call::{DecisionId, Question};
     use crate::executor::outcome::Reply;
+    use crate::wire::MayTell;
 
     fn made(target: &Target, arguments: &RawValue) -> Call {
         Call {
+            decision: DecisionId::random(),
+            may_tell: MayTell::default(),
             target: target.clone(),
             approved: None,
             arguments: arguments.to_owned(),

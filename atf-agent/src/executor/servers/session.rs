@@ -1,7 +1,7 @@
 //! One life of a server: the handshake, the calls that are under way, and their answers. The server is
 //! not believed: it may answer what nobody asked, twice, never, or without end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,15 +11,19 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::answer;
 use super::super::error::Mistrust;
-use super::super::outcome::{Outcome, Reply};
+use super::super::outcome::Outcome;
 use super::besides::{List, Reading, Then};
 use super::bounds::Bounds;
-use super::call::{Call, Standing};
-use super::message::{Body, Heard, News};
-use super::offer::{self, Listing, Next, Offered};
+use super::call::Call;
+use super::hear::Hear;
+use super::message::{Body, Heard};
+use super::news::News;
+use super::offer::{self, Listing, Next};
+use super::orders::Orders;
 use super::sides::{self, LINE_BYTES_MAX, Said};
+use super::under_way::{self, Calls};
 use super::{handshake, request};
-use crate::call::{Digest, Untrusted};
+use crate::call::{DecisionId, Digest, Untrusted};
 use crate::gate::Era;
 use crate::wire::Catalogue;
 
@@ -37,16 +41,6 @@ const BAD_MAX: u32 = 100;
 
 /// How long the handshake may take: an interpreter starts in a second, on a busy host in some.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
-
-type HearTools = Box<dyn Fn(&[Offered]) + Send + Sync>;
-
-/// Who is told what a server offers.
-pub(super) struct Hear {
-    /// Its tools.
-    pub(super) tools: HearTools,
-    /// All else.
-    pub(super) besides: Box<dyn Fn(Catalogue) + Send + Sync>,
-}
 
 /// Why a life is over.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,21 +68,13 @@ pub(super) enum Ended {
 /// MCP 2026-07-28: the client does not say that it answers what would have to be asked.
 const MISSING_CAPABILITY: i64 = -32021;
 
-/// A call that the server may have heard of.
-struct UnderWay {
-    until: Instant,
-    is_tool: bool,
-    unsealed: Standing,
-    reply: Reply,
-}
-
 /// One life.
 pub(super) struct Session<'a> {
     name: &'a str,
     bounds: Bounds,
     unread: Sender<String>,
     next: u64,
-    under_way: BTreeMap<u64, UnderWay>,
+    under_way: Calls,
     unasked: u32,
     bad: u32,
     /// The digests of what it offers now.
@@ -109,7 +95,7 @@ pub(super) async fn live(
     name: &str,
     bounds: Bounds,
     (from, to): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
-    calls: &mut Receiver<Call>,
+    orders: &mut Orders,
     offered: &Hear,
 ) -> Ended {
     let (unread, queue) = mpsc::channel(UNREAD_MAX);
@@ -123,7 +109,7 @@ pub(super) async fn live(
         bounds,
         unread,
         next: 0,
-        under_way: BTreeMap::new(),
+        under_way: Calls::default(),
         unasked: 0,
         bad: 0,
         offers: HashMap::new(),
@@ -138,10 +124,10 @@ pub(super) async fn live(
     let greeted = greeted
         .unwrap_or_else(|_| Err(Ended::Handshake(format!("no answer in {HANDSHAKE_MAX:?}"))));
     let ended = match greeted {
-        Ok(()) => session.serve(&mut said, calls).await,
+        Ok(()) => session.serve(&mut said, orders).await,
         Err(ended) => ended,
     };
-    for call in std::mem::take(&mut session.under_way).into_values() {
+    for call in session.under_way.left() {
         let why = format!("the server {name} ended before it answered: {ended}");
         call.reply.give(Outcome::Unknown(why));
     }
@@ -183,18 +169,19 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn serve(&mut self, said: &mut Receiver<Said>, calls: &mut Receiver<Call>) -> Ended {
+    async fn serve(&mut self, said: &mut Receiver<Said>, orders: &mut Orders) -> Ended {
         loop {
-            let first = self.under_way.first_key_value().map(|(_, call)| call.until);
+            let first = self.under_way.until();
             let lists = self.listing.is_some();
             let has_room = !lists && self.under_way.len() < self.bounds.calls_max;
             let list_until = self.list_until;
             let heard = tokio::select! {
                 heard = said.recv() => self.hear(heard),
-                call = calls.recv(), if has_room => match call {
+                call = orders.calls.recv(), if has_room => match call {
                     Some(call) => { self.ask(call); continue }
                     None => return Ended::NoCallers,
                 },
+                Some(decision) = orders.cancels.recv() => { self.cancel(decision); continue }
                 () = sleep_until(first.unwrap_or_else(Instant::now)), if first.is_some() => {
                     self.give_up();
                     continue;
@@ -217,7 +204,11 @@ impl Session<'_> {
     }
 
     /// Has the server hear of a call, unless something speaks against it at the last moment.
-    fn ask(&mut self, call: Call) {
+    fn ask(&mut self, mut call: Call) {
+        if !self.under_way.is_awaited(&call) {
+            return call.not_done(Mistrust::Cancelled);
+        }
+        call.may_tell = under_way::may_tell(self.bounds.era, call.may_tell);
         let stands = self
             .is_approved(&call)
             .and_then(|()| self.takes_answers(&call))
@@ -232,10 +223,14 @@ impl Session<'_> {
             let server = self.name.to_owned();
             return call.not_done(Mistrust::ServerBusy { server });
         }
-        let until = Instant::now() + self.bounds.call_timeout;
-        let is_tool = call.target.tool().is_some();
-        let Call { unsealed, reply, .. } = call;
-        self.under_way.insert(id, UnderWay { until, is_tool, unsealed, reply });
+        self.under_way.begin(id, call, Instant::now() + self.bounds.call_timeout);
+    }
+
+    /// Tells the server that nobody waits for a call; whether it stops is its own affair.
+    fn cancel(&mut self, decision: DecisionId) {
+        if let Some(id) = self.under_way.cancel(decision) {
+            self.say(request::cancelled(id, "nobody waits for it"));
+        }
     }
 
     /// An answer to one of our numbers, if what was said is one.
@@ -253,6 +248,8 @@ impl Session<'_> {
                 match news {
                     News::Tools => self.list(),
                     News::Besides => self.list_besides(),
+                    News::Progress(id, told) => self.under_way.progress(id, told),
+                    News::Log(level, told) => self.under_way.log(level, told),
                     News::Other => {}
                 }
                 self.count_unasked().map(|()| None)
@@ -348,11 +345,8 @@ impl Session<'_> {
             self.listed_besides(reading, &body);
             return Ok(());
         }
-        let Some(call) = self.under_way.remove(&id) else {
-            // Answered before, given up, or never asked.
-            tracing::debug!(server = self.name, id, "a tool server answered what is not asked");
-            return self.count_unasked();
-        };
+        // Answered before, given up, or never asked.
+        let Some(call) = self.under_way.answered(id) else { return self.count_unasked() };
         self.unasked = 0;
         let outcome = match ((call.unsealed)(), body) {
             // It is done; what came of it stays here.
@@ -378,15 +372,11 @@ impl Session<'_> {
 
     /// Ends the calls whose time is over. The server is told; whether it stops is its own affair.
     fn give_up(&mut self) {
-        let now = Instant::now();
-        while let Some(first) =
-            self.under_way.first_entry().filter(|first| first.get().until <= now)
-        {
-            let (id, call) = first.remove_entry();
+        while let Some((id, call)) = self.under_way.overdue() {
             let after = self.bounds.call_timeout;
             let why = format!("the server {} did not answer in {after:?}", self.name);
             call.reply.give(Outcome::Unknown(why));
-            self.say(request::cancelled(id));
+            self.say(request::cancelled(id, "its time is over"));
         }
     }
 

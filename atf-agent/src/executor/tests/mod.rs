@@ -13,7 +13,7 @@ use super::*;
 use crate::call::{CgroupId, Chain, DecisionId, Narrowing, Reach, RunId, Target};
 use crate::identity::{Claims, Context, Entitlements, Minter, SigningKey};
 use crate::wire::{
-    Answers, Connection, ExecutorReply, ExecutorRequest, PermitBody, Receipt, SignedPermit,
+    Answers, Connection, ExecutorReply, ExecutorRequest, MayTell, PermitBody, Receipt, SignedPermit,
 };
 
 const PIN: &str = r#"{"name": "TOOL", "inputSchema": {"type": "object"}}"#;
@@ -168,6 +168,7 @@ impl World {
                 nonce: self.executor.checks.nonce,
                 expires_unix_s: now() + 10,
                 exchange: None,
+                may_tell: MayTell::default(),
             },
             arguments,
             answers: None,

@@ -50,6 +50,7 @@ impl Case {
                 revision: value(headers, "mcp-protocol-version"),
                 method: value(headers, "mcp-method"),
                 name: value(headers, "mcp-name"),
+                ..Stated::default()
             },
             (None, Some(_)) => honest(bytes),
         };
@@ -78,6 +79,7 @@ fn honest(bytes: &[u8]) -> Stated {
         revision: None,
         method: text(&message["method"]),
         name: text(&message["params"]["name"]),
+        ..Stated::default()
     }
 }
 

@@ -111,6 +111,7 @@ pub(crate) fn capabilities() -> Value {
         "prompts": {"listChanged": false},
         "resources": {"listChanged": false, "subscribe": false},
         "completions": {},
+        "logging": {},
     })
 }
 

@@ -9,10 +9,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use serde_json::value::RawValue;
 
 use crate::audit::Event;
-use crate::call::{Digest, Questions, ToolName};
+use crate::call::{DecisionId, Digest, Questions, ToolName};
 use crate::wire::{
     Answers, AuthorityRequest, Catalogue, ExecutorReply, ExecutorRequest, PermitBody, Receipt,
-    RecorderReply, RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, serve,
+    RecorderReply, RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, Told,
+    serve,
 };
 
 fn listen(path: &Path, each: impl Fn(Server) + Send + Sync + 'static) {
@@ -106,6 +107,10 @@ impl Moody {
         self.1.notify_all();
     }
 
+    fn is(&self, mood: Mood) -> bool {
+        *self.0.lock().unwrap() == mood
+    }
+
     fn settled(&self) -> Mood {
         let waits = |mood: &mut Mood| *mood == Mood::Waits;
         *self.1.wait_while(self.0.lock().unwrap(), waits).unwrap()
@@ -165,6 +170,9 @@ pub(crate) struct Act {
 pub(crate) struct ExecutorDouble {
     pub(crate) acts: Mutex<Vec<Act>>,
     pub(crate) result: Mutex<String>,
+    /// What it tells before each answer.
+    pub(crate) tells: Mutex<Vec<Told>>,
+    pub(crate) cancelled: Mutex<Vec<DecisionId>>,
     pub(crate) withheld: Mutex<Vec<ToolName>>,
     pub(crate) catalogue: Mutex<Catalogue>,
     pub(crate) mood: Moody,
@@ -180,6 +188,8 @@ impl ExecutorDouble {
         let double = Arc::new(Self {
             acts: Mutex::new(Vec::new()),
             result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
+            tells: Mutex::default(),
+            cancelled: Mutex::default(),
             withheld: Mutex::default(),
             catalogue: Mutex::default(),
             mood: Moody::new(),
@@ -189,6 +199,10 @@ impl ExecutorDouble {
             while let Ok(Some((number, asked))) = server.hear() {
                 let reply = match asked {
                     ExecutorRequest::Hello => ExecutorReply::Hello { nonce: nonce() },
+                    ExecutorRequest::Cancel { decision, .. } => {
+                        shared.cancelled.lock().unwrap().push(decision);
+                        ExecutorReply::Cancelled
+                    }
                     ExecutorRequest::Withheld => {
                         ExecutorReply::Withheld { tools: shared.withheld.lock().unwrap().clone() }
                     }
@@ -206,25 +220,18 @@ impl ExecutorDouble {
                             token,
                             receipt,
                         });
-                        match shared.mood.settled() {
-                            Mood::Works => ExecutorReply::Result {
-                                result: RawValue::from_string(
-                                    shared.result.lock().unwrap().clone(),
-                                )
-                                .unwrap(),
-                            },
-                            Mood::Refuses => {
-                                ExecutorReply::Refused { why: "the permit has expired".into() }
-                            }
-                            Mood::Errs => ExecutorReply::Erred {
-                                code: -32002,
-                                message: "there is no such thing".into(),
-                                missing: Questions::new(),
-                            },
-                            Mood::Changed => {
-                                ExecutorReply::Changed { why: "the server changed it".into() }
-                            }
-                            Mood::HangsUp | Mood::Waits => break,
+                        for told in shared.tells.lock().unwrap().clone() {
+                            server.tell(number, &ExecutorReply::Told { told }).unwrap();
+                        }
+                        if shared.mood.is(Mood::Waits) {
+                            // Others are answered meanwhile.
+                            let (shared, server) = (Arc::clone(&shared), server.share().unwrap());
+                            std::thread::spawn(move || shared.answer(server, number));
+                            continue;
+                        }
+                        match shared.acted() {
+                            Some(reply) => reply,
+                            None => break,
                         }
                     }
                 };
@@ -233,5 +240,31 @@ impl ExecutorDouble {
             server.hang_up();
         });
         double
+    }
+
+    /// Answers when the mood has changed.
+    fn answer(&self, mut server: Server, number: u64) {
+        match self.acted() {
+            // The gateway of a test that is over has gone.
+            Some(reply) => drop(server.answer(number, &reply)),
+            None => server.hang_up(),
+        }
+    }
+
+    fn acted(&self) -> Option<ExecutorReply> {
+        Some(match self.mood.settled() {
+            Mood::Works => {
+                let result = self.result.lock().unwrap().clone();
+                ExecutorReply::Result { result: RawValue::from_string(result).unwrap() }
+            }
+            Mood::Refuses => ExecutorReply::Refused { why: "the permit has expired".into() },
+            Mood::Errs => ExecutorReply::Erred {
+                code: -32002,
+                message: "there is no such thing".into(),
+                missing: Questions::new(),
+            },
+            Mood::Changed => ExecutorReply::Changed { why: "the server changed it".into() },
+            Mood::HangsUp | Mood::Waits => return None,
+        })
     }
 }

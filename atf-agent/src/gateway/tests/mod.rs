@@ -20,3 +20,4 @@ mod questions;
 mod registering;
 mod sealing;
 mod stateless;
+mod telling;

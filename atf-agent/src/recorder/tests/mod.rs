@@ -15,7 +15,9 @@ use crate::audit::{Call, Event, Fault, Process, Segment, Verdict, samples, segme
 use crate::call::{DecisionId, Digest, RunId, Target};
 use crate::identity::VerifyingKey;
 use crate::state::files;
-use crate::wire::{Connection, PermitBody, Pipelined, Receipt, RecorderReply, RecorderRequest};
+use crate::wire::{
+    Connection, MayTell, PermitBody, Pipelined, Receipt, RecorderReply, RecorderRequest,
+};
 
 type Recorder = Connection<RecorderRequest, RecorderReply>;
 
@@ -148,6 +150,7 @@ fn allowed() -> (Call, PermitBody) {
         nonce: Digest::of(b"nonce"),
         expires_unix_s: 1_700_000_010,
         exchange: None,
+        may_tell: MayTell::default(),
     };
     call.permit = Some(Digest::of(text(&permit).as_bytes()));
     (call, permit)

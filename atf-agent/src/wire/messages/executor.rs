@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::super::answers::{Answers, Exchange};
 use super::super::catalogue::Catalogue;
+use super::super::telling::{MayTell, Told};
 use super::Receipt;
 use crate::call::{CgroupId, DecisionId, Digest, Questions, RunId, Target, ToolName, Untrusted};
 
@@ -45,6 +46,9 @@ pub struct PermitBody {
     /// What the server may ask of the run meanwhile, and what the run answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Exchange>,
+    /// What the server may tell the run meanwhile.
+    #[serde(default, skip_serializing_if = "MayTell::is_nothing")]
+    pub may_tell: MayTell,
 }
 
 /// What the executor is asked. Only the gateway's uid may ask. Tagged from outside: an inner tag
@@ -71,6 +75,13 @@ pub enum ExecutorRequest {
         /// That the permit is in the log.
         receipt: Receipt,
     },
+    /// Nobody waits any more for the call of this decision: its server may stop.
+    Cancel {
+        /// The decision that allowed it.
+        decision: DecisionId,
+        /// What is called.
+        target: Target,
+    },
 }
 
 /// What the executor answers. Tagged from outside, as [`ExecutorRequest`] is.
@@ -87,6 +98,13 @@ pub enum ExecutorReply {
         /// The object, as JSON.
         result: Box<RawValue>,
     },
+    /// The server tells something while it works; the answer follows.
+    Told {
+        /// What.
+        told: Told,
+    },
+    /// That nobody waits is known now; the call is answered all the same.
+    Cancelled,
     /// The tools that no run is to be told of.
     Withheld {
         /// Their names.

@@ -3,28 +3,31 @@
 
 mod changing;
 mod stateless;
+mod telling;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf, duplex, split};
-use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Call;
 use super::bounds::Bounds;
 use super::framing::{Line, Lines};
+use super::hear::Hear;
 use super::offer::Offered;
-use super::session::{Ended, Hear, live};
-use crate::call::{Questions, Target};
+use super::orders::{Giving, orders};
+use super::session::{Ended, live};
+use crate::call::{DecisionId, Questions, Target};
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
 use crate::gate::Era;
-use crate::wire::ExecutorReply;
+use crate::wire::{ExecutorReply, MayTell, Told};
 
 /// The one tool of the server.
 const TOOL: &str = r#"{"name":"echo","description":"says it again","inputSchema":{}}"#;
@@ -32,6 +35,9 @@ const TOOL: &str = r#"{"name":"echo","description":"says it again","inputSchema"
 /// A session with a server that the test plays.
 struct Lab {
     calls: Sender<Call>,
+    cancels: Sender<DecisionId>,
+    may_tell: MayTell,
+    told: Arc<Mutex<Vec<Told>>>,
     hears: Lines<ReadHalf<DuplexStream>>,
     says: WriteHalf<DuplexStream>,
     life: JoinHandle<Ended>,
@@ -47,7 +53,7 @@ impl Lab {
     /// Before the handshake; the stream holds `room` bytes that nobody has read.
     fn silent(bounds: Bounds, room: usize) -> Self {
         let (ours, theirs) = duplex(room);
-        let (calls, mut waiting) = channel(256);
+        let (Giving { calls, cancels }, mut waiting) = orders(256);
         let (from, to) = split(ours);
         let life = tokio::spawn(async move {
             let offered = Hear { tools: Box::new(|_| {}), besides: Box::new(drop) };
@@ -55,7 +61,17 @@ impl Lab {
         });
         let (hears, says) = split(theirs);
         let hears = Lines::new(hears, 1 << 20);
-        Self { calls, hears, says, life, sealed: Arc::default(), expired: Arc::default() }
+        Self {
+            calls,
+            cancels,
+            may_tell: MayTell::default(),
+            told: Arc::default(),
+            hears,
+            says,
+            life,
+            sealed: Arc::default(),
+            expired: Arc::default(),
+        }
     }
 
     async fn greeted(bounds: Bounds) -> Self {
@@ -104,12 +120,15 @@ impl Lab {
     }
 
     fn made(&self, text: &str, give: oneshot::Sender<ExecutorReply>) -> Call {
+        let told = Arc::clone(&self.told);
         let (sealed, expired) = (Arc::clone(&self.sealed), Arc::clone(&self.expired));
         let refuse = |no: bool, why: &str| match no {
             false => Ok(()),
             true => Err(Mistrust::Sealed { why: why.to_owned() }),
         };
         Call {
+            decision: DecisionId::random(),
+            may_tell: self.may_tell,
             target: Target::Tool("fixture.echo".parse().unwrap()),
             approved: Some(Offered::read(TOOL).unwrap().digest),
             arguments: RawValue::from_string(json!({"text": text}).to_string()).unwrap(),
@@ -117,7 +136,12 @@ impl Lab {
             answers: None,
             unexpired: Box::new(move || refuse(expired.load(Ordering::SeqCst), "expired")),
             unsealed: Box::new(move || refuse(sealed.load(Ordering::SeqCst), "sealed")),
-            reply: Reply::new(move |reply| drop(give.send(reply))),
+            reply: Reply::new(move |reply| drop(give.send(reply))).telling(
+                move |reply| match reply {
+                    ExecutorReply::Told { told: one } => told.lock().unwrap().push(one),
+                    other => panic!("{other:?} before the answer"),
+                },
+            ),
         }
     }
 
@@ -143,6 +167,8 @@ fn word(reply: ExecutorReply) -> String {
         ExecutorReply::Changed { why } => format!("changed: {why}"),
         ExecutorReply::Erred { code, message, .. } => format!("erred: {code} {message}"),
         ExecutorReply::Hello { .. }
+        | ExecutorReply::Told { .. }
+        | ExecutorReply::Cancelled
         | ExecutorReply::Withheld { .. }
         | ExecutorReply::Catalogue { .. } => panic!("no outcome"),
     }

@@ -1,0 +1,117 @@
+//! What a server tells without being asked: that its lists changed, or something about a call that it works
+//! on. What is read is what is told; all else of its message stays here.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Number, Value};
+
+use crate::call::Level;
+use crate::wire::Told;
+
+/// Longest parameters of a notification in bytes that are told on: a line or two for a person.
+const TOLD_BYTES_MAX: usize = 4 << 10;
+
+/// What a notification says, as far as anybody listens.
+#[derive(Debug, PartialEq)]
+pub(super) enum News {
+    /// The tools are others now.
+    Tools,
+    /// The prompts or resources are others now.
+    Besides,
+    /// How far the call of this number has come.
+    Progress(u64, Told),
+    /// Something of this level that it writes down. It does not say of which call.
+    Log(Level, Told),
+    /// Something else, or too much of it.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    // Ours are numbers and are spelled in one way: `7.0` and `"7"` are none.
+    #[serde(rename = "progressToken")]
+    token: u64,
+    progress: Number,
+    #[serde(default)]
+    total: Option<Number>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    level: Level,
+    #[serde(default)]
+    logger: Option<String>,
+    data: Value,
+}
+
+impl News {
+    pub(super) fn read(method: &str, params: Option<&RawValue>) -> Self {
+        match method {
+            "notifications/tools/list_changed" => Self::Tools,
+            "notifications/prompts/list_changed" | "notifications/resources/list_changed" => {
+                Self::Besides
+            }
+            "notifications/progress" => told(params).map_or(Self::Other, |told: Progress| {
+                let Progress { token, progress, total, message } = told;
+                Self::Progress(token, Told::Progress { progress, total, message })
+            }),
+            "notifications/message" => told(params).map_or(Self::Other, |told: Log| {
+                let Log { level, logger, data } = told;
+                Self::Log(level, Told::Log { level, logger, data })
+            }),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The parameters, when they are an object of bounded length and of this form.
+fn told<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Option<T> {
+    let text = params?.get();
+    let is_read = text.starts_with('{') && text.len() <= TOLD_BYTES_MAX;
+    is_read.then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_of_one_form_and_bounded() {
+        let progress = json!({"progressToken": 7, "progress": 1, "total": 2.5, "message": "m"});
+        let log = json!({"level": "info", "logger": "l", "data": {"k": [1]}});
+        let with = |of: &Value, member: &str, value: Value| {
+            let mut changed = of.clone();
+            changed[member] = value;
+            changed.to_string()
+        };
+        let long = json!("x".repeat(TOLD_BYTES_MAX));
+        for (method, params, fine) in [
+            ("progress", progress.to_string(), true),
+            ("progress", json!({"progressToken": 7, "progress": 0}).to_string(), true),
+            ("progress", with(&progress, "extra", json!(1)), true),
+            ("progress", with(&progress, "progressToken", json!("7")), false),
+            ("progress", with(&progress, "progressToken", json!(-7)), false),
+            ("progress", with(&progress, "progressToken", json!(7.0)), false),
+            ("progress", with(&progress, "progress", json!("half")), false),
+            ("progress", with(&progress, "message", json!(["m"])), false),
+            ("progress", with(&progress, "message", long.clone()), false),
+            ("progress", progress.to_string().replacen('{', "{\"progressToken\":8,", 1), false),
+            ("progress", "[7,1,2,\"m\"]".to_owned(), false),
+            ("message", log.to_string(), true),
+            ("message", json!({"level": "info", "data": "d"}).to_string(), true),
+            ("message", with(&log, "level", json!("loud")), false),
+            ("message", with(&log, "logger", json!(1)), false),
+            ("message", with(&log, "data", long), false),
+            ("message", json!({"level": "info"}).to_string(), false),
+        ] {
+            let raw = RawValue::from_string(params.clone()).unwrap();
+            let found = News::read(&format!("notifications/{method}"), Some(&raw));
+            assert_eq!(found != News::Other, fine, "{method} {params}");
+        }
+        assert_eq!(News::read("notifications/progress", None), News::Other);
+    }
+}

@@ -1,0 +1,146 @@
+//! The calls that a server may have heard of: what it tells meanwhile, and to whom that goes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::outcome::Reply;
+use super::call::{Call, Standing};
+use crate::call::{DecisionId, Level};
+use crate::gate::Era;
+use crate::wire::{MayTell, Told};
+
+/// Most that is told of one call, in messages and in bytes. A client that wants to see that something
+/// moves needs few, and what goes this way is kept back from nobody else.
+const TOLD_MAX: usize = 256;
+const TOLD_BYTES_MAX: usize = 64 << 10;
+
+/// How long a server has to answer a call after it was told that nobody waits for it.
+const CANCELLED_MAX: Duration = Duration::from_secs(2);
+
+/// Cancelled calls that are remembered until their turn comes.
+const GONE_MAX: usize = 64;
+
+/// A call that the server may have heard of.
+pub(super) struct UnderWay {
+    until: Instant,
+    decision: DecisionId,
+    may_tell: MayTell,
+    told: usize,
+    told_bytes: usize,
+    /// Whether it is a tool's.
+    pub(super) is_tool: bool,
+    /// Whether the run may still act.
+    pub(super) unsealed: Standing,
+    /// Where the outcome goes.
+    pub(super) reply: Reply,
+}
+
+/// All of them, by our numbers.
+#[derive(Default)]
+pub(super) struct Calls {
+    all: BTreeMap<u64, UnderWay>,
+    gone: VecDeque<DecisionId>,
+    /// A call ended without an answer: what the server writes down may be of that one from now on.
+    ended_unheard: bool,
+}
+
+impl UnderWay {
+    /// Tells the run, within the bounds of its call, and while it may act.
+    fn tell(&mut self, told: Told) {
+        let bytes = serde_json::to_vec(&told).map_or(usize::MAX, |text| text.len());
+        let bytes = self.told_bytes.saturating_add(bytes);
+        if self.told >= TOLD_MAX || bytes > TOLD_BYTES_MAX || (self.unsealed)().is_err() {
+            return;
+        }
+        self.told += 1;
+        self.told_bytes = bytes;
+        self.reply.tell(told);
+    }
+}
+
+impl Calls {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// When the time of one of them is over.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.all.values().map(|call| call.until).min()
+    }
+
+    /// The server is about to hear of `call` by this number, and has until then to answer.
+    pub(super) fn begin(&mut self, id: u64, call: Call, until: Instant) {
+        let is_tool = call.target.tool().is_some();
+        let Call { decision, may_tell, unsealed, reply, .. } = call;
+        let (told, told_bytes) = (0, 0);
+        let under_way =
+            UnderWay { until, decision, may_tell, told, told_bytes, is_tool, unsealed, reply };
+        self.all.insert(id, under_way);
+    }
+
+    /// The call that an answer is to.
+    pub(super) fn answered(&mut self, id: u64) -> Option<UnderWay> {
+        self.all.remove(&id)
+    }
+
+    /// A call whose time is over, and its number.
+    pub(super) fn overdue(&mut self) -> Option<(u64, UnderWay)> {
+        let now = Instant::now();
+        let id = *self.all.iter().find(|(_, call)| call.until <= now)?.0;
+        self.ended_unheard = true;
+        self.all.remove(&id).map(|call| (id, call))
+    }
+
+    /// All that are left when the server's life is over.
+    pub(super) fn left(&mut self) -> impl Iterator<Item = UnderWay> {
+        std::mem::take(&mut self.all).into_values()
+    }
+
+    /// Nobody waits for the call of `decision`. Its number, when the server has heard of it: it keeps its
+    /// place for a while, for nobody knows whether the server stops.
+    pub(super) fn cancel(&mut self, decision: DecisionId) -> Option<u64> {
+        let found = self.all.iter_mut().find(|(_, call)| call.decision == decision);
+        let Some((id, call)) = found else {
+            self.gone.truncate(GONE_MAX - 1);
+            self.gone.push_front(decision);
+            return None;
+        };
+        call.may_tell = MayTell::default();
+        call.until = call.until.min(Instant::now() + CANCELLED_MAX);
+        Some(*id)
+    }
+
+    /// Whether somebody waits for a call whose turn it is.
+    pub(super) fn is_awaited(&self, call: &Call) -> bool {
+        !self.gone.contains(&call.decision)
+    }
+
+    /// The server tells how far call `id` has come.
+    pub(super) fn progress(&mut self, id: u64, told: Told) {
+        if let Some(call) = self.all.get_mut(&id).filter(|call| call.may_tell.progress) {
+            call.tell(told);
+        }
+    }
+
+    /// The server writes something down, and does not say of which call. It is of the only one that is
+    /// under way, when none was left without an answer before; else it goes to nobody.
+    pub(super) fn log(&mut self, level: Level, told: Told) {
+        let is_alone = self.all.len() == 1 && !self.ended_unheard;
+        let only = self.all.values_mut().next().filter(|_| is_alone);
+        if let Some(call) = only.filter(|call| call.may_tell.level.is_some_and(|of| level >= of)) {
+            call.tell(told);
+        }
+    }
+}
+
+/// What a server of this era may tell: up to 2025-11-25 what it writes down is told to all its clients alike,
+/// and those are all runs.
+pub(super) fn may_tell(era: Era, allowed: MayTell) -> MayTell {
+    match era {
+        Era::Handshake => MayTell { level: None, ..allowed },
+        Era::Stateless => allowed,
+    }
+}

@@ -1,0 +1,323 @@
+//! The executor, as the gateway speaks to it: permits to act upon, what the servers tell meanwhile, and what
+//! they offer.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::clients::{Link, OPEN_TIMEOUT, Unavailable, within};
+use crate::audit::Outcome;
+use crate::call::{DecisionId, Digest, Questions, Reason, Target, ToolName, Untrusted};
+use crate::gate::Permit;
+use crate::identity::SigningKey;
+use crate::wire::{
+    Answers, Catalogue, ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt,
+    SignedPermit, Told,
+};
+
+/// Connections to the executor, which works on the requests of each one after the other: SQLite has
+/// one writer, and readers cost a core each.
+const LANES: usize = 4;
+
+/// The executor.
+pub(super) struct Executor {
+    lanes: [Lane; LANES],
+    execute_timeout: Duration,
+}
+
+/// One connection to the executor.
+struct Lane {
+    link: Link<ExecutorRequest, ExecutorReply>,
+    /// The boot nonce of the executor at the other end of the link.
+    nonce: Mutex<Option<Digest>>,
+    /// Counts those who have it: this one, and each call that is on its way.
+    taken: Arc<()>,
+}
+
+/// One connection to one life of the executor.
+pub(super) struct Ready {
+    pipelined: Arc<Pipelined<ExecutorRequest, ExecutorReply>>,
+    execute_timeout: Duration,
+    /// What permits for this life must carry.
+    pub(super) nonce: Digest,
+    /// As long as this lives, the lane has one call more.
+    _taken: Arc<()>,
+}
+
+/// What became of a permit that was sent, or not.
+pub(super) enum Acted {
+    /// The tool answered, or whatever was called.
+    Answered(Box<RawValue>),
+    /// Its server answered with a JSON-RPC error.
+    Erred {
+        /// The code.
+        code: i64,
+        /// In its words.
+        message: Untrusted,
+        /// What it would have had to ask of the run, and may not.
+        missing: Questions,
+    },
+    /// It did not; the outcome says what is known, the reason what the caller learns.
+    Not(Outcome, Reason),
+}
+
+impl Executor {
+    /// The executor at the socket `path`, which has `execute_timeout` for one call.
+    pub(super) fn new(path: &Path, execute_timeout: Duration) -> Self {
+        let lane = |_| Lane {
+            link: Link::new("executor", path.to_owned()),
+            nonce: Mutex::new(None),
+            taken: Arc::default(),
+        };
+        Self { lanes: std::array::from_fn(lane), execute_timeout }
+    }
+
+    /// The lane with the fewest calls; of several the first, so that a calm gateway keeps one of the
+    /// executor's threads warm.
+    fn lane(&self) -> &Lane {
+        let calls = |lane: &&Lane| Arc::strong_count(&lane.taken);
+        self.lanes.iter().min_by_key(calls).unwrap_or(&self.lanes[0])
+    }
+
+    /// A connection to the executor that lives now, and its nonce.
+    ///
+    /// # Errors
+    /// When it is away.
+    pub(super) async fn ready(&self) -> Result<Ready, Unavailable> {
+        let lane = self.lane();
+        let taken = Arc::clone(&lane.taken);
+        let mut nonce = lane.nonce.lock().await;
+        let (pipelined, is_new) = lane.link.get().await?;
+        if is_new {
+            *nonce = None;
+        }
+        let known = match *nonce {
+            Some(known) => known,
+            None => *nonce.insert(hello(&pipelined).await?),
+        };
+        let execute_timeout = self.execute_timeout;
+        Ok(Ready { pipelined, execute_timeout, nonce: known, _taken: taken })
+    }
+
+    /// The tools that are not what was approved. What a run is told of a tool is the pin's text, so that
+    /// an executor that is away withholds nothing here; it refuses the calls.
+    pub(super) async fn withheld(&self) -> Vec<ToolName> {
+        let asked = async {
+            let ready = self.ready().await?;
+            let ask = async { ready.pipelined.ask(&ExecutorRequest::Withheld).await };
+            within("executor", OPEN_TIMEOUT, ask).await
+        };
+        match asked.await {
+            Ok(ExecutorReply::Withheld { tools }) => tools,
+            Ok(other) => {
+                tracing::error!(?other, "the executor does not say which tools it withholds");
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "which tools are withheld is not known");
+                Vec::new()
+            }
+        }
+    }
+
+    /// What the servers offer besides tools.
+    ///
+    /// # Errors
+    /// When the executor does not say.
+    pub(super) async fn catalogue(&self) -> Result<Catalogue, Unavailable> {
+        let ready = self.ready().await?;
+        let ask = async { ready.pipelined.ask(&ExecutorRequest::Catalogue).await };
+        match within("executor", OPEN_TIMEOUT, ask).await? {
+            ExecutorReply::Catalogue { offered } => Ok(*offered),
+            other => Err(Unavailable::Away {
+                who: "executor",
+                error: io::Error::other(format!("expected a catalogue, found {other:?}")).into(),
+            }),
+        }
+    }
+}
+
+/// A permit on its way, with all that the executor checks it by.
+pub(super) struct Order {
+    /// The permit.
+    permit: SignedPermit,
+    /// The arguments, byte for byte as judged.
+    arguments: Box<RawValue>,
+    /// What the run answers to the server, as judged.
+    answers: Option<Box<Answers>>,
+    /// The run's token.
+    token: String,
+    /// That the permit is in the log.
+    receipt: Receipt,
+}
+
+impl Order {
+    /// The order that `permit` is, signed by `key`.
+    pub(super) fn of(permit: &Permit, key: &SigningKey, token: &str, receipt: Receipt) -> Self {
+        Self {
+            permit: permit.sign(key),
+            arguments: permit.judged().call().arguments().to_owned(),
+            answers: permit.judged().answers().cloned().map(Box::new),
+            token: token.to_owned(),
+            receipt,
+        }
+    }
+}
+
+impl Ready {
+    /// Has the permit acted upon, once: an act that may have happened is never tried again. `hear` is given
+    /// what the server tells meanwhile, when it may tell anything.
+    pub(super) async fn execute(&self, order: Order, hear: Option<impl FnMut(Told)>) -> Acted {
+        if self.pipelined.is_closed() {
+            return not_done("the executor went away before it had the permit");
+        }
+        let Order { permit, arguments, answers, token, receipt } = order;
+        let request = ExecutorRequest::Execute { permit, arguments, answers, token, receipt };
+        let asked = async {
+            let Some(mut hear) = hear else { return self.pipelined.ask(&request).await };
+            let told = |reply| match reply {
+                ExecutorReply::Told { told } => hear(told),
+                other => tracing::error!(?other, "the executor answers before it has answered"),
+            };
+            self.pipelined.ask_hearing(&request, told).await
+        };
+        match timeout(self.execute_timeout, asked).await {
+            Ok(Ok(ExecutorReply::Result { result })) => Acted::Answered(result),
+            Ok(Ok(ExecutorReply::Refused { why })) => failed(Outcome::NotDone { why }),
+            Ok(Ok(ExecutorReply::Changed { why })) => {
+                Acted::Not(Outcome::NotDone { why }, Reason::ToolWithheld)
+            }
+            Ok(Ok(ExecutorReply::Unknown { why })) => failed(Outcome::Unknown { why }),
+            Ok(Ok(ExecutorReply::Erred { code, message, missing })) => {
+                Acted::Erred { code, message, missing }
+            }
+            Ok(Ok(
+                ExecutorReply::Hello { .. }
+                | ExecutorReply::Told { .. }
+                | ExecutorReply::Cancelled
+                | ExecutorReply::Withheld { .. }
+                | ExecutorReply::Catalogue { .. },
+            )) => unknown("the executor answered another question"),
+            // Only the encoding fails this way, before anything is sent.
+            Ok(Err(error @ FrameError::Length { .. })) => not_done(&error.to_string()),
+            Ok(Err(error)) => unknown(&error.to_string()),
+            Err(_) => unknown(&format!("no answer in {:?}", self.execute_timeout)),
+        }
+    }
+
+    /// Has the server of a call told that nobody waits for it. The call goes on to its end, whatever that is.
+    pub(super) async fn cancel(&self, decision: DecisionId, target: Target) {
+        let request = ExecutorRequest::Cancel { decision, target };
+        let told = within("executor", OPEN_TIMEOUT, self.pipelined.ask(&request)).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, %decision, "a server does not know that nobody waits");
+        }
+    }
+}
+
+async fn hello(
+    pipelined: &Pipelined<ExecutorRequest, ExecutorReply>,
+) -> Result<Digest, Unavailable> {
+    let asked = async { pipelined.ask(&ExecutorRequest::Hello).await };
+    match within("executor", OPEN_TIMEOUT, asked).await? {
+        ExecutorReply::Hello { nonce } => Ok(nonce),
+        other => Err(Unavailable::Away {
+            who: "executor",
+            error: io::Error::other(format!("expected a hello, found {other:?}")).into(),
+        }),
+    }
+}
+
+fn failed(outcome: Outcome) -> Acted {
+    Acted::Not(outcome, Reason::ExecuteFailed)
+}
+
+fn not_done(why: &str) -> Acted {
+    failed(Outcome::NotDone { why: why.into() })
+}
+
+fn unknown(why: &str) -> Acted {
+    failed(Outcome::Unknown { why: why.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::wire;
+
+    /// An executor of which each connection is another life, and which hangs up after `asked` questions.
+    fn executor(dir: &Path, asked: usize) -> Executor {
+        let path = dir.join("s");
+        let listener = wire::listen(&path).unwrap();
+        let lives = AtomicU64::default();
+        std::thread::spawn(move || {
+            wire::serve(
+                &listener,
+                |_| true,
+                move |mut server| {
+                    let life = lives.fetch_add(1, Ordering::SeqCst);
+                    for _ in 0..asked {
+                        let Ok(Some((number, asked))) = server.hear() else {
+                            break;
+                        };
+                        let reply = match asked {
+                            ExecutorRequest::Hello => {
+                                ExecutorReply::Hello { nonce: nonce_of(life) }
+                            }
+                            _ => ExecutorReply::Withheld { tools: Vec::new() },
+                        };
+                        server.answer(number, &reply).unwrap();
+                    }
+                    server.hang_up();
+                },
+            )
+        });
+        Executor::new(&path, Duration::from_secs(5))
+    }
+
+    fn nonce_of(life: u64) -> Digest {
+        Digest::of(&life.to_le_bytes())
+    }
+
+    async fn settled(executor: &Executor) {
+        while executor.lanes[0].link.open.lock().await.as_ref().is_some_and(|p| !p.is_closed()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A list is the first that finds the executor anew; the permits after it are for the new life.
+    #[tokio::test]
+    async fn a_nonce_is_of_the_life_at_the_other_end_whoever_found_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let executor = executor(dir.path(), 2);
+        executor.withheld().await;
+        settled(&executor).await;
+        executor.withheld().await;
+        settled(&executor).await;
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(2));
+    }
+
+    #[tokio::test]
+    async fn calls_at_the_same_time_have_lanes_of_their_own_and_a_lone_one_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let executor = executor(dir.path(), 9);
+        let mut calls = Vec::new();
+        for life in 0..LANES as u64 {
+            let call = executor.ready().await.unwrap();
+            assert_eq!(call.nonce, nonce_of(life));
+            calls.push(call);
+        }
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(0), "all are taken alike");
+        calls.remove(2);
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(2));
+        calls.clear();
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(0));
+    }
+}

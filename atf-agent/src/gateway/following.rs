@@ -1,0 +1,81 @@
+//! One call as its door follows it: what is told about it first, then its answer. A door that drops this has
+//! hung up.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::Receiver;
+
+use super::Gateway;
+use super::answer::Answer;
+use super::headers::Envelope;
+use super::line::{self, Sent};
+use super::runs::LiveRun;
+use super::telling::outlet;
+use crate::call::Caller;
+
+/// The answer, and the place that the call took among its run's.
+type Ended = (Answer, Option<OwnedSemaphorePermit>);
+
+/// A call under way.
+pub(super) struct Following {
+    call: Pin<Box<dyn Future<Output = Ended> + Send>>,
+    notices: Receiver<String>,
+    ended: Option<Ended>,
+}
+
+/// What comes next.
+pub(super) enum Next {
+    /// Something that its server tells.
+    Notice(String),
+    /// The end.
+    Answer(Answer, Option<OwnedSemaphorePermit>),
+}
+
+impl Following {
+    /// Begins the call of `caller`.
+    pub(super) fn begin(
+        (gateway, run): (Arc<Gateway>, Arc<LiveRun>),
+        caller: Caller,
+        (message, envelope): (Bytes, Envelope),
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        let (outlet, notices) = outlet();
+        let sent = Sent { message, envelope, slot, outlet };
+        let call = Box::pin(line::detached(gateway, run, caller, sent));
+        Self { call, notices, ended: None }
+    }
+
+    /// What comes next; nothing comes after the answer.
+    pub(super) async fn next(&mut self) -> Next {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The same, to be polled. What was told before the answer was given is told before it.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        if self.ended.is_none()
+            && let Poll::Ready(ended) = self.call.as_mut().poll(context)
+        {
+            self.ended = Some(ended);
+        }
+        let Some(ended) = self.ended.take() else {
+            // Without notices to come, the answer is.
+            let Some(notice) = ready!(self.notices.poll_recv(context)) else {
+                return Poll::Pending;
+            };
+            return Poll::Ready(Next::Notice(notice));
+        };
+        // All that was told is there by now.
+        match self.notices.try_recv() {
+            Ok(notice) => {
+                self.ended = Some(ended);
+                Poll::Ready(Next::Notice(notice))
+            }
+            Err(_) => Poll::Ready(Next::Answer(ended.0, ended.1)),
+        }
+    }
+}

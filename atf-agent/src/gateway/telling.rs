@@ -1,0 +1,93 @@
+//! What a server tells a run while it works on one of the run's calls, on its way to the door by which the
+//! call came. It is built anew here. A door that is full loses it: no call, no other run and no server
+//! waits for one that reads slowly.
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::audit::Notified;
+use crate::call::{Digest, Notice};
+use crate::gate::{Id, Permit, hidden_text};
+use crate::wire::Told;
+
+/// Messages that wait for a door: as many as the executor lets through of one call.
+const WAITING_MAX: usize = 256;
+
+/// The part of what a result may have in bytes that may be told before it.
+const PART_OF_RESULT: usize = 4;
+
+/// Where what is told about one call goes.
+pub(super) struct Outlet(Sender<String>);
+
+/// A way to a door, and the door's end of it.
+pub(super) fn outlet() -> (Outlet, Receiver<String>) {
+    let (send, notices) = channel(WAITING_MAX);
+    (Outlet(send), notices)
+}
+
+impl Outlet {
+    /// Waits until the caller has hung up.
+    pub(super) async fn hung_up(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// Tells one run about one call, and counts.
+pub(super) struct Teller<'a> {
+    outlet: &'a Outlet,
+    token: Option<&'a Id>,
+    bytes_max: u64,
+    all: Notified,
+    hidden: Option<String>,
+}
+
+impl<'a> Teller<'a> {
+    /// Of the call of `permit`, whose result may have `bytes_max`. None when its server may tell nothing.
+    pub(super) fn of(outlet: &'a Outlet, permit: &'a Permit, bytes_max: usize) -> Option<Self> {
+        let all = Notified { told: 0, lost: 0, bytes: 0, digest: Digest::of(b"") };
+        let token = permit.judged().call().wants().progress();
+        let bytes_max = (bytes_max / PART_OF_RESULT) as u64;
+        let may_tell = !permit.body().may_tell.is_nothing();
+        may_tell.then_some(Self { outlet, token, bytes_max, all, hidden: None })
+    }
+
+    /// Tells it, or loses it.
+    pub(super) fn tell(&mut self, told: Told) {
+        let message = self.message(told);
+        let hidden = hidden_text(&message);
+        let text = message.to_string();
+        let bytes = self.all.bytes + text.len() as u64;
+        let digest = Digest::of(&[self.all.digest.bytes(), text.as_bytes()].concat());
+        let is_fit = hidden.is_none() && bytes <= self.bytes_max;
+        self.hidden = self.hidden.take().or(hidden);
+        if is_fit && self.outlet.0.try_send(text).is_ok() {
+            self.all = Notified { told: self.all.told + 1, bytes, digest, ..self.all };
+        } else {
+            self.all.lost += 1;
+        }
+    }
+
+    /// The message with the run's own token in it: the server knows another one.
+    fn message(&self, told: Told) -> Value {
+        let (notice, mut params) = match told {
+            Told::Progress { progress, total, message } => {
+                let params = json!({"progressToken": self.token, "progress": progress,
+                    "total": total, "message": message});
+                (Notice::Progress, params)
+            }
+            Told::Log { level, logger, data } => {
+                (Notice::Log, json!({"level": level, "logger": logger, "data": data}))
+            }
+        };
+        if let Some(params) = params.as_object_mut() {
+            params.retain(|name, value| name == "data" || !value.is_null());
+        }
+        json!({"jsonrpc": "2.0", "method": notice.method(), "params": params})
+    }
+
+    /// What was told, when anything was said; and the first text that is not seen.
+    pub(super) fn ends(self) -> (Option<Notified>, Option<String>) {
+        let is_any = self.all.told + self.all.lost > 0;
+        (is_any.then_some(self.all), self.hidden)
+    }
+}
