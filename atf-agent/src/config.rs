@@ -26,6 +26,8 @@ pub struct Config {
     pub cage: crate::kernel::Settings,
     /// The authority.
     pub authority: crate::authority::Settings,
+    /// The policy.
+    pub policy: crate::gate::PolicySettings,
     /// The gateway.
     pub gateway: crate::gateway::Settings,
     /// The recorder.

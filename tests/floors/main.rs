@@ -32,6 +32,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("regorus", &["gate"]),
     ("sqlparser", &["gate"]),
     ("jsonschema", &["gate"]),
+    ("tar", &["gate"]),
+    ("flate2", &["gate"]),
     ("jsonwebtoken", &["identity"]),
     ("hyper", &["gateway"]),
     ("rusqlite", &["state", "executor", "gate"]),

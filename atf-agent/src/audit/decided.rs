@@ -18,6 +18,8 @@ pub struct Decided {
     pub seq: u64,
     /// When, in milliseconds since the epoch.
     pub time_unix_ms: u64,
+    /// The log's chain.
+    pub chain: String,
     /// The decision.
     pub decision: DecisionId,
     /// The run.
@@ -30,12 +32,21 @@ pub struct Decided {
     pub hearing: Option<Digest>,
     /// What was decided.
     pub verdict: Verdict,
+    /// Nanoseconds from the first byte judged to the decision.
+    pub gate_ns: u64,
 }
 
 #[derive(Deserialize)]
 struct Line {
     time: u64,
+    metadata: Metadata,
     atf: Atf,
+}
+
+/// Names the record by its chain, a slash and its number.
+#[derive(Deserialize)]
+struct Metadata {
+    uid: String,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +75,8 @@ struct Call {
     target: Option<Untrusted>,
     policy: Option<Digest>,
     hearing: Option<Digest>,
+    #[serde(default)]
+    gate_ns: u64,
 }
 
 /// Gives each decision of the log in `dir` to `each`, oldest first. Lines that are no records are passed
@@ -77,19 +90,24 @@ pub fn decided(dir: &Path, mut each: impl FnMut(Decided)) -> Result<(), ShowErro
         let file = File::open(&segment.path).map_err(|e| error(&segment.path, e))?;
         for line in BufReader::new(file).split(b'\n') {
             let line = line.map_err(|e| error(&segment.path, e))?;
-            let Ok(Line { time, atf: Atf { seq, event } }) = serde_json::from_slice(&line) else {
+            let Ok(Line { time, metadata, atf: Atf { seq, event } }) =
+                serde_json::from_slice(&line)
+            else {
                 continue;
             };
+            let chain = metadata.uid.split('/').next().unwrap_or_default().to_owned();
             match event {
                 Told::Decided { call, verdict } => each(Decided {
                     seq,
                     time_unix_ms: time,
+                    chain,
                     decision: call.decision,
                     run: call.run,
                     target: call.tool.or(call.target).or(call.method),
                     policy: call.policy,
                     hearing: call.hearing,
                     verdict,
+                    gate_ns: call.gate_ns,
                 }),
                 Told::Other => {}
             }

@@ -131,6 +131,9 @@ pub enum Event {
         version: u32,
         /// Its revision.
         revision: Digest,
+        /// The key that signed it, where a signature is demanded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signer: Option<Untrusted>,
         /// Who did.
         by: Approver,
     },

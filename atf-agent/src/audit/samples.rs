@@ -148,6 +148,7 @@ fn alarmed(run: RunId) -> Vec<Event> {
         Event::PolicyPublished {
             version: 2,
             revision: Digest::of(b"policy"),
+            signer: Some("ci".into()),
             by: Approver { uid: 0, login_uid: None, name: "alice".into() },
         },
         Event::KernelDenied(judged()),

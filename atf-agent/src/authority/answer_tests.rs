@@ -40,7 +40,11 @@ fn another_policy_is_in_the_log_before_the_gateway_judges_by_it() {
     let _start = (world.kinds(), world.told());
     let revision = Digest::of(b"policy");
     let publish = || {
-        ask(&authority, AuthorityRequest::Publish { version: 2, revision, name: "alice".into() })
+        let signer = Some("ci".into());
+        ask(
+            &authority,
+            AuthorityRequest::Publish { version: 2, revision, signer, name: "alice".into() },
+        )
     };
     world.recorder_fails.store(true, Ordering::SeqCst);
     assert!(publish().is_err());
@@ -52,4 +56,8 @@ fn another_policy_is_in_the_log_before_the_gateway_judges_by_it() {
     world.gateway_fails.store(true, Ordering::SeqCst);
     assert!(publish().is_err());
     assert_eq!(world.kinds(), ["policy_published", "finding"]);
+    let _told = world.told();
+    let refused = AuthorityRequest::NotPublished { what: "unsigned".into(), name: "alice".into() };
+    assert!(matches!(ask(&authority, refused), Ok(AuthorityReply::Done)));
+    assert_eq!((world.kinds(), world.told()), (vec!["finding".to_owned()], vec![]));
 }

@@ -77,7 +77,8 @@ fn may_ask(ids: &Ids, uid: u32, request: &AuthorityRequest) -> bool {
         | AuthorityRequest::Runs
         | AuthorityRequest::Approvals
         | AuthorityRequest::Approve { .. }
-        | AuthorityRequest::Publish { .. } => uid == 0,
+        | AuthorityRequest::Publish { .. }
+        | AuthorityRequest::NotPublished { .. } => uid == 0,
     }
 }
 
@@ -113,8 +114,11 @@ impl Authority {
             AuthorityRequest::Approve { decision, granted, name } => {
                 self.approve(decision, granted, Approver { uid, login_uid, name })
             }
-            AuthorityRequest::Publish { version, revision, name } => {
-                self.publish(version, revision, Approver { uid, login_uid, name })
+            AuthorityRequest::Publish { version, revision, signer, name } => {
+                self.publish(version, revision, signer, Approver { uid, login_uid, name })
+            }
+            AuthorityRequest::NotPublished { what, name } => {
+                self.not_published(&what, &Approver { uid, login_uid, name })
             }
             // A connection becomes the subscriber's in `attend`; here nobody can.
             AuthorityRequest::Subscribe => Err(AuthorityError::NotAllowed { uid }),
@@ -161,8 +165,10 @@ mod tests {
                 AuthorityRequest::Publish {
                     version: 1,
                     revision: crate::call::Digest::of(b"policy"),
+                    signer: None,
                     name: "alice".into(),
                 },
+                AuthorityRequest::NotPublished { what: "unsigned".into(), name: "alice".into() },
                 AuthorityRequest::Approve {
                     decision: DecisionId::random(),
                     granted: true,

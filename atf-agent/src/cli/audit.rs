@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::args::{AuditAction, Output};
+use super::args::{AuditAction, Output, ShowOutput};
 use super::output;
+use super::policy::decision_log;
 use super::{EXIT_NO, EXIT_OK};
 use crate::audit::{self, Filter, Row, VerifyError};
 use crate::config::Config;
@@ -15,7 +16,15 @@ use crate::state::files;
 pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> {
     match action {
         AuditAction::Verify { log, output } => verify(config, log, output),
-        AuditAction::Show { log, run, denied, observed, last, output } => {
+        AuditAction::Show { log, run, denied, last, input, output: ShowOutput::Opa, .. } => {
+            let wanted = decision_log::Wanted { log: log.as_deref(), run, denied, last, input };
+            output::json(&decision_log::decisions(config, &wanted)?)?;
+            Ok(EXIT_OK)
+        }
+        AuditAction::Show { input: true, .. } => {
+            anyhow::bail!("--input goes with --output opa alone");
+        }
+        AuditAction::Show { log, run, denied, observed, last, input: false, output } => {
             let log = log.unwrap_or_else(|| config.places.log_dir());
             let shown = audit::show(&log, &Filter { run, denied, observed, last })?;
             show(&shown.rows, output)?;
@@ -76,8 +85,8 @@ fn log_key(config: &Config) -> Option<VerifyingKey> {
     VerifyingKey::from_hex(std::str::from_utf8(&text).ok()?.trim()).ok()
 }
 
-fn show(rows: &[Row], form: Output) -> anyhow::Result<()> {
-    if form == Output::Json {
+fn show(rows: &[Row], form: ShowOutput) -> anyhow::Result<()> {
+    if form == ShowOutput::Json {
         return output::json(&rows.iter().map(|row| &row.record).collect::<Vec<&Value>>());
     }
     let rows: Vec<[String; 6]> = rows

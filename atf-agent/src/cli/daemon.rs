@@ -9,6 +9,7 @@ use super::layout::{self, uid_of};
 use super::sides;
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::config::Config;
+use crate::gate::Signers;
 use crate::gateway::TokenProfile;
 use crate::kernel::events::Events;
 use crate::sys::daemon::become_daemon;
@@ -71,10 +72,11 @@ pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Resul
         issuer: config.authority.issuer.clone(),
         audience: config.authority.audience.clone(),
     };
+    let signers = Signers::read(&config.policy)?;
     let (places, ids, settings) =
         (config.places.clone(), config.ids.clone(), config.gateway.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match runtime.block_on(gateway::serve(places, ids, settings, profile, kernel)) {
+    match runtime.block_on(gateway::serve(places, ids, settings, profile, signers, kernel)) {
         Ok(()) => Ok(EXIT_OK),
         Err(error) => {
             tracing::error!("{error}");

@@ -88,6 +88,19 @@ impl Hearing {
         Ok(Self { input: kept.input.get().to_owned(), said })
     }
 
+    /// What the policy was told, JSON.
+    pub fn told(&self) -> &str {
+        &self.input
+    }
+
+    /// The policy's own value, or the error that it ended in.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn answered(&self) -> Result<&Value, &str> {
+        self.said.as_ref().map_err(String::as_str)
+    }
+
     /// What the policy answered.
     pub fn answer(&self) -> Answer {
         Answer::of(&self.said)

@@ -5,6 +5,7 @@
 mod act;
 mod ask;
 mod authenticate;
+pub(crate) mod bundle;
 pub mod corpus;
 mod decide;
 mod definitions;
@@ -61,6 +62,10 @@ mod stateless_vectors;
 pub use act::{Act, Asked, Checked, check_ask};
 pub use ask::Ask;
 pub use authenticate::{Authenticated, authenticate};
+pub use bundle::{
+    BUNDLE_BYTES_MAX, BundleError, Manifest, PolicySettings, Signers, add_manifest, capabilities,
+    pack, sign, unpack,
+};
 pub use decide::{Presented, Rules, decide};
 pub use demand::{Moment, demand, reserve};
 pub use era::{Era, STATELESS, Stated};

@@ -14,6 +14,7 @@ use super::narrow::Fragments;
 use super::provenance::{Asked, Results, Sensitive};
 use super::sql::SqlProfile;
 use crate::call::{Digest, NameError, ToolName};
+use crate::state::PolicyFiles;
 
 /// Longest pin in bytes and most pins; a longer one is a mistake or an attack on who reads it.
 const PIN_BYTES_MAX: u64 = 256 << 10;
@@ -111,6 +112,26 @@ impl Pins {
             }
             let bytes = fs::read(&path).map_err(failed(&path))?;
             pins.add(&bytes).map_err(refused)?;
+        }
+        Ok(pins)
+    }
+
+    /// The pins among a policy's `files`, which were read in `policy_dir`.
+    ///
+    /// # Errors
+    /// As [`Pins::read`].
+    pub fn from_files(policy_dir: &Path, files: &PolicyFiles) -> Result<Self, PinError> {
+        let mut pins = Self::default();
+        for (name, bytes) in files {
+            if name.parent() == Some(Path::new("tools")) {
+                let refused = |what| PinError::Refused { path: policy_dir.join(name), what };
+                if bytes.len() as u64 > PIN_BYTES_MAX || pins.pins.len() >= PINS_MAX {
+                    return Err(refused(format!(
+                        "more than {PIN_BYTES_MAX} bytes or {PINS_MAX} pins"
+                    )));
+                }
+                pins.add(bytes).map_err(refused)?;
+            }
         }
         Ok(pins)
     }

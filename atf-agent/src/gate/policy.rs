@@ -19,6 +19,7 @@ use super::rego::Rules;
 use super::talk;
 use crate::audit;
 use crate::call::{Approvable, Digest, Reason, Refusal, Step, ToolName};
+use crate::state::PolicyFiles;
 use crate::wire::{Answers, Exchange, MayTell};
 
 /// Longest module or data file in bytes, most modules, deepest directory.
@@ -150,7 +151,19 @@ impl Policy {
     /// # Errors
     /// When a file cannot be read, a rule steps outside of ATF's profile, or `data.json` lacks a limit.
     pub fn read(policy_dir: &Path) -> Result<Self, PolicyError> {
-        let Files { modules, data, tests: _ } = Files::read(policy_dir)?;
+        Self::of(policy_dir, Files::read(policy_dir)?)
+    }
+
+    /// The policy that `files` are, which were read in `policy_dir`.
+    ///
+    /// # Errors
+    /// As [`Policy::read`].
+    pub fn from_files(policy_dir: &Path, files: &PolicyFiles) -> Result<Self, PolicyError> {
+        Self::of(policy_dir, Files::of(policy_dir, files)?)
+    }
+
+    fn of(policy_dir: &Path, files: Files) -> Result<Self, PolicyError> {
+        let Files { modules, data, tests: _ } = files;
         let path = policy_dir.join("data.json");
         let refused = |path: PathBuf| move |what: String| PolicyError::Refused { path, what };
         for (name, source) in &modules {
@@ -292,6 +305,35 @@ impl Files {
         all.sort();
         let (tests, modules) = all.into_iter().partition(|(name, _)| name.ends_with("_test.rego"));
         Ok(Self { modules, tests, data: text(&policy_dir.join("data.json"))? })
+    }
+}
+
+impl Files {
+    /// Those of a policy that was read before.
+    fn of(policy_dir: &Path, files: &PolicyFiles) -> Result<Self, PolicyError> {
+        let text = |name: &Path, contents: &[u8]| {
+            let refused = |error: std::str::Utf8Error| PolicyError::Refused {
+                path: policy_dir.join(name),
+                what: error.to_string(),
+            };
+            std::str::from_utf8(contents).map(str::to_owned).map_err(refused)
+        };
+        let mut found = Self { modules: Vec::new(), tests: Vec::new(), data: String::new() };
+        for (path, contents) in files {
+            let name = path.to_string_lossy().into_owned();
+            match () {
+                () if name.ends_with("_test.rego") => {
+                    found.tests.push((name, text(path, contents)?))
+                }
+                () if name.ends_with(".rego") => found.modules.push((name, text(path, contents)?)),
+                () if name == "data.json" => found.data = text(path, contents)?,
+                () => {}
+            }
+        }
+        // In the order in which a directory is read, which the revision depends on.
+        found.modules.sort();
+        found.tests.sort();
+        Ok(found)
     }
 }
 

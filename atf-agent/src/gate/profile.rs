@@ -1,6 +1,10 @@
 //! The Rego that ATF runs: only rules whose answer depends on their input and on nothing else, and that
 //! end. A policy that steps outside is refused when it is loaded, with file and line.
 
+use std::collections::BTreeSet;
+
+use super::rego;
+
 /// Roots of built-in functions that read a clock, chance, the network or the host, or that print.
 const BANNED: [&str; 8] = ["http", "net", "opa", "print", "rand", "test", "trace", "uuid"];
 
@@ -11,6 +15,7 @@ const RANGE_MAX: u64 = 1_000;
 /// Checks the source of a module; the error names line and word.
 pub(super) fn check(source: &str) -> Result<(), String> {
     let tokens = tokens(source);
+    let imported = imported(&tokens);
     for (i, token) in tokens.iter().enumerate() {
         let text = |offset: usize| tokens.get(i + offset).map_or("", |token| token.text);
         let refuse = |why: String| Err(format!("line {}: {why}", token.line));
@@ -43,10 +48,47 @@ pub(super) fn check(source: &str) -> Result<(), String> {
                     "numbers.range takes two whole numbers, not more than {RANGE_MAX} apart"
                 ));
             }
+            word if !word.starts_with(|c: char| c.is_ascii_digit()) => {
+                let path = called(&tokens[i..]);
+                let is_rule = ["data", "input"].contains(&word) || imported.contains(word);
+                if path.contains('.') && !is_rule && !rego::has_function(&path) {
+                    return refuse(format!("{path} is no function that is available"));
+                }
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The path that is called here, `time.clock` of `time.clock(`; empty when nothing is.
+fn called(tokens: &[Token<'_>]) -> String {
+    let mut path = tokens.first().map_or("", |token| token.text).to_owned();
+    for pair in tokens.get(1..).unwrap_or_default().chunks(2) {
+        match pair {
+            [dot, word] if dot.text == "." => path = format!("{path}.{}", word.text),
+            [open, ..] if open.text == "(" => return path,
+            _ => return String::new(),
+        }
+    }
+    String::new()
+}
+
+/// The names that `import` gives to rules of elsewhere.
+fn imported<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for (at, _) in tokens.iter().enumerate().filter(|(_, token)| token.text == "import") {
+        let mut rest = tokens[at + 1..].iter().map(|token| token.text);
+        let mut name = rest.next().unwrap_or_default();
+        while let Some(sign) = rest.next() {
+            match sign {
+                "." | "as" => name = rest.next().unwrap_or_default(),
+                _ => break,
+            }
+        }
+        names.insert(name);
+    }
+    names
 }
 
 /// Whether what follows `numbers` is `.range(LOW, HIGH)` of a bounded length.
@@ -147,6 +189,12 @@ mod tests {
             "x := \"a \\\" http.send(\"",
             "x := numbers.range(1, 1000)",
             "import data.limits.net as cap",
+            "import data.atf.lib\nallow if lib.small(input.a)",
+            "import data.atf.lib as l\nallow if l.small(input.a)",
+            "allow if data.atf.lib.small(input.a)",
+            "x := [1.5, (2)]",
+            "allow if startswith(input.a, \"b\")",
+            "allow if strings.reverse(input.a) == \"b\"",
         ];
         for source in control {
             assert_eq!(check(source), Ok(()), "{source}");
@@ -169,6 +217,9 @@ mod tests {
             "x := numbers.range(1, input.n)",
             "x := numbers.range_step(1, 5, 1)",
             "x := numbers[\"range\"](1, 5)",
+            "x := io.jwt.decode(input.a)",
+            "x := crypto.sha256(input.a)",
+            "allow if lib.small(input.a)",
         ] {
             assert!(check(source).is_err(), "{source}");
         }

@@ -82,6 +82,32 @@ pub(super) fn engine(modules: &[(String, String)], data: &str) -> Result<Engine,
     Ok(engine)
 }
 
+/// The parts of a module's package: `atf` and `gate` of `package atf.gate`.
+pub(super) fn package(source: &str) -> Result<Vec<String>, String> {
+    let mut engine = Engine::new();
+    let name = "module.rego".to_owned();
+    engine.add_policy(name, source.to_owned()).map_err(|error| error.to_string())?;
+    let found = engine.get_policy_package_components().map_err(|error| error.to_string())?;
+    match found.into_iter().next() {
+        Some(package) => Ok(package.components),
+        None => Err("it has no package".to_owned()),
+    }
+}
+
+/// The built-in functions that the engine has, with the number of their arguments.
+#[cfg(test)]
+pub(super) fn functions() -> Vec<(&'static str, u8)> {
+    let mut all: Vec<_> =
+        regorus::unstable::BUILTINS.iter().map(|(name, (_, arity))| (*name, *arity)).collect();
+    all.sort_unstable();
+    all
+}
+
+/// Whether the engine has this function.
+pub(super) fn has_function(name: &str) -> bool {
+    regorus::unstable::BUILTINS.contains_key(name)
+}
+
 /// Evaluates each of `rules`, a full path as `data.atf.gate_test.test_x`, as it is served: `Ok` when it
 /// is true, else what it is; and which lines that took. As when it is served, an error counts when it has
 /// come twice.

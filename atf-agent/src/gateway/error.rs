@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::kernel_side::KernelFault;
 use crate::call::Digest;
-use crate::gate::{PinError, PolicyError};
+use crate::gate::{BundleError, PinError, PolicyError};
 use crate::identity::IdentityError;
-use crate::state::{ApprovalError, CountsError};
+use crate::state::{ApprovalError, CountsError, VersionError};
 
 /// Why the gateway does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,12 @@ pub enum GatewayError {
     /// The policy is refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The policy's files cannot be read.
+    #[error(transparent)]
+    Files(#[from] VersionError),
+    /// The policy is not signed as the configuration demands.
+    #[error("the policy's directory: {0}")]
+    Signature(#[from] BundleError),
     /// Another policy is there than was said.
     #[error(
         "expected policy revision {expected}, found {found}; was the directory changed meanwhile?"

@@ -50,8 +50,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::audit::Event;
-use crate::call::{Refusal, RunId, StateKey, Step};
-use crate::gate::{Counters, Facts, Limits};
+use crate::call::{Refusal, RunId, StateKey, Step, Untrusted};
+use crate::gate::{Counters, Facts, Limits, Signers};
 use crate::identity::{SigningKey, Verifier};
 use crate::kernel;
 use crate::state::{Approvals, Boot, Caps, Hearings};
@@ -102,13 +102,14 @@ pub async fn serve(
     ids: Ids,
     settings: Settings,
     profile: TokenProfile,
+    signers: Signers,
     kernel: KernelSide,
 ) -> Result<(), GatewayError> {
     let mut stop = signal(SignalKind::terminate()).map_err(GatewayError::Signals)?;
     let mut reload = signal(SignalKind::hangup()).map_err(GatewayError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(GatewayError::Signals)?;
     raise_descriptors();
-    let gateway = Arc::new(Gateway::new(places, ids, settings, profile, kernel)?);
+    let gateway = Arc::new(Gateway::new(places, ids, settings, profile, signers, kernel)?);
     let mut tasks = gateway.start()?;
     loop {
         tokio::select! {
@@ -116,7 +117,7 @@ pub async fn serve(
             _ = interrupt.recv() => break,
             _ = reload.recv() => match gateway.rules.reload(None) {
                 Ok(rules) => tracing::info!(policy = %rules.policy.revision(), "policy reloaded"),
-                Err(error) => tracing::error!(%error, "the policy is refused; the old one stays"),
+                Err(error) => not_taken(&gateway, &error),
             },
             ended = tasks.join_next() => {
                 return Err(GatewayError::Ended(format!("{ended:?}")));
@@ -133,6 +134,7 @@ impl Gateway {
         ids: Ids,
         settings: Settings,
         profile: TokenProfile,
+        signers: Signers,
         kernel: KernelSide,
     ) -> Result<Self, GatewayError> {
         let agents = fs::read_to_string("/proc/self/mountinfo")
@@ -147,7 +149,7 @@ impl Gateway {
             recorder: clients::Recorder::new(places.recorder_socket()),
             executor: execution::Executor::new(&places.executor_socket(), execute_timeout),
             keys: keys::Keys::new(places.jwks(), profile),
-            rules: rules::InForce::read(places.policy_dir.clone())?,
+            rules: rules::InForce::read(places.policy_dir.clone(), signers)?,
             caps,
             approvals,
             hearings: open_hearings(&places, settings.hearings_bytes_max)?,
@@ -253,19 +255,35 @@ fn raise_descriptors() {
     }
 }
 
+/// Says, and has the log say, that the rules in force stay.
+fn not_taken(gateway: &Arc<Gateway>, error: &GatewayError) {
+    tracing::error!(%error, "the policy is refused; the old one stays");
+    let detail = Untrusted::new(format!("read anew: {error}; the rules before stay in force"));
+    let event = Event::Finding { name: "policy.not_taken".to_owned(), run: None, detail };
+    let gateway = Arc::clone(gateway);
+    tokio::spawn(async move {
+        if let Err(error) = gateway.recorder.append(event, false).await {
+            tracing::error!(%error, "a refused policy is not recorded");
+        }
+    });
+}
+
 /// Tells the log that the gateway started. The recorder may start later.
 async fn started(gateway: Arc<Gateway>) {
-    let policy = gateway.rules.now().policy.revision();
+    let rules = gateway.rules.now();
+    let policy = rules.policy.revision();
+    let signer = rules.signer.as_ref().map(|signer| ("signer".to_owned(), signer.clone()));
     let mode = match (gateway.kernel.mode)() {
         Ok(mode) => mode.name().to_owned(),
         Err(error) => format!("unknown: {error}"),
     };
-    let facts = vec![
+    let mut facts = vec![
         ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("policy".to_owned(), policy.to_string()),
         ("permit_key".to_owned(), gateway.permit_key.public_hex()),
         ("cage".to_owned(), mode),
     ];
+    facts.extend(signer);
     while let Err(error) =
         gateway.recorder.append(Event::Started { facts: facts.clone() }, false).await
     {

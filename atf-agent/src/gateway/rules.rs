@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::call::Digest;
-use crate::gate::{Pins, Policy};
+use crate::gate::{Pins, Policy, Signers};
+use crate::state::policy_files;
 
 use super::GatewayError;
 
@@ -17,11 +18,14 @@ pub(super) struct Rules {
     pub(super) policy: Policy,
     /// The approved tools.
     pub(super) pins: Pins,
+    /// The key that signed them, where a signature is demanded.
+    pub(super) signer: Option<String>,
 }
 
 /// The rules in force.
 pub(super) struct InForce {
     dir: PathBuf,
+    signers: Signers,
     rules: RwLock<Arc<Rules>>,
 }
 
@@ -29,10 +33,11 @@ impl InForce {
     /// Reads the policy's directory.
     ///
     /// # Errors
-    /// When the policy or a pin is refused; the gateway does not start with half a policy.
-    pub(super) fn read(dir: PathBuf) -> Result<Self, GatewayError> {
-        let rules = RwLock::new(Arc::new(Rules::read(&dir)?));
-        Ok(Self { dir, rules })
+    /// When the policy or a pin is refused, or none of `signers` signed them, where there are any; the gateway
+    /// does not start with half a policy.
+    pub(super) fn read(dir: PathBuf, signers: Signers) -> Result<Self, GatewayError> {
+        let rules = RwLock::new(Arc::new(Rules::read(&dir, &signers)?));
+        Ok(Self { dir, signers, rules })
     }
 
     /// The rules in force now. A call keeps the ones that it began with.
@@ -44,9 +49,9 @@ impl InForce {
     /// Reads the directory anew; when it is refused, the rules in force stay.
     ///
     /// # Errors
-    /// When the policy or a pin is refused, or another revision is there than `expected`.
+    /// When the policy or a pin is refused or not signed, or another revision is there than `expected`.
     pub(super) fn reload(&self, expected: Option<Digest>) -> Result<Arc<Rules>, GatewayError> {
-        let fresh = Arc::new(Rules::read(&self.dir)?);
+        let fresh = Arc::new(Rules::read(&self.dir, &self.signers)?);
         let found = fresh.policy.revision();
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(GatewayError::Revision { expected, found });
@@ -57,7 +62,15 @@ impl InForce {
 }
 
 impl Rules {
-    fn read(dir: &std::path::Path) -> Result<Self, GatewayError> {
-        Ok(Self { policy: Policy::read(dir)?, pins: Pins::read(&dir.join(PINS))? })
+    fn read(dir: &std::path::Path, signers: &Signers) -> Result<Self, GatewayError> {
+        if !signers.demand() {
+            let (policy, pins) = (Policy::read(dir)?, Pins::read(&dir.join(PINS))?);
+            return Ok(Self { policy, pins, signer: None });
+        }
+        // What is served is what was checked: the files are read once.
+        let files = policy_files(dir)?;
+        let signer = signers.check(&files)?;
+        let (policy, pins) = (Policy::from_files(dir, &files)?, Pins::from_files(dir, &files)?);
+        Ok(Self { policy, pins, signer })
     }
 }

@@ -41,9 +41,14 @@ struct Header {
 impl<'a> Compact<'a> {
     /// Cuts `token` in its three parts.
     pub(super) fn cut(token: &'a str) -> Result<Self, IdentityError> {
-        if token.len() > TOKEN_BYTES_MAX {
+        Self::cut_within(token, TOKEN_BYTES_MAX)
+    }
+
+    /// The same for what may be longer than a token.
+    pub(super) fn cut_within(token: &'a str, bytes_max: usize) -> Result<Self, IdentityError> {
+        if token.len() > bytes_max {
             return Err(IdentityError::Form(format!(
-                "{} bytes, at most {TOKEN_BYTES_MAX} are read",
+                "{} bytes, at most {bytes_max} are read",
                 token.len()
             )));
         }
@@ -61,7 +66,7 @@ impl<'a> Compact<'a> {
 
     /// The key id, when the header is exactly one of ours.
     pub(super) fn kid(&self) -> Result<String, IdentityError> {
-        let bytes = decode("header", self.header)?;
+        let bytes = self.header()?;
         let header: Header = super::claims::object(&bytes).map_err(IdentityError::Header)?;
         let expect = |member: &str, found: &str, expected: &str| match found == expected {
             true => Ok(()),
@@ -78,6 +83,11 @@ impl<'a> Compact<'a> {
             )));
         }
         Ok(header.kid)
+    }
+
+    /// The header's bytes.
+    pub(super) fn header(&self) -> Result<Vec<u8>, IdentityError> {
+        decode("header", self.header)
     }
 
     /// The payload's bytes.

@@ -1,5 +1,5 @@
-//! Who a run is: the token's claims, the RS256 keys that sign and check them, and the Ed25519 keys of
-//! permits and receipts. Nothing here reads a file, a clock or a socket.
+//! Who a run is: the token's claims, the RS256 keys that sign and check them, the Ed25519 keys of permits
+//! and receipts, and the keys of who may publish a policy. Nothing here reads a file, a clock or a socket.
 
 mod act;
 mod claims;
@@ -9,6 +9,7 @@ mod error;
 mod jwks;
 mod minter;
 mod proven;
+mod publisher;
 mod verifier;
 
 #[cfg(test)]
@@ -21,4 +22,5 @@ pub use compact::TOKEN_BYTES_MAX;
 pub use ed25519::{SigningKey, VerifyingKey};
 pub use error::IdentityError;
 pub use minter::Minter;
+pub use publisher::{Published, PublisherKey, PublishingKey};
 pub use verifier::Verifier;

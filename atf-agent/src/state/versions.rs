@@ -20,7 +20,7 @@ const DIGITS: usize = 6;
 /// The versions of the policy in one directory.
 pub struct Versions {
     current: PathBuf,
-    kept: PathBuf,
+    pub(super) kept: PathBuf,
 }
 
 /// One of them.
@@ -64,8 +64,8 @@ pub enum VersionError {
     },
 }
 
-/// Files by their path below the policy's directory, in the order of the paths.
-type Files = Vec<(PathBuf, Vec<u8>)>;
+/// The files of a policy by their path below its directory, in the order of the paths.
+pub type PolicyFiles = Vec<(PathBuf, Vec<u8>)>;
 
 impl Versions {
     /// Those of the policy in `policy_dir`, kept in the directory `NAME.versions` beside it.
@@ -89,7 +89,7 @@ impl Versions {
             let name = entry.map_err(failed("read", &self.kept))?.file_name();
             let number = name.to_str().filter(|n| n.len() == DIGITS).and_then(|n| n.parse().ok());
             if let Some(number) = number {
-                found.push(Version { number, digest: digest(&files_of(&self.path(number))?) });
+                found.push(Version { number, digest: digest(&policy_files(&self.path(number))?) });
             }
         }
         found.sort_by_key(|version| version.number);
@@ -101,7 +101,7 @@ impl Versions {
     /// # Errors
     /// When it or a version cannot be read.
     pub fn now(&self) -> Result<Option<Version>, VersionError> {
-        let now = digest(&files_of(&self.current)?);
+        let now = digest(&policy_files(&self.current)?);
         Ok(self.all()?.into_iter().rev().find(|version| version.digest == now))
     }
 
@@ -110,25 +110,50 @@ impl Versions {
         self.kept.join(format!("{number:0DIGITS$}"))
     }
 
-    /// Keeps what is in `dir` as the next version, unless it is the newest already: rules, data, pins. No link is
-    /// followed: whoever owns a draft does not choose what of root's is read.
+    /// Writes `files` where they can be looked at, before they are kept.
     ///
     /// # Errors
-    /// When a file is no regular one, or cannot be read or kept.
-    pub fn keep(&self, dir: &Path) -> Result<Version, VersionError> {
-        let files = files_of(dir)?;
-        let digest = digest(&files);
+    /// When they cannot be written.
+    pub fn stage(&self, files: &PolicyFiles) -> Result<PathBuf, VersionError> {
+        let staged = self.kept.join("staged");
+        write(&staged, files)?;
+        Ok(staged)
+    }
+
+    /// Removes what is staged and will not be kept.
+    ///
+    /// # Errors
+    /// When the file system says no.
+    pub fn unstage(&self) -> Result<(), VersionError> {
+        let staged = self.kept.join("staged");
+        fs::remove_dir_all(&staged).map_err(failed("remove", &staged))
+    }
+
+    /// Keeps what is staged as the next version, unless it is the newest already.
+    ///
+    /// # Errors
+    /// When it cannot be read or kept.
+    pub fn keep_staged(&self) -> Result<Version, VersionError> {
+        let staged = self.kept.join("staged");
+        let digest = digest(&policy_files(&staged)?);
         let newest = self.all()?.pop();
         if let Some(newest) = newest.clone().filter(|newest| newest.digest == digest) {
             return Ok(newest);
         }
         let number = newest.map_or(1, |newest| newest.number + 1);
-        let staged = self.kept.join("staged");
-        write(&staged, &files)?;
         let path = self.path(number);
         fs::rename(&staged, &path).map_err(failed("rename", &path))?;
         sync(&self.kept)?;
         Ok(Version { number, digest })
+    }
+
+    /// Keeps what is in `dir` as the next version, unless it is the newest already.
+    ///
+    /// # Errors
+    /// When a file is no regular one, or cannot be read or kept.
+    pub fn keep(&self, dir: &Path) -> Result<Version, VersionError> {
+        self.stage(&policy_files(dir)?)?;
+        self.keep_staged()
     }
 
     /// Puts a copy of the version in the place of the directory, in one step. What was there is given back
@@ -141,7 +166,7 @@ impl Versions {
         if !from.is_dir() {
             return Err(VersionError::None { number });
         }
-        write(&self.other(), &files_of(&from)?)?;
+        write(&self.other(), &policy_files(&from)?)?;
         self.swap()
     }
 
@@ -176,15 +201,35 @@ impl Versions {
     }
 }
 
-/// The rules, the data and the pins in `dir`; drafts of pins are none.
-fn files_of(dir: &Path) -> Result<Files, VersionError> {
+/// Whether the file of this path below a policy's directory is one of its files: the rules, the data, the pins,
+/// and what a bundle says of them. Drafts of pins are none.
+pub fn is_policy_file(name: &Path) -> bool {
+    let is_pin =
+        name.parent() == Some(Path::new("tools")) && name.extension().is_some_and(|e| e == "json");
+    let root = ["data.json", ".manifest", ".signatures.json"];
+    is_pin
+        || name.extension().is_some_and(|e| e == "rego")
+        || root.iter().any(|file| name == Path::new(file))
+}
+
+/// The files of the policy in `dir`. No link is followed: whoever owns a draft does not choose what of root's is
+/// read.
+///
+/// # Errors
+/// When one is no regular file, cannot be read, or there are too many.
+pub fn policy_files(dir: &Path) -> Result<PolicyFiles, VersionError> {
     let mut found = Vec::new();
     collect(dir, Path::new(""), 0, &mut found)?;
     found.sort();
     Ok(found)
 }
 
-fn collect(root: &Path, below: &Path, deep: usize, found: &mut Files) -> Result<(), VersionError> {
+fn collect(
+    root: &Path,
+    below: &Path,
+    deep: usize,
+    found: &mut PolicyFiles,
+) -> Result<(), VersionError> {
     let dir = root.join(below);
     let refused = |path: &Path, what: &str| {
         Err(VersionError::Refused { path: path.to_owned(), what: what.to_owned() })
@@ -196,10 +241,7 @@ fn collect(root: &Path, below: &Path, deep: usize, found: &mut Files) -> Result<
         let entry = entry.map_err(failed("read", &dir))?;
         let (name, path) = (below.join(entry.file_name()), entry.path());
         let kind = entry.file_type().map_err(failed("look at", &path))?;
-        let is_pin = below == Path::new("tools") && path.extension().is_some_and(|e| e == "json");
-        let counts = path.extension().is_some_and(|e| e == "rego")
-            || name == Path::new("data.json")
-            || is_pin;
+        let counts = is_policy_file(&name);
         if kind.is_dir() {
             collect(root, &name, deep + 1, found)?;
         } else if counts && !kind.is_file() {
@@ -218,7 +260,7 @@ fn collect(root: &Path, below: &Path, deep: usize, found: &mut Files) -> Result<
     Ok(())
 }
 
-fn digest(files: &Files) -> Digest {
+fn digest(files: &PolicyFiles) -> Digest {
     let line = |(name, bytes): &(PathBuf, Vec<u8>)| {
         format!("{} {}\n", Digest::of(bytes), name.to_string_lossy())
     };
@@ -226,7 +268,7 @@ fn digest(files: &Files) -> Digest {
 }
 
 /// Writes `files` as the directory `to`, on the disk; what a crash left there goes.
-fn write(to: &Path, files: &Files) -> Result<(), VersionError> {
+fn write(to: &Path, files: &PolicyFiles) -> Result<(), VersionError> {
     match fs::remove_dir_all(to) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(failed("remove", to)(error));
@@ -250,7 +292,7 @@ fn sync(dir: &Path) -> Result<(), VersionError> {
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync", dir))
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VersionError {
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VersionError {
     let path = path.to_owned();
     move |error| VersionError::Io { what, path, error }
 }

@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::call::{AgentName, DecisionId, RunId, ToolName};
 pub(super) use policy::{
-    ExplainArguments, PolicyAction, PolicyArguments, PublishArguments, ReplayArguments,
+    BundleArguments, ExplainArguments, PolicyAction, PolicyArguments, PublishArguments,
+    ReplayArguments,
 };
 
 /// Makes an LLM agent unable to act except through one gate.
@@ -240,10 +241,25 @@ pub enum AuditAction {
         /// Only the last N
         #[arg(long, value_name = "N")]
         last: Option<usize>,
+        /// With what the policy was told, the calls' arguments included
+        #[arg(long)]
+        input: bool,
         /// The form of the answer
         #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        output: ShowOutput,
     },
+}
+
+/// The form in which records are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ShowOutput {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts: the records as they are in the log.
+    Json,
+    /// The policy's decisions as OPA's decision log has them.
+    Opa,
 }
 
 /// `atf config`.
@@ -331,6 +347,7 @@ mod tests {
             "atf doctor --output json",
             "atf audit verify --log /tmp/log --output json",
             "atf audit show --denied --last 3",
+            "atf audit show --output opa --input",
             "atf --config /tmp/atf.toml runs --output json",
             "atf approvals list --output json",
             "atf approvals grant 0123456789abcdef0123456789abcdef --by alice",
@@ -343,6 +360,9 @@ mod tests {
             "atf policy publish /tmp/draft --by alice",
             "atf policy rollback --to 3 --by alice --output json",
             "atf policy versions",
+            "atf policy publish /tmp/policy.tar.gz --by alice",
+            "atf policy bundle /tmp/policies --out /tmp/p.tar.gz --key /tmp/key.pem --key-id ci",
+            "atf policy capabilities",
             "atf enforcer check --output json",
             "atf tools pin files --output json",
             "atf tools diff --dir /tmp/policies",

@@ -27,12 +27,16 @@ pub enum PolicyAction {
     Replay(ReplayArguments),
     /// Put a draft in force: checked, tested, in one step, and only if the gateway takes it
     Publish {
-        /// The draft's directory
+        /// The draft's directory, or a bundle
         draft: PathBuf,
         /// Who says so, and how to answer
         #[command(flatten)]
         how: PublishArguments,
     },
+    /// Make an OPA bundle of a policy: one file, signed where a key is given
+    Bundle(BundleArguments),
+    /// Print OPA's capabilities.json: the built-in functions that a policy may use here
+    Capabilities,
     /// Put a version in force that was before
     Rollback {
         /// Its number; without it, the one before the one in force
@@ -66,6 +70,28 @@ pub struct PublishArguments {
     /// Who says so, for the log
     #[arg(long, value_name = "NAME")]
     pub by: String,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `atf policy bundle`.
+#[derive(Debug, Args)]
+pub struct BundleArguments {
+    /// The policy's directory
+    pub dir: PathBuf,
+    /// The bundle to make, a `.tar.gz`
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The private key that signs it: PEM, RSA or Ed25519, readable by its owner alone
+    #[arg(long, value_name = "FILE", requires = "key_id")]
+    pub key: Option<PathBuf>,
+    /// The name by which `policy.signers` knows the key
+    #[arg(long, value_name = "ID", requires = "key")]
+    pub key_id: Option<String>,
+    /// What its manifest calls it, if not by the policy's revision
+    #[arg(long, value_name = "TEXT")]
+    pub revision: Option<String>,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,

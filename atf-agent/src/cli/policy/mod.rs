@@ -1,7 +1,10 @@
 //! `atf policy`: what the gateway would read, what the policy's author promised of it, why it decided as it
 //! did, and what another one would change.
 
+mod bundle;
+pub(super) mod decision_log;
 mod explain;
+mod place;
 mod publish;
 mod recorded;
 mod replay;
@@ -30,6 +33,8 @@ pub(super) fn policy(config: &Config, action: &PolicyAction) -> anyhow::Result<u
         PolicyAction::Replay(wanted) => replay::of(config, wanted),
         PolicyAction::Publish { draft, how } => publish::publish(config, draft, how),
         PolicyAction::Rollback { to, how } => publish::rollback(config, *to, how),
+        PolicyAction::Bundle(wanted) => bundle::bundle(wanted),
+        PolicyAction::Capabilities => bundle::print_capabilities(),
         PolicyAction::Versions { output } => publish::versions(config, *output),
         PolicyAction::Diff { first, second, output } => replay::diff(first, second, *output),
     }

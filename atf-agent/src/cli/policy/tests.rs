@@ -106,6 +106,12 @@ impl Lab {
         draft
     }
 
+    fn log(&self, input: bool, denied: bool, last: Option<usize>) -> Vec<Value> {
+        let wanted = decision_log::Wanted { log: None, run: None, denied, last, input };
+        let found = decision_log::decisions(&self.config, &wanted).unwrap();
+        found.iter().map(|decision| serde_json::to_value(decision).unwrap()).collect()
+    }
+
     /// Changes what is kept.
     fn tamper(&self, change: impl FnOnce(String) -> String) {
         let path = self.config.places.hearings().join("000000000000.jsonl");
@@ -193,4 +199,39 @@ fn a_decision_is_named_by_number_or_id() {
     for bad in ["", "-1", "seventeen", "99999999999999999999"] {
         assert!(bad.parse::<Named>().is_err(), "{bad}");
     }
+}
+
+/// The fields of OPA's decision log, and no argument unless it was asked for.
+#[test]
+fn decisions_are_shown_as_opa_has_them() {
+    let lab = Lab::of(calls());
+    let shown = lab.log(true, false, None);
+    assert_eq!(shown.len(), 3, "the policy never heard of the last one");
+    let (first, second) = (&shown[0], &shown[1]);
+    assert_eq!(first["decision_id"], lab.decisions[0].to_string());
+    let revision = Policy::read(&shipped()).unwrap().revision();
+    assert_eq!(first["bundles"]["atf"]["revision"], revision.to_string());
+    assert_eq!(first["path"], "atf/gate/decision");
+    assert_eq!(first["result"]["allow"], true);
+    assert_eq!(first["input"]["call"]["arguments"]["amount_cents"], 5);
+    assert_eq!(first["timestamp"], "1970-01-01T00:00:00.001Z");
+    assert_eq!(first["labels"]["id"], "chain");
+    assert!(first["requested_by"].is_string() && first.get("erased").is_none(), "{first}");
+    assert!(first["metrics"]["timer_server_handler_ns"].as_u64().unwrap() > 0);
+    assert_eq!(second["result"]["reasons"], json!(["cap.exceeded"]));
+    assert_eq!(second["custom"]["atf"]["reason"], "cap.exceeded");
+    assert_eq!(shown[2]["result"]["allow"], true, "the caps refused it after the policy");
+    assert_eq!(shown[2]["custom"]["atf"]["verdict"], "refused");
+
+    let without = lab.log(false, false, None);
+    assert_eq!(without[0]["erased"], json!(["/input"]));
+    assert!(!without.iter().any(|decision| decision.to_string().contains("amount_cents")));
+    assert_eq!(without[0]["result"], first["result"]);
+    assert_eq!((lab.log(true, true, None).len(), lab.log(true, false, Some(1)).len()), (2, 1));
+
+    lab.tamper(|kept| kept.replace("\"allow\":true", "\"allow\":false"));
+    let tampered = lab.log(true, false, None);
+    assert_eq!(tampered[0]["erased"], json!(["/input", "/result"]), "other bytes are not taken");
+    assert!(tampered[0].get("result").is_none());
+    assert_eq!(tampered[1]["result"]["allow"], false, "the control");
 }

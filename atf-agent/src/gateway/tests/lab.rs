@@ -41,6 +41,8 @@ pub(crate) struct Wanted {
     pub(crate) servers: Option<serde_json::Value>,
     /// Another policy than the shipped one.
     pub(crate) policy_dir: Option<PathBuf>,
+    /// Who may have signed it.
+    pub(crate) signers: gate::Signers,
     /// `None` when the kernel has layer B, else the agents' cgroup.
     pub(crate) agents_dir: Option<PathBuf>,
     /// Members of `limits` in the policy's data, besides the shipped ones or in their place.
@@ -142,7 +144,8 @@ impl Lab {
         let agents_dir = wanted.agents_dir.unwrap_or_else(cgroup2);
         let side = kernel.side(layer_b, agents_dir);
         let mut gateway =
-            Gateway::new(places.clone(), ids, wanted.settings, profile, side).unwrap();
+            Gateway::new(places.clone(), ids, wanted.settings, profile, wanted.signers, side)
+                .unwrap();
         gateway.patience = wanted.patience;
         let gateway = Arc::new(gateway);
         let tasks = gateway.start().unwrap();

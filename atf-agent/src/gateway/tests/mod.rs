@@ -19,5 +19,6 @@ mod provenance;
 mod questions;
 mod registering;
 mod sealing;
+mod signing;
 mod stateless;
 mod telling;

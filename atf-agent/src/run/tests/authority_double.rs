@@ -93,6 +93,7 @@ fn answer(
         | AuthorityRequest::Approvals
         | AuthorityRequest::Approve { .. }
         | AuthorityRequest::Publish { .. }
+        | AuthorityRequest::NotPublished { .. }
         | AuthorityRequest::Subscribe => refused("the double does not know that"),
     }
 }

@@ -86,7 +86,16 @@ pub enum AuthorityRequest {
         version: u32,
         /// Its revision; the gateway takes no other.
         revision: Digest,
+        /// The key that signed it, where a signature is demanded. The gateway looks for itself.
+        signer: Option<Untrusted>,
         /// Who says so; uid and login are the kernel's to say.
+        name: Untrusted,
+    },
+    /// A policy was refused before it came into the policy's directory: it is to be in the log.
+    NotPublished {
+        /// What it was, and why.
+        what: Untrusted,
+        /// Who wanted it; uid and login are the kernel's to say.
         name: Untrusted,
     },
     /// From the gateway: send me the live runs, and from then on each change. The connection then
