@@ -30,6 +30,8 @@ pub(super) struct Answer {
     pub(super) challenge: Option<Challenge>,
     /// `Allow`, with 405.
     pub(super) allow: Option<&'static str>,
+    /// The word of a session that begins with it.
+    pub(super) session: Option<String>,
     /// The JSON; empty with 202.
     pub(super) body: String,
 }
@@ -94,6 +96,11 @@ impl Answer {
     /// A notification was taken; nothing is to be said (MCP, Streamable HTTP).
     pub(super) fn accepted() -> Self {
         Self::of(StatusCode::ACCEPTED, String::new())
+    }
+
+    /// A session has ended.
+    pub(super) fn ended() -> Self {
+        Self::of(StatusCode::NO_CONTENT, String::new())
     }
 
     /// The metadata of this resource.
@@ -172,7 +179,7 @@ impl Answer {
     }
 
     fn of(status: StatusCode, body: String) -> Self {
-        Self { status, challenge: None, allow: None, body }
+        Self { status, challenge: None, allow: None, session: None, body }
     }
 }
 

@@ -19,6 +19,11 @@ pub(super) struct Events {
 }
 
 impl Events {
+    /// A stream of an answer alone.
+    pub(super) fn whole(answer: String, slot: Option<OwnedSemaphorePermit>) -> Self {
+        Self { first: Some(answer), following: None, _slot: slot }
+    }
+
     /// A stream that begins with `first`.
     pub(super) fn begin(first: String, following: Following) -> Self {
         Self { first: Some(first), following: Some(following), _slot: None }

@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::headers::Envelope;
 use super::line::{self, Sent};
 use super::runs::LiveRun;
+use super::sessions::Session;
 use super::telling::outlet;
 use crate::call::Caller;
 
@@ -41,11 +42,11 @@ impl Following {
     pub(super) fn begin(
         (gateway, run): (Arc<Gateway>, Arc<LiveRun>),
         caller: Caller,
-        (message, envelope): (Bytes, Envelope),
+        (message, envelope, session): (Bytes, Envelope, Option<Arc<Session>>),
         slot: OwnedSemaphorePermit,
     ) -> Self {
         let (outlet, notices) = outlet();
-        let sent = Sent { message, envelope, slot, outlet };
+        let sent = Sent { message, envelope, slot, outlet, session };
         let call = Box::pin(line::detached(gateway, run, caller, sent));
         Self { call, notices, ended: None }
     }

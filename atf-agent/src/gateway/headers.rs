@@ -7,7 +7,7 @@ use hyper::header::{
 use hyper::{Method, StatusCode, Uri};
 
 use super::authorization::METADATA_PATHS;
-use crate::gate::Stated;
+use crate::gate::{STATELESS, Stated};
 
 /// The one path.
 const PATH: &str = "/mcp";
@@ -18,6 +18,7 @@ const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", "atf"];
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROMPT: HeaderName = HeaderName::from_static("atf-prompt-sha256");
 
 /// What the line needs of the headers.
@@ -29,6 +30,10 @@ pub(super) struct Envelope {
     pub(super) prompt: Option<String>,
     /// What the headers say about the message, not yet held against it.
     pub(super) stated: Stated,
+    /// The session that it is of, by its word. The stateless revision has none.
+    pub(super) session: Option<String>,
+    /// Whether the client names a stream of events before JSON among what it takes.
+    pub(super) prefers_events: bool,
 }
 
 /// What a request wants.
@@ -38,6 +43,8 @@ pub(super) enum Wanted {
     Call(Envelope),
     /// The metadata of this resource, which everybody may read.
     Metadata,
+    /// The end of the session of this word.
+    End(String),
 }
 
 /// A request that is no call.
@@ -52,7 +59,7 @@ pub(super) enum Turned {
     /// Another path.
     #[error("the only path is /mcp")]
     Path,
-    /// Another method; there is no stream to open and no session to delete.
+    /// Another method; there is no stream to open.
     #[error("the only method is {0}")]
     Method(&'static str),
     /// Not JSON.
@@ -103,7 +110,10 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Wa
         (true, &Method::GET) => return Ok(Wanted::Metadata),
         (true, _) => return Err(Turned::Method("GET")),
         (false, &Method::POST) => {}
-        (false, _) => return Err(Turned::Method("POST")),
+        (false, &Method::DELETE) => {
+            return Ok(Wanted::End(stated(headers, &SESSION).unwrap_or_default()));
+        }
+        (false, _) => return Err(Turned::Method("POST, DELETE")),
     }
     if !one(headers, &CONTENT_TYPE).is_some_and(is_json) {
         return Err(Turned::ContentType);
@@ -111,12 +121,16 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Wa
     if headers.contains_key(ACCEPT) && !headers.get_all(ACCEPT).iter().any(takes_json) {
         return Err(Turned::Accept);
     }
+    let revision = stated(headers, &PROTOCOL_VERSION);
+    let is_stateless = revision.as_deref() == Some(STATELESS);
     Ok(Wanted::Call(Envelope {
+        session: stated(headers, &SESSION).filter(|_| !is_stateless),
+        prefers_events: prefers_events(headers),
         jwt: one(headers, &AUTHORIZATION).and_then(bearer),
         prompt: stated(headers, &PROMPT),
         stated: Stated {
             has_headers: true,
-            revision: stated(headers, &PROTOCOL_VERSION),
+            revision,
             method: stated(headers, &METHOD),
             name: stated(headers, &NAME),
             takes_one_message: !headers.get_all(ACCEPT).iter().any(takes_events),
@@ -172,6 +186,16 @@ fn takes_json(value: &HeaderValue) -> bool {
 /// that takes whatever comes, and understands JSON alone.
 fn takes_events(value: &HeaderValue) -> bool {
     takes(value, ["text/event-stream"])
+}
+
+/// Whether a stream of events is named before JSON. Without a weight the order is the client's to choose and
+/// ours to follow (RFC 9110, 12.5.1).
+fn prefers_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = values.flat_map(|value| value.split(',')).map(str::trim);
+    let is = |range: &str, media: &str| range.eq_ignore_ascii_case(media);
+    let first = ranges.find(|range| is(range, "text/event-stream") || range.contains("json"));
+    first.is_some_and(|first| is(first, "text/event-stream"))
 }
 
 /// Whether one `Accept` value allows one of `ours` (RFC 9110, 12.5.1); a weight of zero forbids it.
@@ -276,6 +300,35 @@ mod tests {
     }
 
     #[test]
+    fn events_are_taken_by_name_and_preferred_by_order() {
+        for (accept, takes, prefers) in [
+            ("application/json, text/event-stream", true, false),
+            ("text/event-stream, application/json", true, true),
+            ("Text/Event-Stream,application/json", true, true),
+            ("application/json", false, false),
+            ("*/*", false, false),
+            ("application/json, text/event-stream;q=0", false, false),
+            ("text/event-stream;q=0.1, application/json", true, false),
+            ("", false, false),
+        ] {
+            let found = envelope(&headers(&[("accept", accept)]));
+            let found = (!found.stated.takes_one_message, found.prefers_events);
+            assert_eq!(found, (takes, prefers), "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_of_the_handshake_revisions() {
+        for (revision, expected) in [("", Some("s")), ("2025-11-25", Some("s")), (STATELESS, None)]
+        {
+            let all = headers(&[("mcp-protocol-version", revision), ("mcp-session-id", "s")]);
+            assert_eq!(envelope(&all).session.as_deref(), expected, "{revision}");
+        }
+        let twice = headers(&[("mcp-session-id", "s"), ("mcp-session-id", "s")]);
+        assert_eq!(envelope(&twice).session.as_deref(), Some(""), "none that there is");
+    }
+
+    #[test]
     fn other_paths_and_methods_are_turned_away() {
         for (method, uri, expected) in [
             (Method::POST, "/mcp", Ok(())),
@@ -284,9 +337,9 @@ mod tests {
             (Method::POST, "/", Err(Turned::Path)),
             (Method::POST, "/mcp/", Err(Turned::Path)),
             (Method::POST, "/mcp?access_token=x", Err(Turned::Path)),
-            (Method::GET, "/mcp", Err(Turned::Method("POST"))),
-            (Method::DELETE, "/mcp", Err(Turned::Method("POST"))),
-            (Method::OPTIONS, "/mcp", Err(Turned::Method("POST"))),
+            (Method::GET, "/mcp", Err(Turned::Method("POST, DELETE"))),
+            (Method::DELETE, "/mcp", Ok(())),
+            (Method::OPTIONS, "/mcp", Err(Turned::Method("POST, DELETE"))),
             (Method::GET, METADATA_PATHS[0], Ok(())),
             (Method::GET, METADATA_PATHS[1], Ok(())),
             (Method::POST, METADATA_PATHS[0], Err(Turned::Method("GET"))),

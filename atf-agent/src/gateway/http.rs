@@ -60,7 +60,9 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
                 Replied::Whole(answer) => {
                     respond(*answer, headers::host(&head.uri, &head.headers)).map(Either::Left)
                 }
-                Replied::Events(events) => stream(events).map(Either::Right),
+                Replied::Events(events, session) => {
+                    in_session(stream(events), session).map(Either::Right)
+                }
             })
         }
     });
@@ -79,8 +81,8 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
 enum Replied {
     /// By one message, or none.
     Whole(Box<Answer>),
-    /// By several.
-    Events(Events),
+    /// By a stream of them, with which a session may begin.
+    Events(Events, Option<String>),
 }
 
 impl From<Answer> for Replied {
@@ -97,8 +99,10 @@ async fn answer(
     head: &Parts,
     body: Incoming,
 ) -> Replied {
-    let envelope = match headers::read(&head.method, &head.uri, &head.headers) {
+    let mut envelope = match headers::read(&head.method, &head.uri, &head.headers) {
         Ok(Wanted::Call(envelope)) => envelope,
+        Ok(Wanted::End(session)) if run.sessions.end(&session) => return Answer::ended().into(),
+        Ok(Wanted::End(_)) => return no_session(),
         Ok(Wanted::Metadata) => {
             let host = headers::host(&head.uri, &head.headers).unwrap_or_default();
             return Answer::metadata(authorization::metadata(host, gateway.keys.issuer())).into();
@@ -117,6 +121,15 @@ async fn answer(
             return Answer { allow, ..answer }.into();
         }
     };
+    let session = match &envelope.session {
+        Some(id) => match run.sessions.get(id) {
+            Some(session) => Some(session),
+            None => return no_session(),
+        },
+        None => None,
+    };
+    envelope.stated.level = session.as_ref().and_then(|session| session.level());
+    let prefers_events = envelope.prefers_events;
     // Taken before the body is read, so that one run holds no more bodies than calls.
     let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
         return Answer::turned(StatusCode::NOT_FOUND, "the run has ended").into();
@@ -125,11 +138,22 @@ async fn answer(
         Ok(message) => message,
         Err(answer) => return answer.into(),
     };
-    let mut following = Following::begin((gateway, run), caller, (message, envelope), slot);
+    let mut following =
+        Following::begin((gateway, run), caller, (message, envelope, session), slot);
     match following.next().await {
-        Next::Notice(first) => Replied::Events(Events::begin(first, following)),
+        Next::Notice(first) => Replied::Events(Events::begin(first, following), None),
+        Next::Answer(Answer { body, session, status: StatusCode::OK, .. }, slot)
+            if prefers_events =>
+        {
+            Replied::Events(Events::whole(body, slot), session)
+        }
         Next::Answer(answer, _slot) => answer.into(),
     }
+}
+
+/// A session that there is not, or not any more: the client begins another one (MCP, Session Management).
+fn no_session() -> Replied {
+    Answer::turned(StatusCode::NOT_FOUND, "there is no such session").into()
 }
 
 async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
@@ -145,6 +169,14 @@ async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
         Ok(Err(_)) => Err(Answer::turned(StatusCode::BAD_REQUEST, "the body is not whole")),
         Err(_) => Err(Answer::turned(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     }
+}
+
+fn in_session<B>(mut response: Response<B>, session: Option<String>) -> Response<B> {
+    // A word of ours is visible ASCII.
+    if let Some(id) = session.and_then(|id| HeaderValue::try_from(id).ok()) {
+        response.headers_mut().insert(HeaderName::from_static("mcp-session-id"), id);
+    }
+    response
 }
 
 fn stream(events: Events) -> Response<Events> {
@@ -174,5 +206,5 @@ fn respond(answer: Answer, host: Option<&str>) -> Response<Full<Bytes>> {
     if let Some(allow) = answer.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
-    response
+    in_session(response, answer.session)
 }

@@ -13,6 +13,7 @@ use super::answer::Answer;
 use super::execution::Order;
 use super::headers::Envelope;
 use super::runs::LiveRun;
+use super::sessions::{self, Session};
 use super::telling::Outlet;
 use super::{acting, after, approval, feedback, mcp, offers};
 use crate::audit::Verdict;
@@ -30,6 +31,8 @@ pub(super) struct Sent {
     pub(super) slot: OwnedSemaphorePermit,
     /// Where goes what is told before the answer.
     pub(super) outlet: Outlet,
+    /// The session that it is of.
+    pub(super) session: Option<Arc<Session>>,
 }
 
 /// One call of `caller`, from its bytes to its answer, detached from the connection: a caller that
@@ -88,7 +91,8 @@ async fn live(
             feedback::told(run).await;
             after::record(gateway, account.event(Verdict::Allowed)).await?;
         }
-        return Ok(Answer::made(&id, account.era(), result));
+        let session = sessions::after(run, sent, authenticated.received());
+        return Ok(Answer { session, ..Answer::made(&id, account.era(), result) });
     }
     // 3. schema, 4. sql: of tools
     account.judged_by(rules.policy.revision());

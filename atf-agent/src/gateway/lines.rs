@@ -17,6 +17,7 @@ use super::connections::{End, Open};
 use super::following::{Following, Next};
 use super::headers::{self, Envelope};
 use super::runs::LiveRun;
+use super::sessions::Session;
 use crate::call::Caller;
 
 /// Answers that wait for a slow reader. Each holds one of the run's calls until it is written.
@@ -71,6 +72,7 @@ async fn read(
 ) {
     let mut lines = BufReader::new(end);
     let mut envelope = Envelope::default();
+    let session = Arc::new(Session::default());
     loop {
         let line = next(&mut lines, gateway.settings.body_bytes_max, gateway.patience.body).await;
         let line = match line {
@@ -91,8 +93,9 @@ async fn read(
             return;
         };
         let (gateway, run) = (Arc::clone(gateway), Arc::clone(run));
-        let (envelope, send) = (envelope.clone(), send.clone());
-        let message = (line.into(), envelope);
+        let (mut envelope, send) = (envelope.clone(), send.clone());
+        envelope.stated.level = session.level();
+        let message = (line.into(), envelope, Some(Arc::clone(&session)));
         tokio::spawn(follow(Following::begin((gateway, run), caller, message, slot), send));
     }
 }

@@ -33,6 +33,7 @@ mod questions;
 mod registry;
 mod rules;
 mod runs;
+mod sessions;
 mod settings;
 mod steady;
 mod telling;

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use super::budget::Budget;
 use super::connections::Connections;
 use super::past::Past;
+use super::sessions::Sessions;
 use super::settings::Settings;
 use crate::call::RunId;
 use crate::wire::RunEntry;
@@ -30,6 +31,8 @@ pub(super) struct LiveRun {
     pub(super) judged: AtomicU64,
     /// What it has seen.
     pub(super) past: Past,
+    /// What its clients come back to.
+    pub(super) sessions: Sessions,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
@@ -47,6 +50,7 @@ impl LiveRun {
             budget: Budget::default(),
             judged: AtomicU64::new(0),
             past: Past::default(),
+            sessions: Sessions::default(),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
             held_back: AtomicBool::new(false),

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::frames::{Answered, Asked, Part, is_of_connection};
-use super::names;
+use super::names::{self, Server};
 
 /// The exchanges that are under way, by their numbers.
 type UnderWay = Arc<Mutex<HashMap<u64, UnboundedSender<Part>>>>;
@@ -28,18 +28,19 @@ struct Outside {
     number: AtomicU64,
     under_way: UnderWay,
     to_run: Mutex<ChildStdin>,
+    server: Server,
 }
 
 /// Listens on the loopback, for as long as this process lives; returns where.
 ///
 /// # Errors
 /// When it cannot listen.
-pub(super) fn serve(to_run: ChildStdin, from_run: ChildStdout) -> Result<String> {
+pub(super) fn serve(server: Server, to_run: ChildStdin, from_run: ChildStdout) -> Result<String> {
     let under_way = UnderWay::default();
     let answers = Arc::clone(&under_way);
     std::thread::spawn(move || hear(from_run, &answers));
-    let outside =
-        Arc::new(Outside { number: AtomicU64::new(0), under_way, to_run: Mutex::new(to_run) });
+    let to_run = Mutex::new(to_run);
+    let outside = Arc::new(Outside { number: AtomicU64::new(0), under_way, to_run, server });
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -91,7 +92,7 @@ impl Outside {
             Ok(response) => response,
             Err(error) => {
                 eprintln!("outside: {error:#}");
-                let nothing = Said { parts: None, is_stream: false, held: Vec::new() };
+                let nothing = Said::of(self.server, None, false);
                 let mut response = Response::new(nothing);
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
                 response
@@ -107,7 +108,7 @@ impl Outside {
         };
         let method = head.headers.get("mcp-method").map(text).unwrap_or_default();
         let headers = head.headers.iter().map(|(name, value)| match name.as_str() {
-            "mcp-name" => (name.to_string(), names::header(&method, &text(value))),
+            "mcp-name" => (name.to_string(), names::header(self.server, &method, &text(value))),
             _ => (name.to_string(), text(value)),
         });
         let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -116,7 +117,7 @@ impl Outside {
             method: head.method.to_string(),
             path: head.uri.to_string(),
             headers: headers.collect(),
-            body: names::lengthen(&whole).unwrap_or_else(|| whole.to_vec()),
+            body: names::lengthen(self.server, &whole).unwrap_or_else(|| whole.to_vec()),
         };
         let (send, mut parts) = unbounded_channel();
         lock(&self.under_way).insert(number, send);
@@ -136,7 +137,7 @@ impl Outside {
             response = response.header(name, value);
         }
         let is_stream = headers.iter().any(|(_, value)| value.starts_with("text/event-stream"));
-        let said = Said { parts: Some(parts), is_stream, held: Vec::new() };
+        let said = Said::of(self.server, Some(parts), is_stream);
         response.body(said).context("the run's answer is none")
     }
 }
@@ -144,12 +145,17 @@ impl Outside {
 /// A body of what the run says, with the suite's names. A name may come in two pieces, so that only what
 /// is whole goes on: an event of a stream, or all of anything else.
 struct Said {
+    server: Server,
     parts: Option<UnboundedReceiver<Part>>,
     is_stream: bool,
     held: Vec<u8>,
 }
 
 impl Said {
+    fn of(server: Server, parts: Option<UnboundedReceiver<Part>>, is_stream: bool) -> Self {
+        Self { server, parts, is_stream, held: Vec::new() }
+    }
+
     /// What of the held bytes is whole.
     fn whole(&mut self) -> Vec<u8> {
         let ends = self.held.windows(2).rposition(|two| two == b"\n\n");
@@ -168,7 +174,9 @@ impl Body for Said {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = |piece: &[u8]| Some(Ok(Frame::data(Bytes::from(names::shorten(piece)))));
+        let server = self.server;
+        let frame =
+            |piece: &[u8]| Some(Ok(Frame::data(Bytes::from(names::shorten(server, piece)))));
         while let Some(parts) = self.parts.as_mut() {
             match ready!(parts.poll_recv(context)) {
                 Some(Part::Piece(piece)) => {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::Options;
+use super::names::Server;
 
 /// One check of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Score {
 pub struct Row {
     /// The revision.
     pub revision: &'static str,
+    /// How the server behind ATF is spoken with.
+    pub server: &'static str,
     /// The scenario.
     pub scenario: String,
     /// Against the fixture.
@@ -57,33 +60,32 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-/// What ATF refuses on purpose. It stands beside the difference and does not excuse it.
-const REFUSED: [(&str, &str); 9] = [
-    ("resources-subscribe", "no subscription: a call ends with its answer"),
-    ("resources-unsubscribe", "no subscription: a call ends with its answer"),
-    ("server-session-lifecycle", "no session: the caller is proven for each connection"),
-    ("server-sse-polling", "no stream that outlives its request"),
+/// What ATF refuses on purpose: scenarios by how their names begin, and of which way of speaking with the
+/// server; none is both. It stands beside the difference and does not excuse it.
+const REFUSED: [(&str, Option<Server>, &str); 10] = [
+    ("resources-subscribe", None, "no subscription: a call ends with its answer"),
+    ("resources-unsubscribe", None, "no subscription: a call ends with its answer"),
+    ("server-sse-polling", None, "no stream that outlives its request"),
+    ("tools-call-sampling", None, QUESTION),
+    ("tools-call-elicitation", None, QUESTION),
+    ("elicitation-sep1034-defaults", None, QUESTION),
+    ("elicitation-sep1330-enums", None, QUESTION),
+    ("input-required-result-", Some(Server::Handshake), QUESTION),
     (
-        "tools-call-sampling",
-        "with a handshake a server's question names no call, so that it reaches no run",
-    ),
-    (
-        "tools-call-elicitation",
-        "with a handshake a server's question names no call, so that it reaches no run",
-    ),
-    (
-        "elicitation-sep1034-defaults",
-        "with a handshake a server's question names no call, so that it reaches no run",
-    ),
-    (
-        "elicitation-sep1330-enums",
-        "with a handshake a server's question names no call, so that it reaches no run",
+        "tools-call-with-logging",
+        Some(Server::Handshake),
+        "with a handshake what a server writes down names no call, so that it reaches no run",
     ),
     (
         "json-schema-2020-12",
+        None,
         "a schema with conditions is no pin, and a tool without a pin is not listed",
     ),
 ];
+
+/// Why a question by a request of the server's own is refused.
+const QUESTION: &str =
+    "with a handshake a server's question names no call, so that it reaches no run";
 
 /// Runs a part of the suite against `url` and reads what it left in `folder`.
 pub(super) fn of(options: &Options, url: &str, words: &[&str], folder: &Path) -> Result<Results> {
@@ -121,21 +123,28 @@ fn scenario(folder: &str) -> Option<&str> {
 }
 
 /// Both ways, side by side.
-pub(super) fn compare(revision: &'static str, direct: &Results, through: &Results) -> Vec<Row> {
+pub(super) fn compare(
+    (revision, server): (&'static str, Server),
+    direct: &Results,
+    through: &Results,
+) -> Vec<Row> {
     let mut names: Vec<&String> = direct.keys().chain(through.keys()).collect();
     names.sort();
     names.dedup();
     let row = |name: &String| {
         let (by_itself, by_atf) = (direct.get(name), through.get(name));
         let differs = difference(by_itself, by_atf);
-        let refused = REFUSED.iter().find(|(scenario, _)| scenario == name);
+        let refused = REFUSED.iter().find(|(scenario, of, _)| {
+            name.starts_with(scenario) && of.is_none_or(|of| of == server)
+        });
         Row {
             revision,
+            server: server.name(),
             scenario: name.clone(),
             direct: by_itself.map(|checks| score(checks)),
             through: by_atf.map(|checks| score(checks)),
             equal: differs.is_none(),
-            refused: refused.filter(|_| differs.is_some()).map(|(_, why)| *why),
+            refused: refused.filter(|_| differs.is_some()).map(|(.., why)| *why),
             differs,
         }
     };
@@ -188,12 +197,18 @@ impl Report {
             let why = why.or_else(|| row.differs.clone()).unwrap_or_default();
             let why = why.lines().next().unwrap_or_default();
             let (direct, through) = (shown(row.direct), shown(row.through));
-            let (revision, scenario) = (row.revision, &row.scenario);
-            table +=
-                &format!("{revision} {scenario:<48} {direct:>6} {through:>6} {verdict:<8}{why}\n");
+            let (revision, server, scenario) = (row.revision, row.server, &row.scenario);
+            table += &format!(
+                "{revision} {server} {scenario:<48} {direct:>6} {through:>6} {verdict:<8}{why}\n"
+            );
         }
-        let equal = self.rows.iter().filter(|row| row.equal).count();
-        table += &format!("{equal} of {} scenarios are equal\n", self.rows.len());
+        let count = |is: fn(&&Row) -> bool| self.rows.iter().filter(is).count();
+        let (equal, refused) = (count(|row| row.equal), count(|row| row.refused.is_some()));
+        let all = self.rows.len();
+        table += &format!(
+            "{equal} of {all} scenarios are equal, {refused} are refused on purpose, {} differ else\n",
+            all - equal - refused
+        );
         table
     }
 }
@@ -221,7 +236,8 @@ mod tests {
             (&bad, &good, false),
             (&good, &Results::new(), false),
         ] {
-            let report = Report { rows: compare("2025-11-25", direct, through) };
+            let report =
+                Report { rows: compare(("2025-11-25", Server::Stateless), direct, through) };
             assert_eq!(report.is_equal(), equal, "{}", report.table());
         }
         assert!(!Report { rows: Vec::new() }.is_equal(), "nothing ran");

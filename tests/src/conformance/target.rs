@@ -10,16 +10,13 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
-use super::names::SERVER;
+use super::names::Server;
 use super::{Options, outside};
 use crate::demo::installation::{Installation, output};
 
-/// The fixture's uid is one of these, of no user: two suites on one host do not meet.
+/// The fixture's uids are two of these, of no user: two suites on one host do not meet.
 const UID_FIRST: u32 = 1_910_000_000;
-const UIDS: u32 = 100_000;
-
-/// The agent that the suite plays.
-const AGENT: &str = "suite";
+const UIDS: u32 = 50_000;
 
 /// The suite sends what is malformed by the dozen, and one run is sealed at the third.
 const REFUSALS: u64 = 1_000_000;
@@ -29,6 +26,9 @@ const METHODS: [&str; 3] = ["prompts/get", "resources/read", "completion/complet
 
 /// What the policy and the token let the fixture ask.
 const QUESTIONS: [&str; 3] = ["elicitation/create", "sampling/createMessage", "roots/list"];
+
+/// What the policy lets the fixture tell.
+const NOTICES: [&str; 2] = ["notifications/progress", "notifications/message"];
 
 /// The fixture by itself.
 pub(super) struct Direct {
@@ -60,37 +60,46 @@ impl Drop for Direct {
     }
 }
 
-/// The fixture through ATF.
+/// The fixture through ATF, in both ways.
 pub(super) struct Through {
-    run: Child,
+    runs: Vec<Child>,
     _installation: Installation,
-    /// Where the injector listens.
-    pub(super) url: String,
+    /// Where the injector of each listens.
+    pub(super) urls: Vec<(Server, String)>,
 }
 
 impl Through {
-    /// Starts ATF in `folder` with the fixture behind it, and a run for the injector.
+    /// Starts ATF in `folder` with the fixture behind it twice, and a run for the injector of each.
     pub(super) fn start(folder: &Path, options: &Options) -> Result<Self> {
         let mut installation =
             Installation::prepare(folder, &options.atf, &options.policies, "CORE")?;
-        let servers = installation.places().servers_dir.clone();
-        fs::create_dir_all(&servers)?;
         fs::copy(&options.fixture, folder.join("fixture"))?;
-        let file = format!(
-            "command = \"{}\"\nuid = {}\nprivate_tmp = false\nstateless = true\n",
-            folder.join("fixture").display(),
-            UID_FIRST + std::process::id() % UIDS
-        );
-        let path = servers.join(format!("{SERVER}.toml"));
-        fs::write(&path, file)?;
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        let mut servers = serde_json::Map::new();
+        for (number, server) in (0..).zip(Server::ALL) {
+            describe(&installation, folder, server, number)?;
+            let may = json!({"methods": METHODS, "questions": QUESTIONS, "notices": NOTICES});
+            servers.insert(server.name().to_owned(), may);
+        }
         let tools = approve(&installation)?;
-        allow(&installation, &tools)?;
+        allow(&installation, &tools, servers.into())?;
+        Server::ALL.into_iter().try_for_each(|server| employ(&installation, &tools, server))?;
         installation.up(folder)?;
         let program = folder.join("injector");
         fs::copy(&options.own, &program)?;
-        let command = [program.clone().into(), "inside".into(), installation.prompt().into()];
-        let words = installation.words(AGENT, "conformance", &[program], &command);
+        let mut through = Self { runs: Vec::new(), _installation: installation, urls: Vec::new() };
+        for server in Server::ALL {
+            let url = through.inject(&program, server)?;
+            through.urls.push((server, url));
+        }
+        Ok(through)
+    }
+
+    /// Starts the run of one of them with its injector; where that listens.
+    fn inject(&mut self, program: &Path, server: Server) -> Result<String> {
+        let installation = &self._installation;
+        let command = [program.into(), "inside".into(), installation.prompt().into()];
+        let shown = [program.to_owned()];
+        let words = installation.words(server.name(), "conformance", &shown, &command);
         let mut run = Command::new(&words[0])
             .args(&words[1..])
             .stdin(Stdio::piped())
@@ -98,21 +107,38 @@ impl Through {
             .spawn()
             .context("cannot start a run")?;
         let pipes = run.stdin.take().zip(run.stdout.take());
+        self.runs.push(run);
         let (to_run, from_run) = pipes.context("the run has no pipes")?;
-        let url = outside::serve(to_run, from_run)?;
-        Ok(Self { run, _installation: installation, url })
+        outside::serve(server, to_run, from_run)
     }
 }
 
 impl Drop for Through {
     fn drop(&mut self) {
-        end(&mut self.run);
+        self.runs.iter_mut().for_each(end);
     }
+}
+
+/// Puts the fixture behind the executor.
+fn describe(installation: &Installation, folder: &Path, server: Server, number: u32) -> Result<()> {
+    let servers = &installation.places().servers_dir;
+    fs::create_dir_all(servers)?;
+    let file = format!(
+        "command = \"{}\"\nuid = {}\nprivate_tmp = false\nstateless = {}\n",
+        folder.join("fixture").display(),
+        UID_FIRST + std::process::id() % UIDS * 2 + number,
+        server == Server::Stateless,
+    );
+    let path = servers.join(format!("{}.toml", server.name()));
+    fs::write(&path, file)?;
+    Ok(fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?)
 }
 
 /// Pins the fixture's tools as an operator does; returns their names.
 fn approve(installation: &Installation) -> Result<Vec<String>> {
-    output(installation.atf().args(["tools", "pin", SERVER]))?;
+    for server in Server::ALL {
+        output(installation.atf().args(["tools", "pin", server.name()]))?;
+    }
     let tools = installation.places().policy_dir.join("tools");
     let mut names = Vec::new();
     for draft in fs::read_dir(tools.join("proposed"))? {
@@ -127,16 +153,22 @@ fn approve(installation: &Installation) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Lets the policy know the fixture, and the agent name what is its.
-fn allow(installation: &Installation, tools: &[String]) -> Result<()> {
+/// Lets the policy know the fixture.
+fn allow(installation: &Installation, tools: &[String], servers: Value) -> Result<()> {
     let path = installation.places().policy_dir.join("data.json");
     let mut data: Value = serde_json::from_slice(&fs::read(&path)?)?;
     for tool in tools {
         data["tools"][tool] = json!({"sql": []});
     }
-    data["servers"] = json!({SERVER: {"methods": METHODS, "questions": QUESTIONS}});
+    data["servers"] = servers;
     data["seal"]["refusals"] = json!(REFUSALS);
-    fs::write(&path, data.to_string())?;
+    Ok(fs::write(&path, data.to_string())?)
+}
+
+/// Lets an agent of the server's name have all that is the server's.
+fn employ(installation: &Installation, tools: &[String], server: Server) -> Result<()> {
+    let name = server.name();
+    let tools: Vec<_> = tools.iter().filter(|tool| tool.split('.').next() == Some(name)).collect();
     let prompts = [
         "test_simple_prompt",
         "test_prompt_with_arguments",
@@ -144,13 +176,13 @@ fn allow(installation: &Installation, tools: &[String]) -> Result<()> {
         "test_prompt_with_image",
         "test_input_required_result_prompt",
     ]
-    .map(|name| format!("{SERVER}.{name}"));
+    .map(|prompt| format!("{name}.{prompt}"));
     let manifest = format!(
-        "tools = {tools:?}\nprompts = {prompts:?}\nresources = [\"{SERVER}+test://*\"]\n\
-         prompt_sha256 = \"{}\"\nquestions = {{ {SERVER} = {QUESTIONS:?} }}\n",
+        "tools = {tools:?}\nprompts = {prompts:?}\nresources = [\"{name}+test://*\"]\n\
+         prompt_sha256 = \"{}\"\nquestions = {{ {name} = {QUESTIONS:?} }}\n",
         installation.prompt()
     );
-    Ok(fs::write(installation.places().agents_dir.join(format!("{AGENT}.toml")), manifest)?)
+    Ok(fs::write(installation.places().agents_dir.join(format!("{name}.toml")), manifest)?)
 }
 
 /// Asks it to end, so that a run's launcher takes its cage away, and waits.

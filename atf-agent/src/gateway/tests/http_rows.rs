@@ -29,7 +29,10 @@ async fn what_is_no_call_gets_the_status_that_says_why() {
         ("the control", "POST", "/mcp", bearer.as_str(), "200"),
         ("no token", "POST", "/mcp", "", "401"),
         ("GET opens no stream", "GET", "/mcp", "", "405"),
-        ("DELETE ends no session", "DELETE", "/mcp", "", "405"),
+        ("another method", "PUT", "/mcp", "", "405"),
+        ("DELETE without a session", "DELETE", "/mcp", "", "404"),
+        ("DELETE of no session", "DELETE", "/mcp", "mcp-session-id: x\r\n", "404"),
+        ("a call in no session", "POST", "/mcp", "mcp-session-id: x\r\n", "404"),
         ("another path", "POST", "/", "", "404"),
         ("an origin of the web", "POST", "/mcp", "origin: http://example.org\r\n", "403"),
         ("an unknown revision", "POST", "/mcp", "mcp-protocol-version: 2030-01-01\r\n", "400"),
@@ -39,7 +42,7 @@ async fn what_is_no_call_gets_the_status_that_says_why() {
         let got = raw(&run.socket, head(method, path, more), PATIENCE).await;
         assert!(got.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {got}");
         if status == "405" {
-            assert!(got.contains("allow: POST\r\n"), "{name}: {got}");
+            assert!(got.contains("allow: POST, DELETE\r\n"), "{name}: {got}");
         }
         if status == "401" {
             let challenge = "www-authenticate: Bearer resource_metadata=\"http://atf/.well-known/";

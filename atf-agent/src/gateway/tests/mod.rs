@@ -19,6 +19,7 @@ mod provenance;
 mod questions;
 mod registering;
 mod sealing;
+mod sessions;
 mod signing;
 mod stateless;
 mod telling;

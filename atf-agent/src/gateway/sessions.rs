@@ -1,0 +1,109 @@
+//! Sessions of the handshake revisions: a word that a client brings back, by which is found again what it
+//! said before. That is one thing: from which level on it wants to be told of what servers write down. A
+//! session grants nothing and stands for nobody: the caller is proven for its connection, and the token of
+//! each message is judged anew.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::rand;
+
+use super::line::Sent;
+use super::runs::LiveRun;
+use crate::call::{Digest, Level};
+use crate::gate::{Method, Received};
+
+/// Most sessions of one run: the oldest ends with one more. Clients begin another one when theirs has ended.
+const SESSIONS_MAX: usize = 64;
+
+/// Random bytes behind a session's word.
+const RANDOM_BYTES: usize = 32;
+
+/// One session, or a connection that is one.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    id: String,
+    level: Mutex<Option<Level>>,
+}
+
+/// The sessions of one run.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<VecDeque<Arc<Session>>>);
+
+impl Session {
+    /// The level that was asked for.
+    pub(super) fn level(&self) -> Option<Level> {
+        *lock(&self.level)
+    }
+}
+
+impl Sessions {
+    /// Begins one; its word, of visible ASCII. None without random bytes: then there is no session, and the
+    /// client does without.
+    fn begin(&self) -> Option<String> {
+        let mut bytes = [0; RANDOM_BYTES];
+        rand::fill(&mut bytes).ok()?;
+        let id = Digest::of(&bytes).to_string();
+        let mut all = lock(&self.0);
+        if all.len() >= SESSIONS_MAX {
+            all.pop_front();
+        }
+        all.push_back(Arc::new(Session { id: id.clone(), level: Mutex::default() }));
+        Some(id)
+    }
+
+    /// The session of this word.
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
+        lock(&self.0).iter().find(|session| session.id == id).cloned()
+    }
+
+    /// Ends it; whether there was one.
+    pub(super) fn end(&self, id: &str) -> bool {
+        let mut all = lock(&self.0);
+        let before = all.len();
+        all.retain(|session| session.id != id);
+        all.len() < before
+    }
+}
+
+/// What an answer to `received` means for the sessions of `run`: the word of a new one, when one begins.
+pub(super) fn after(run: &LiveRun, sent: &Sent, received: &Received) -> Option<String> {
+    match received.method() {
+        // Without headers a connection is its own session.
+        Method::Initialize if sent.envelope.stated.has_headers => run.sessions.begin(),
+        Method::SetLevel => {
+            if let Some(session) = &sent.session {
+                *lock(&session.level) = received.level();
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+/// What is guarded is whole even when a holder of the lock panicked: it is only set and taken.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_found_until_it_is_ended_or_too_old() {
+        let (sessions, others) = (Sessions::default(), Sessions::default());
+        let first = sessions.begin().unwrap();
+        assert!(first.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
+        assert!(sessions.get(&first).is_some() && others.get(&first).is_none());
+        for _ in 1..SESSIONS_MAX {
+            sessions.begin().unwrap();
+        }
+        assert!(sessions.get(&first).is_some(), "there is room");
+        let last = sessions.begin().unwrap();
+        assert!(sessions.get(&first).is_none(), "the oldest");
+        assert!(!sessions.end(&first) && sessions.get(&last).is_some());
+        assert!(sessions.end(&last) && sessions.get(&last).is_none());
+        assert!(!sessions.end("") && sessions.get("").is_none());
+    }
+}
