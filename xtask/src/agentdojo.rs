@@ -1,14 +1,11 @@
 //! `cargo xtask bench agentdojo`: has AgentDojo in the cache, builds, and hands both to `atf-agentdojo`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, cargo, packages, progress, run};
-
-/// Python, as Debian has it: the runs' servers are started with it.
-const PYTHON: &str = "/usr/bin/python3";
+use crate::{cache, cargo, packages, progress, python, run};
 
 /// AgentDojo itself, without the packages of the models that it can ask.
 const AGENTDOJO: &str = "agentdojo==0.1.35";
@@ -42,15 +39,15 @@ pub(crate) fn run(extent: &Extent<'_>, output: run::Output) -> Result<ExitCode> 
     if !packages::is_root()? {
         bail!("a run needs namespaces, cgroups and kernel programs: run it as root");
     }
-    packages::ensure(&["python3", "python3-venv"])?;
-    let packages = progress::step("having AgentDojo", || agentdojo(&cache::folder("agentdojo")?))?;
+    packages::ensure(&python::DEBIAN)?;
+    let packages = progress::step("having AgentDojo", agentdojo)?;
     progress::step("building the bench", || build(extent))?;
     let built = cargo::target_folder().join(match extent {
         Extent::Whole(_) => "release",
         Extent::Sample => "debug",
     });
     let mut play = Command::new(built.join("atf-agentdojo"));
-    play.arg("--atf").arg(built.join("atf")).args(["--python", PYTHON]);
+    play.arg("--atf").arg(built.join("atf")).args(["--python", python::PYTHON]);
     play.arg("--packages").arg(packages);
     play.arg("--suites").arg(cargo::workspace().join("tests/agentdojo"));
     play.arg("--policies").arg(cargo::workspace().join("policies"));
@@ -80,24 +77,8 @@ fn build(extent: &Extent<'_>) -> Result<()> {
     progress::command(&mut build)
 }
 
-/// The folder of the packages in `folder`, made when it is missing. It has its name once it is whole.
-fn agentdojo(folder: &Path) -> Result<PathBuf> {
-    let packages = folder.join(AGENTDOJO);
-    if packages.exists() {
-        return Ok(packages);
-    }
-    let (python, part) = (folder.join("python"), folder.join("part"));
-    progress::output(Command::new(PYTHON).args(["-m", "venv"]).arg(&python))?;
-    if part.exists() {
-        std::fs::remove_dir_all(&part)?;
-    }
-    let install = |what: &[&str]| {
-        let mut pip = Command::new(python.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&part);
-        progress::output(pip.args(what))
-    };
-    install(&["--no-deps", AGENTDOJO])?;
-    install(&NEEDED)?;
-    std::fs::rename(&part, &packages)?;
-    Ok(packages)
+/// The folder of the packages. The runs' servers are started with the Python that reads them.
+fn agentdojo() -> Result<PathBuf> {
+    let installs: [&[&str]; 2] = [&["--no-deps", AGENTDOJO], &NEEDED];
+    python::packages(&cache::folder("agentdojo")?, AGENTDOJO, &installs)
 }

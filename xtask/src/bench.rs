@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::{agentdojo, cargo, progress};
+use crate::{agentdojo, cargo, peers, progress};
 
 /// What to measure and how to say it.
 #[derive(Args)]
@@ -16,13 +16,19 @@ pub(crate) struct Options {
     /// One preset of `agentdojo`, as its table names it; may be given again. All by default.
     #[arg(long)]
     preset: Vec<String>,
+    /// Measure the area `gate` without the deciders of others beside it, which are Python packages.
+    #[arg(long)]
+    no_peers: bool,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     output: crate::run::Output,
 }
 
 /// What can be measured by `atf-bench`.
-const AREAS: [&str; 4] = ["gate", "line", "cage", "gateway"];
+const AREAS: [&str; 4] = [GATE, "line", "cage", "gateway"];
+
+/// What others decide too.
+const GATE: &str = "gate";
 
 /// What is no matter of time.
 const AGENTDOJO: &str = "agentdojo";
@@ -38,10 +44,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     ensure!(options.preset.is_empty(), "only the area {AGENTDOJO} has presets");
     progress::step("building with optimization", || build(&["--release"]))?;
     let program = cargo::target_folder().join("release/atf-bench");
-    let status = Command::new(&program)
-        .args([&options.area, "--output", options.output.word()])
-        .status()
-        .with_context(|| format!("cannot start {}", program.display()))?;
+    let mut measure = Command::new(&program);
+    measure.args([&options.area, "--output", options.output.word()]);
+    if options.area == GATE && !options.no_peers {
+        measure.arg("--peers").arg(progress::step("having the peers", peers::packages)?);
+    }
+    let status = measure.status().with_context(|| format!("cannot start {}", program.display()))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

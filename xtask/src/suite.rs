@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{conformance, postgres, run};
+use crate::{comparison, conformance, postgres, run};
 
 /// Which campaign.
 #[derive(Subcommand)]
@@ -34,6 +34,12 @@ pub(crate) enum Suite {
         /// A corpus of statements (docs/CORPORA.md) in place of the project's own.
         #[arg(long)]
         file: Option<PathBuf>,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t)]
+        output: run::Output,
+    },
+    /// The attempts to get out beside another sandbox (sandbox-runtime, with bubblewrap); on this kernel.
+    Comparison {
         /// How to print the result.
         #[arg(long, value_enum, default_value_t)]
         output: run::Output,
@@ -66,6 +72,7 @@ pub(crate) fn run(suite: &Suite) -> Result<ExitCode> {
         Suite::Chaos { rounds, dealt } => run::run(&chaos(*rounds, dealt)),
         Suite::Sockets { calls, dealt } => run::run(&sockets(*calls, dealt)),
         Suite::Postgres { file, output } => postgres::run(file.as_deref(), *output),
+        Suite::Comparison { output } => comparison::run(*output),
         Suite::Conformance { output } => conformance::run(*output),
     }
 }

@@ -12,10 +12,11 @@ use crate::{bench, cargo, ebpf, packages, postgres, progress, run};
 /// One step: its name, and the work.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", || tool(&["fmt", "--all", "--check"])),
     ("lints", lints),
     ("cargo test", || tool(&with_workspace("test"))),
+    ("SQL by a second parser", sql_by_a_second_parser),
     ("ebpf object", || ebpf::build(true)),
     ("demo on this kernel", || demo(&run::Options::host())),
     ("chaos on this kernel", || demo(&suite::chaos(20, &Dealt::default()))),
@@ -54,6 +55,14 @@ pub(crate) fn run() -> Result<ExitCode> {
 
 fn tool(arguments: &[&str]) -> Result<()> {
     progress::command(&mut cargo::cargo(arguments))
+}
+
+/// The rows of SQL once more, in a build with PostgreSQL's own grammar.
+fn sql_by_a_second_parser() -> Result<()> {
+    packages::ensure(&["libclang-dev"])?;
+    let mut test = cargo::cargo(&["test", "--quiet", "--locked", "--package", "atf-agent"]);
+    test.args(["--features", "second-parser", "--lib", "--", "gate::sql", "gate::corpus"]);
+    progress::command(&mut test)
 }
 
 fn lints() -> Result<()> {

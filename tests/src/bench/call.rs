@@ -44,6 +44,7 @@ pub(super) fn demo_options(options: &Options, queued: bool) -> demo::Options {
         rounds: 0,
         calls: 0,
         seed: 0,
+        sandbox_runtime: None,
     }
 }
 

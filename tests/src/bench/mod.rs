@@ -30,6 +30,8 @@ pub struct Options {
     pub hijacked: PathBuf,
     /// The policies.
     pub policies: PathBuf,
+    /// The Python packages of other deciders, a folder each, which the area `gate` is measured beside.
+    pub peers: Option<PathBuf>,
     /// How much is measured.
     pub extent: Extent,
 }

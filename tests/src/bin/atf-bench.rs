@@ -19,6 +19,9 @@ struct Cli {
     /// The folder of the policies.
     #[arg(long, default_value = "policies")]
     policies: PathBuf,
+    /// The Python packages of other deciders, a folder each, for the area `gate`.
+    #[arg(long, value_name = "FOLDER")]
+    peers: Option<PathBuf>,
     /// Do a hundredth of it: it shows that it can be measured, and its figures say nothing.
     #[arg(long)]
     sample: bool,
@@ -63,6 +66,7 @@ fn run(cli: &Cli) -> Result<()> {
         demo: beside.join("demo"),
         hijacked: beside.join("hijacked"),
         policies: cli.policies.clone(),
+        peers: cli.peers.clone(),
         extent: if cli.sample { Extent::Sample } else { Extent::Whole },
     };
     let report = match cli.area {

@@ -57,6 +57,9 @@ struct Show {
     /// The seed that deals them; without it the clock gives one.
     #[arg(long)]
     seed: Option<u64>,
+    /// The folder of the other sandbox, for the comparison: `node` and `node_modules`.
+    #[arg(long, value_name = "FOLDER")]
+    sandbox_runtime: Option<PathBuf>,
     /// Write the whole result as JSON to this file, and leave the judgement to its reader.
     #[arg(long)]
     result: Option<PathBuf>,
@@ -103,6 +106,7 @@ fn show(show: Show) -> Result<ExitCode> {
         rounds: show.rounds,
         calls: show.calls,
         seed: show.seed.unwrap_or_else(seed),
+        sandbox_runtime: show.sandbox_runtime,
     })?;
     if let Some(file) = &show.result {
         std::fs::write(file, serde_json::to_string(&shown)?)

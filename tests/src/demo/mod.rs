@@ -3,6 +3,7 @@
 
 mod alone;
 mod audit;
+mod beside;
 mod caged;
 pub(crate) mod calls;
 mod chaos;
@@ -31,6 +32,7 @@ use anyhow::{Context, Result};
 use crate::attempts::ATTEMPTS;
 use crate::lab::World;
 use alone::Alone;
+use beside::Beside;
 use installation::{Installation, doctor};
 pub use report::{Report, Row, Shown, Verdict};
 
@@ -61,6 +63,8 @@ pub struct Options {
     pub calls: u64,
     /// The seed that deals either.
     pub seed: u64,
+    /// The folder of the other sandbox: `node`, and `node_modules` with its package.
+    pub sandbox_runtime: Option<PathBuf>,
 }
 
 /// A part that can be shown alone.
@@ -76,6 +80,8 @@ pub enum Suite {
     Chaos,
     /// Random sequences of socket calls.
     Sockets,
+    /// Only the attempts to get out: without ATF, under it, and inside another sandbox.
+    Comparison,
 }
 
 /// Runs the demo.
@@ -98,13 +104,18 @@ pub fn run(options: &Options) -> Result<Shown> {
     if options.suite == Suite::Lab {
         return Ok(Shown::new(kernel, None, rows, Vec::new(), timed));
     }
+    if options.suite == Suite::Comparison {
+        let from = options.sandbox_runtime.as_deref().context("the other sandbox is not named")?;
+        say("the attempts inside the other sandbox");
+        Beside::new(from, folder.path())?.run(&place, &mut rows)?;
+    }
     let doctor = doctor(&options.atf)?;
     let mut installation = Installation::start(folder.path(), options)?;
     attempts(&place, &installation, &doctor, &mut rows);
-    if options.suite == Suite::Cage {
-        each_layer_alone(&place, &installation, &mut rows);
-    } else {
-        promises(&place, &mut installation, &mut rows);
+    match options.suite {
+        Suite::Cage => each_layer_alone(&place, &installation, &mut rows),
+        Suite::Comparison => {}
+        _ => promises(&place, &mut installation, &mut rows),
     }
     Ok(Shown::new(kernel, Some(doctor.posture), rows, doctor.not_covered, timed))
 }
@@ -115,9 +126,7 @@ fn at_random(place: &process::Place<'_>, folder: &Path, options: &Options) -> Re
     let installation = Installation::start(folder, options)?;
     let rows = match options.suite {
         Suite::Sockets => storm::run(place, &installation, &doctor, options.calls, options.seed)?,
-        Suite::Demo | Suite::Cage | Suite::Lab | Suite::Chaos => {
-            chaos::run(place, &installation, &doctor, options.rounds, options.seed)?
-        }
+        _ => chaos::run(place, &installation, &doctor, options.rounds, options.seed)?,
     };
     // What the doctor lists as open is tried by the demo alone.
     Ok(Shown::new(report::kernel(), Some(doctor.posture), rows, Vec::new(), options.timed))
@@ -135,9 +144,9 @@ fn attempts(
     let log = installation.log();
     for (row, attempt) in rows.iter_mut().zip(&ATTEMPTS) {
         let tried = caged::run(place, installation, &log, attempt, doctor, row.clone());
-        let without = row.without.take();
+        let (without, beside) = (row.without.take(), row.beside.take());
         *row = Row::or_failed(attempt.id, attempt.vector, tried);
-        row.without = without;
+        (row.without, row.beside) = (without, beside);
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Row {
     /// What happened under each layer alone, where that was tried.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub layers: BTreeMap<char, String>,
+    /// What happened inside the other sandbox, where that was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// Of random calls: how many of each kind ended how.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub calls: BTreeMap<String, BTreeMap<String, u64>>,
@@ -99,6 +102,7 @@ impl Row {
             stopped_by: None,
             us: None,
             layers: BTreeMap::new(),
+            beside: None,
             calls: BTreeMap::new(),
             verdict: None,
             note: None,

@@ -23,6 +23,7 @@ pub(super) fn render(report: &Report) -> String {
         text.push('\n');
     }
     report.rows.iter().for_each(|row| text.push_str(&calls(row)));
+    text.push_str(&beside(&report.rows));
     let totals = report.totals;
     text.push_str(&format!(
         "\n{} attempts: {} closed, {} vacuous, {} not covered, {} escaped\n",
@@ -65,6 +66,30 @@ fn calls(row: &Row) -> String {
         text.push_str(&format!("  {kind:<12}{}\n", outcomes.join(", ")));
     }
     text
+}
+
+/// What got out of the other sandbox, and how often nothing did; nothing where it was not tried.
+fn beside(rows: &[Row]) -> String {
+    let tried = rows.iter().filter(|row| row.without.as_deref() == Some("out"));
+    let tried: Vec<(&Row, &String)> =
+        tried.filter_map(|row| Some((row, row.beside.as_ref()?))).collect();
+    if tried.is_empty() {
+        return String::new();
+    }
+    let out: Vec<&str> = tried
+        .iter()
+        .filter(|(_, outcome)| *outcome == "out")
+        .map(|(row, _)| row.id.as_str())
+        .collect();
+    let under_atf = tried.iter().filter(|(row, _)| row.with.as_deref() == Some("out")).count();
+    format!(
+        "\nOf {} attempts that work without either, {} get out under ATF, and inside {} {}: {}\n",
+        tried.len(),
+        under_atf,
+        super::beside::NAME,
+        out.len(),
+        if out.is_empty() { "none".to_owned() } else { out.join(", ") }
+    )
 }
 
 /// The layers that each stop it alone, among those that were tried alone.

@@ -11,7 +11,8 @@ struct Statement {
     sql: String,
 }
 
-/// Judges each line's statement under the profile, with the row's dialect in place of the profile's.
+/// Judges each line's statement under the profile, with the row's dialect in place of the profile's,
+/// and with the second parser where this build has it.
 ///
 /// # Errors
 /// [`CorpusError::Line`] at the first line that is not a case.
@@ -22,6 +23,8 @@ pub fn sql(
     let mut profile = profile.clone();
     run(lines, |case: Statement| {
         profile.dialect = case.dialect;
+        profile.second_parser =
+            case.dialect == Dialect::Postgres && cfg!(feature = "second-parser");
         Ok(check(&case.sql, &profile).is_ok())
     })
 }

@@ -1,5 +1,5 @@
-//! The SQL step: may this text run under this profile? Deny by default, in fourteen rules (R0 to
-//! R13, [`Rule`]). Nothing here talks to a database, and nothing rewrites the text.
+//! The SQL step: may this text run under this profile? Deny by default, in fifteen rules (R0 to
+//! R14, [`Rule`]). Nothing here talks to a database, and nothing rewrites the text.
 //!
 //! The text is read twice before its tree is trusted: by our own strict scanner and by `sqlparser`,
 //! which must agree on every token. Then every node of the tree is matched by name, with every
@@ -30,6 +30,7 @@ mod query;
 mod refusal;
 mod scan;
 mod scope;
+mod second;
 mod select;
 mod text;
 mod types;
@@ -93,7 +94,8 @@ fn guarded(text: &str, profile: &SqlProfile, engine: Engine) -> Result<SqlFacts,
     })
 }
 
-/// The life of a statement: guard, scan, parse, walk, account for every word.
+/// The life of a statement: guard, scan, parse, walk, account for every word, and read it once more where that
+/// is asked for.
 fn judge(text: &str, profile: &SqlProfile, engine: Engine) -> Result<SqlFacts, SqlRefusal> {
     text::guard(text)?;
     let lexemes = scan::scan(text, engine)?;
@@ -101,5 +103,9 @@ fn judge(text: &str, profile: &SqlProfile, engine: Engine) -> Result<SqlFacts, S
     let mut walk = Walk::new(profile, engine);
     walk.statement(&statement)?;
     leftover::account(&lexemes, walk.seen(), statement.class())?;
-    Ok(walk.into_facts())
+    let facts = walk.into_facts();
+    if profile.second_parser {
+        second::agree(text, &facts)?;
+    }
+    Ok(facts)
 }

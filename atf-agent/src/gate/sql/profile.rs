@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::grants::{DeleteGrant, InsertGrant, UpdateGrant};
+use super::second;
 
 /// Which database will read the statement. Fixed by the operator, never guessed (R1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,14 +79,25 @@ pub struct SqlProfile {
     /// Entries of one list: IN, select list, function arguments.
     #[serde(default = "list_max")]
     pub list_max: usize,
+    /// Whether the grammar of PostgreSQL has to read the same in what is allowed (R14). For the dialect
+    /// `postgres`, by a build with the feature `second-parser`.
+    #[serde(default)]
+    pub second_parser: bool,
 }
 
 impl SqlProfile {
-    /// Whether what it lets a statement write can be held.
+    /// Whether what it lets a statement write can be held, and what it asks for can be done.
     ///
     /// # Errors
-    /// Which grant cannot, and why.
+    /// Which grant or wish cannot, and why.
     pub fn check(&self) -> Result<(), String> {
+        if self.second_parser && self.dialect != Dialect::Postgres {
+            return Err("second_parser: there is one for the dialect postgres alone".to_owned());
+        }
+        if self.second_parser && !second::IS_BUILT {
+            let message = "second_parser: this atf was built without it (feature second-parser)";
+            return Err(message.to_owned());
+        }
         let inserts = self.insert.iter().map(|(table, grant)| ("insert", table, grant.fault()));
         let updates = self.update.iter().map(|(table, grant)| ("update", table, grant.fault()));
         let deletes = self.delete.iter().map(|(table, grant)| ("delete", table, grant.fault()));
@@ -115,6 +127,7 @@ impl SqlProfile {
             query_depth_max: query_depth_max(),
             selects_max: selects_max(),
             list_max: list_max(),
+            second_parser: false,
         }
     }
 }

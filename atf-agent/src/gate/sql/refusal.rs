@@ -40,6 +40,8 @@ pub enum Rule {
     R12,
     /// Writes: what the profile grants, and rows that can be counted.
     R13,
+    /// A second parser, where the profile asks for it: it must read the same.
+    R14,
 }
 
 impl fmt::Display for Rule {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod memory;
+mod peers;
 mod steps;
 
 use std::path::PathBuf;
@@ -86,24 +87,31 @@ impl Bench {
 /// The whole decision, without SQL and with a typical query: what the area `line` shows of the gate.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>> {
     let bench = Bench::new(options)?;
-    Ok(vec![whole(&bench, Size::Typical)?, whole(&bench, Size::Small)?])
+    Ok(vec![whole(&bench, Size::Typical)?.0, whole(&bench, Size::Small)?.0])
 }
 
-/// The area `gate`: each size of call as a whole and by step, and the memory.
+/// The area `gate`: each size of call as a whole and by step, beside the peers where there are any, and
+/// the memory.
 pub(super) fn steps(options: &Options) -> Result<Vec<Row>> {
     let bench = Bench::new(options)?;
     let mut rows = Vec::new();
     for size in Size::ALL {
-        rows.push(whole(&bench, size)?);
-        rows.extend(steps::rows(&bench, size)?);
+        let (row, decision_ns) = whole(&bench, size)?;
+        let (steps, policy_ns) = steps::rows(&bench, size)?;
+        rows.push(row);
+        rows.extend(steps);
+        if let Some(packages) = &options.peers {
+            let ours = peers::Ours { decision_ns: &decision_ns, policy_ns: &policy_ns };
+            rows.extend(peers::rows(&bench, packages, size, &ours)?);
+        }
     }
     rows.push(memory::row(&bench)?);
     Ok(rows)
 }
 
 /// Times the whole pure decision, beside the one step that no gate with signed tokens can leave out
-/// for a token that it has not seen.
-fn whole(bench: &Bench, size: Size) -> Result<Row> {
+/// for a token that it has not seen. Returns our times too, in nanoseconds.
+fn whole(bench: &Bench, size: Size) -> Result<(Row, Vec<u64>)> {
     let (mut times, mut token) = (Vec::new(), Vec::new());
     for i in 0..WARM_UP + bench.rounds {
         let message = size.message(i, bench.prompt);
@@ -125,7 +133,7 @@ fn whole(bench: &Bench, size: Size) -> Result<Row> {
     let name = format!("gate decision, {}", size.name());
     let baseline = ("the token's RS256, nothing remembered", token);
     let target = Target { p50_us: most_us, p99_us: Some(500.0), ..Target::default() };
-    Ok(Row::timed(&name, times, baseline, target))
+    Ok((Row::timed(&name, times.clone(), baseline, target), times))
 }
 
 fn claims(run: RunId, prompt: Digest) -> Result<Claims> {

@@ -40,8 +40,8 @@ impl Pair {
     }
 }
 
-/// One row for each step of a call of this size.
-pub(super) fn rows(bench: &Bench, size: Size) -> Result<Vec<Row>> {
+/// One row for each step of a call of this size, and the times of the policy's step, in nanoseconds.
+pub(super) fn rows(bench: &Bench, size: Size) -> Result<(Vec<Row>, Vec<u64>)> {
     let mut times = Times::default();
     let engine = engine(bench)?;
     for i in 0..WARM_UP + bench.rounds {
@@ -50,6 +50,7 @@ pub(super) fn rows(bench: &Bench, size: Size) -> Result<Vec<Row>> {
         baselines(bench, &engine, (size, i), &message, &mut times)?;
     }
     let Times { receive, authenticate, schema, sql, policy } = times;
+    let policy_ns = policy.0.get(WARM_UP..).unwrap_or_default().to_vec();
     let mut rows = vec![
         receive.row("receive", size, "serde_json, the message as a value", None),
         authenticate.row("authenticate", size, "the token's RS256, nothing remembered", None),
@@ -60,7 +61,7 @@ pub(super) fn rows(bench: &Bench, size: Size) -> Result<Vec<Row>> {
         rows.push(sql.row("sql", size, "sqlparser alone", target));
     }
     rows.push(policy.row("policy", size, "a plain regorus engine, kept", Some(15.0)));
-    Ok(rows)
+    Ok((rows, policy_ns))
 }
 
 /// One call through all steps, each timed.
@@ -120,7 +121,7 @@ fn baselines(
     black_box(Parser::parse_sql(&SQLiteDialect {}, &sql)?);
     times.sql.1.push(elapsed_ns(began));
 
-    let input = input(bench, size, arguments).to_string();
+    let input = shipped_input(bench, size, arguments).to_string();
     let mut engine = engine.clone();
     let began = Instant::now();
     engine.set_input_json(&input)?;
@@ -134,10 +135,7 @@ fn baselines(
 
 /// An engine as an embedder would make it, once, over the same policy.
 fn engine(bench: &Bench) -> Result<Engine> {
-    let path = bench.policies.join("atf/gate.rego");
-    let source = std::fs::read_to_string(&path)
-        .with_context(|| format!("the baseline needs {}", path.display()))?;
-    let data = std::fs::read_to_string(bench.policies.join("data.json"))?;
+    let (source, data) = shipped_policy(bench)?;
     let mut engine = Engine::new();
     engine.add_policy("gate.rego".to_owned(), source)?;
     engine.add_data_json(&data)?;
@@ -147,8 +145,18 @@ fn engine(bench: &Bench) -> Result<Engine> {
     Ok(engine)
 }
 
+/// The texts of the shipped policy and of its data.
+pub(super) fn shipped_policy(bench: &Bench) -> Result<(String, String)> {
+    let read = |name: &str| {
+        let path = bench.policies.join(name);
+        std::fs::read_to_string(&path)
+            .with_context(|| format!("the baseline needs {}", path.display()))
+    };
+    Ok((read("atf/gate.rego")?, read("data.json")?))
+}
+
 /// What the shipped policy reads of a call, by hand.
-fn input(bench: &Bench, size: Size, arguments: Value) -> Value {
+pub(super) fn shipped_input(bench: &Bench, size: Size, arguments: Value) -> Value {
     json!({
         "caller": {"run": bench.caller.run, "cgroup": 1},
         "identity": {
