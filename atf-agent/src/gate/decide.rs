@@ -42,7 +42,7 @@ pub fn decide(
 ) -> Result<Judged, Refusal> {
     let received = match Received::read(bytes, rules.limits, &Stated::default())? {
         Message::Request(received) => received.with_prompt_header(presented.prompt)?,
-        Message::Notification(_) => {
+        Message::Notification(..) => {
             let detail = "a notification is not decided on";
             return Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail));
         }

@@ -53,6 +53,13 @@ pub(super) struct InitializeParams<'a> {
     pub(super) revision: Cow<'a, str>,
 }
 
+/// The parameters of `notifications/cancelled`, as far as ATF acts on them.
+#[derive(Deserialize)]
+pub(super) struct CancelParams<'a> {
+    #[serde(borrow, default, rename = "requestId", deserialize_with = "present")]
+    pub(super) request: Option<&'a RawValue>,
+}
+
 /// What all methods' parameters may have.
 #[derive(Deserialize)]
 pub(super) struct AnyParams<'a> {

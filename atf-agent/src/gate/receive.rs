@@ -4,7 +4,9 @@
 use serde_json::value::RawValue;
 
 use super::ask::Ask;
-use super::envelope::{self, AnyParams, Envelope, InitializeParams, Meta, ToolParams};
+use super::envelope::{
+    self, AnyParams, CancelParams, Envelope, InitializeParams, Meta, ToolParams,
+};
 use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
 use super::json;
@@ -53,8 +55,8 @@ impl Default for Limits {
 pub enum Message {
     /// It wants an answer.
     Request(Received),
-    /// It wants none.
-    Notification(Notification),
+    /// It wants none. A `notifications/cancelled` names the request for which nobody waits.
+    Notification(Notification, Option<Id>),
 }
 
 /// A request that was read. Only [`Received::read`] makes one.
@@ -276,7 +278,12 @@ fn notification(
     let disagrees = |no| Unread::of(no, guess, None);
     let era = Era::of(stated, meta.revision.as_deref()).map_err(disagrees)?;
     stated.method_is(method, false).map_err(disagrees)?;
-    Notification::read(method, era).map(Message::Notification).ok_or_else(|| {
+    let cancels = |kind| match kind {
+        Notification::Cancelled => params.and_then(cancelled),
+        _ => None,
+    };
+    let told = |kind| Message::Notification(kind, cancels(kind));
+    Notification::read(method, era).map(told).ok_or_else(|| {
         let named: String = method.chars().take(METHOD_BYTES_MAX).collect();
         invalid(format!("no id, and {named:?} is no notification that is known"))
     })
@@ -343,6 +350,12 @@ fn invalid(detail: String) -> Refusal {
     Refusal::new(Step::Receive, Reason::MessageInvalid, detail)
 }
 
+/// The request for which nobody waits. What names none is nothing, as the standard has it.
+fn cancelled(params: &RawValue) -> Option<Id> {
+    let params: CancelParams<'_> = envelope::object(params.get()).ok()?;
+    Id::read(params.request?)
+}
+
 /// The members of parameters that are read of some method or other.
 const MEMBERS: &[&str] = &[
     "name",
@@ -357,6 +370,7 @@ const MEMBERS: &[&str] = &[
     "level",
     "inputResponses",
     "requestState",
+    "requestId",
 ];
 
 /// The members of `_meta` that ATF reads, of parameters in which none is spelled in another case.

@@ -282,7 +282,7 @@ fn agrees(bytes: &[u8]) {
     let method = value["method"].as_str().expect("and has a method");
     let received = match message {
         Message::Request(received) => received,
-        Message::Notification(notification) => {
+        Message::Notification(notification, _) => {
             assert!(value.get("id").is_none());
             assert_eq!(method, notification.as_str());
             return;

@@ -31,6 +31,18 @@ pub(super) enum Asked {
     Other(Id),
 }
 
+/// What a message is.
+pub(super) enum Came {
+    /// It is to be judged.
+    Request(Received),
+    /// It has no effect on any tool. The number for which nobody waits any more is in it, when that is what
+    /// it says.
+    Notification {
+        /// That number.
+        cancels: Option<Id>,
+    },
+}
+
 impl Asked {
     /// Whether it was refused for a method or a revision that is not known. SDKs probe for both, so
     /// that this alone must not speak against a run.
@@ -79,7 +91,7 @@ impl Account {
         }
     }
 
-    /// Step 1: reads the message. `None` when it is a notification, which has no effect.
+    /// Step 1: reads the message.
     ///
     /// # Errors
     /// When it is not read, or the prompt digest of its header contradicts it.
@@ -88,11 +100,11 @@ impl Account {
         message: &[u8],
         envelope: &Envelope,
         limits: &Limits,
-    ) -> Result<Option<Received>, Refusal> {
+    ) -> Result<Came, Refusal> {
         let received = match Received::read(message, limits, &envelope.stated) {
-            Ok(Message::Notification(kind)) => {
+            Ok(Message::Notification(kind, cancels)) => {
                 tracing::debug!(run = %self.call.run, ?kind, "a notification");
-                return Ok(None);
+                return Ok(Came::Notification { cancels });
             }
             Ok(Message::Request(received)) => received,
             Err(refusal) => {
@@ -112,7 +124,7 @@ impl Account {
         received.describe(&mut self.call);
         let received = received.with_prompt_header(envelope.prompt.as_deref())?;
         received.describe(&mut self.call);
-        Ok(Some(received))
+        Ok(Came::Request(received))
     }
 
     /// Lets a step write down what it learnt.

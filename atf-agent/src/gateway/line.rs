@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Gateway;
-use super::account::Account;
+use super::account::{Account, Came};
 use super::answer::Answer;
 use super::execution::Order;
 use super::headers::Envelope;
@@ -74,11 +74,17 @@ async fn live(
 ) -> Result<Answer, Refusal> {
     let (rules, now, envelope) = (gateway.rules.now(), now_unix_ns(), &sent.envelope);
     // 1. receive
-    let Some(received) = account.receive(&sent.message, envelope, &gateway.limits())? else {
-        return Ok(Answer::accepted());
+    let session = sent.session.as_deref();
+    let received = match account.receive(&sent.message, envelope, &gateway.limits())? {
+        Came::Request(received) => received,
+        Came::Notification { cancels } => {
+            cancels.inspect(|id| run.awaited.cancel(session, id));
+            return Ok(Answer::accepted());
+        }
     };
     // 2. authenticate
     let id = received.id().clone();
+    let waiting = run.awaited.begin(session, &id);
     feedback::unsealed(gateway, run).await?;
     let (verifier, jwt) = (gateway.verifier()?, envelope.jwt.as_deref());
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
@@ -128,7 +134,7 @@ async fn live(
     run.past.acts(&rules.pins, permit.judged().call());
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
     let order = Order::of(&permit, &gateway.permit_key, jwt.unwrap_or_default(), receipt);
-    let (hears, order) = ((&sent.outlet, account.era()), (&permit, order));
+    let (hears, order) = ((&sent.outlet, account.era(), &waiting), (&permit, order));
     let (acted, told) = acting::act(gateway, &executor, order, hears, bytes_max).await;
     // 9. filter the result
     let told_bytes = told.map_or(0, |told| told.bytes);

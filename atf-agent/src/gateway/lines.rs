@@ -72,7 +72,7 @@ async fn read(
 ) {
     let mut lines = BufReader::new(end);
     let mut envelope = Envelope::default();
-    let session = Arc::new(Session::default());
+    let session = Arc::new(Session::of_connection());
     loop {
         let line = next(&mut lines, gateway.settings.body_bytes_max, gateway.patience.body).await;
         let line = match line {

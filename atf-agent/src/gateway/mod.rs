@@ -8,6 +8,7 @@ mod after;
 mod answer;
 mod approval;
 mod authorization;
+mod awaited;
 mod breaker;
 mod budget;
 mod caller;

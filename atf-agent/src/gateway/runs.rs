@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+use super::awaited::Awaited;
 use super::budget::Budget;
 use super::connections::Connections;
 use super::past::Past;
@@ -31,6 +32,8 @@ pub(super) struct LiveRun {
     pub(super) judged: AtomicU64,
     /// What it has seen.
     pub(super) past: Past,
+    /// The calls that its clients wait for.
+    pub(super) awaited: Awaited,
     /// What its clients come back to.
     pub(super) sessions: Sessions,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
@@ -50,6 +53,7 @@ impl LiveRun {
             budget: Budget::default(),
             judged: AtomicU64::new(0),
             past: Past::default(),
+            awaited: Awaited::default(),
             sessions: Sessions::default(),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),

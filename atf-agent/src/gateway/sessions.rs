@@ -4,6 +4,7 @@
 //! each message is judged anew.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::rand;
@@ -20,8 +21,9 @@ const SESSIONS_MAX: usize = 64;
 const RANDOM_BYTES: usize = 32;
 
 /// One session, or a connection that is one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Session {
+    number: u64,
     id: String,
     level: Mutex<Option<Level>>,
 }
@@ -31,6 +33,23 @@ pub(super) struct Session {
 pub(super) struct Sessions(Mutex<VecDeque<Arc<Session>>>);
 
 impl Session {
+    /// One of this word.
+    fn new(id: String) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { number, id, level: Mutex::default() }
+    }
+
+    /// A connection that is a session by itself.
+    pub(super) fn of_connection() -> Self {
+        Self::new(String::new())
+    }
+
+    /// Its number; no two have one.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The level that was asked for.
     pub(super) fn level(&self) -> Option<Level> {
         *lock(&self.level)
@@ -48,7 +67,7 @@ impl Sessions {
         if all.len() >= SESSIONS_MAX {
             all.pop_front();
         }
-        all.push_back(Arc::new(Session { id: id.clone(), level: Mutex::default() }));
+        all.push_back(Arc::new(Session::new(id.clone())));
         Some(id)
     }
 

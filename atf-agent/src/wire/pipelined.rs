@@ -165,3 +165,59 @@ fn closed() -> FrameError {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{listen, serve};
+    use super::*;
+
+    /// A server that says each number below the one it is asked before it answers with it.
+    async fn counting(dir: &Path) -> Pipelined<u32, u32> {
+        let path = dir.join("s");
+        let listener = listen(&path).unwrap();
+        let each = |mut server: super::super::Server| {
+            while let Ok(Some((number, asked))) = server.hear::<u32>() {
+                (0..asked).for_each(|said| server.tell(number, &said).unwrap());
+                server.answer(number, &asked).unwrap();
+            }
+        };
+        std::thread::spawn(move || serve(&listener, |_| true, each));
+        Pipelined::open(&path).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_said_before_an_answer_is_heard_in_order_or_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipelined = counting(dir.path()).await;
+        let mut heard = Vec::new();
+        assert_eq!(pipelined.ask_hearing(&100, |said| heard.push(said)).await.unwrap(), 100);
+        assert_eq!(heard, (0..100).collect::<Vec<_>>());
+        assert_eq!(pipelined.ask(&100).await.unwrap(), 100, "who does not hear has the answer");
+    }
+
+    /// The attack: far more is said than is heard, to one who hears slowly.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_that_hears_slowly_holds_up_nobody_and_has_its_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipelined = Arc::new(counting(dir.path()).await);
+        let slow = Arc::clone(&pipelined);
+        let slow = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            let hear = |said| {
+                // Its task hears nothing while this lasts.
+                if heard.is_empty() {
+                    std::thread::sleep(std::time::Duration::from_millis(500));
+                }
+                heard.push(said);
+            };
+            (slow.ask_hearing(&50_000, hear).await.unwrap(), heard)
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let began = std::time::Instant::now();
+        assert_eq!(pipelined.ask(&1).await.unwrap(), 1);
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
+        let (answer, heard) = slow.await.unwrap();
+        assert_eq!(answer, 50_000);
+        assert!(heard.is_sorted() && heard.len() < 50_000, "{}", heard.len());
+    }
+}

@@ -5,6 +5,7 @@ mod apart;
 mod approving;
 mod asking;
 mod callers;
+mod cancelling;
 mod client;
 mod doubles;
 mod handshake;
