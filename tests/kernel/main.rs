@@ -7,5 +7,6 @@ mod life;
 mod observe;
 mod pins;
 mod seal;
+mod selftest;
 mod unix;
 mod watch;

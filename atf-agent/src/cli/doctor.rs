@@ -6,7 +6,8 @@ use super::args::Output;
 use super::output;
 use super::{EXIT_NO, EXIT_OK};
 use crate::config::Config;
-use crate::kernel::{self, Cage, Feature, Mode, Posture, maps};
+use crate::kernel::selftest::{Tested, Verdict};
+use crate::kernel::{self, Cage, Feature, Mode, Posture, Report, maps};
 
 /// The answer for scripts.
 #[derive(Serialize)]
@@ -15,6 +16,10 @@ struct Diagnosis<'a> {
     /// The layers that the host offers, by the posture that they make when they hold.
     layers: Posture,
     wanted: Posture,
+    /// The self-test of this kernel build; absent when there is none that was passed.
+    tested: Option<&'a Tested>,
+    /// Why the posture is not proven; empty when it is.
+    unproven: &'a str,
     /// What the configuration asks of the programs.
     mode: Mode,
     /// What those that stand do; absent when none do.
@@ -32,7 +37,7 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
     let cage = Cage::locate(&config.places, &config.cage)?;
     let report = kernel::probe(&cage);
     let wanted = config.cage.posture;
-    let enough = report.layers >= wanted && report.layers > Posture::Refuse;
+    let enough = report.layers >= wanted && report.posture > Posture::Refuse;
     let mode = config.cage.mode;
     let standing = maps::mode(&cage.pin_dir).ok();
     if form == Output::Json {
@@ -40,6 +45,8 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
             posture: report.posture,
             layers: report.layers,
             wanted,
+            tested: report.tested.as_ref(),
+            unproven: &report.unproven,
             mode,
             standing,
             kernel: &report.kernel,
@@ -47,7 +54,10 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
             not_covered: report.not_covered.iter().map(|row| row.id.as_str()).collect(),
         })?;
     } else {
-        output::line(&format!("posture {} on Linux {}", report.posture.name(), report.kernel))?;
+        output::line(&format!("posture {} on Linux {}", claimed(&report), report.kernel))?;
+        if let Some(tested) = &report.tested {
+            output::line(&format!("the self-test on this kernel build: {}", summary(tested)))?;
+        }
         if mode == Mode::Observe {
             let held = report.layers.name();
             output::line(&format!(
@@ -83,6 +93,19 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
         }
     }
     Ok(if enough { EXIT_OK } else { EXIT_NO })
+}
+
+/// The posture as it is said: one that was not shown here is said to be so.
+fn claimed(report: &Report) -> String {
+    match report.unproven.as_str() {
+        "" => report.posture.name().to_owned(),
+        why => format!("{} (unproven: {why}), so REFUSE", report.layers.name()),
+    }
+}
+
+fn summary(tested: &Tested) -> String {
+    let [closed, vacuous] = [Verdict::Closed, Verdict::Vacuous].map(|v| tested.count(v));
+    format!("{closed} attempts closed, {vacuous} not possible here, none got out")
 }
 
 /// What every surface says of a cage that only observes.

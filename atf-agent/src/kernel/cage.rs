@@ -27,6 +27,8 @@ pub struct Cage {
     pub posture: Posture,
     /// What is wanted of the programs.
     pub mode: Mode,
+    /// Where the enforcer keeps what it has tried.
+    pub state_dir: PathBuf,
     /// The agents' cgroup's level under the root of the hierarchy.
     pub(super) level: u32,
     /// Where the hierarchy is mounted.
@@ -57,6 +59,7 @@ impl Cage {
             pin_dir: places.pin_dir.clone(),
             posture: settings.posture,
             mode: settings.mode,
+            state_dir: places.state("enforcer"),
             level: (above + depth) as u32,
             mount,
         })
@@ -84,6 +87,13 @@ impl Cage {
     /// When it is not there.
     pub fn agents_id(&self) -> Result<CgroupId, KernelError> {
         cgroup_id(&self.agents_dir)
+    }
+
+    /// The level of the directory at which the hierarchy is mounted.
+    pub(super) fn level_of_mount(&self) -> u32 {
+        let below = self.agents_dir.strip_prefix(&self.mount);
+        let depth = below.map_or(0, |below| below.components().count());
+        self.level - depth as u32
     }
 
     pub(super) fn open_agents(&self) -> Result<File, KernelError> {
@@ -139,8 +149,9 @@ mod tests {
         ] {
             let settings = Settings { cgroup: cgroup.to_owned(), ..Settings::default() };
             let found = Cage::among(mounts, &Places::default(), &settings).ok();
-            let found = found.map(|cage| (cage.agents_dir, cage.level));
-            let expected = expected.map(|(dir, level)| (PathBuf::from(dir), level));
+            let found = found.map(|cage| (cage.level_of_mount(), cage.agents_dir, cage.level));
+            let above = if mounts == DEEP { 2 } else { 0 };
+            let expected = expected.map(|(dir, level)| (above, PathBuf::from(dir), level));
             assert_eq!(found, expected, "{cgroup} in {mounts}");
         }
     }

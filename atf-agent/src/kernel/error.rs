@@ -75,6 +75,12 @@ pub enum KernelError {
         /// Each attempt with the wrong outcome.
         found: String,
     },
+    /// What this kernel holds was tried, and is not what is said of it.
+    #[error("the self-test on this kernel build is not passed, so no posture is claimed: {why}")]
+    SelfTest {
+        /// Each row that is not closed, or why it was not tried.
+        why: String,
+    },
     /// A cage that enforces would only observe from now on.
     #[error(
         "the cage enforces, and cage.mode is observe: nobody but `atf enforcer up` changes that, when the recorder has it in the log"

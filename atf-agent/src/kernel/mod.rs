@@ -15,6 +15,7 @@ mod pins;
 mod probe;
 mod programs;
 mod proof;
+pub mod selftest;
 mod settings;
 mod unix;
 mod up;

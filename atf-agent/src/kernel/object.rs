@@ -15,7 +15,7 @@ use super::programs::{Kind, Program};
 use super::unix;
 use crate::sys::bpf;
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../atf-ebpf/atf.bpf.o");
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../atf-ebpf/atf.bpf.o");
 
 /// The map that is made anew each time and never reused: it is frozen, and names the cgroup.
 pub(super) const CONFIG: &str = "CONFIG";

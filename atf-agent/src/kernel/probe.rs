@@ -9,6 +9,7 @@ use super::error::KernelError;
 use super::matrix::{self, Row};
 use super::object::Object;
 use super::programs::{self, Kind, PROGRAMS};
+use super::selftest::{self, Tested};
 use super::{Mode, Posture, canary};
 use crate::sys::landlock::{self, VERSION_MOVES};
 
@@ -38,6 +39,10 @@ pub struct Report {
     pub posture: Posture,
     /// The layers that this kernel offers, by the posture that they make when they hold.
     pub layers: Posture,
+    /// The self-test of this kernel build; absent when there is nothing to try, or it is not passed.
+    pub tested: Option<Tested>,
+    /// Why the posture is not proven; empty when it is. It is REFUSE then, for nothing goes up.
+    pub unproven: String,
     /// The kernel's release, `uname -r`.
     pub kernel: String,
     /// Everything that was looked for.
@@ -46,14 +51,26 @@ pub struct Report {
     pub not_covered: Vec<Row>,
 }
 
-/// Loads every program once, and says what that means.
+/// Loads every program once, and says what that means. The posture is claimed when the self-test was
+/// passed on this kernel build, which is made now if it never was.
 pub fn probe(cage: &Cage) -> Report {
     let found = Object::open(None).and_then(|mut object| Found::load(cage, &mut object));
     let found = found.unwrap_or_else(|error| Found::nothing(&error.to_string()));
     let layers = found.posture();
+    let proven = match layers.under(cage.mode) {
+        Posture::Refuse | Posture::Observe => None,
+        Posture::Core | Posture::Full => Some(selftest::ensure(cage, layers)),
+    };
+    let (tested, unproven) = match proven {
+        None => (None, String::new()),
+        Some(Ok(tested)) => (Some(tested), String::new()),
+        Some(Err(error)) => (None, error.to_string()),
+    };
     Report {
-        posture: layers.under(cage.mode),
+        posture: if unproven.is_empty() { layers.under(cage.mode) } else { Posture::Refuse },
         layers,
+        tested,
+        unproven,
         kernel: release(),
         not_covered: match cage.mode {
             Mode::Enforce => matrix::not_covered(&found.features),

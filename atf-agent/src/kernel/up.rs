@@ -14,7 +14,7 @@ use super::object::Object;
 use super::probe::Found;
 use super::programs::{Kind, Program, bit};
 use super::proof::{Proof, prove};
-use super::{Mode, Posture, canary, maps, pins};
+use super::{Mode, Posture, canary, maps, pins, selftest};
 use crate::wire::Ids;
 
 /// How long the kernel may take to let go of a replaced link: some RCU grace periods, which are
@@ -24,7 +24,7 @@ const LET_GO_POLL: Duration = Duration::from_millis(10);
 
 /// Puts the cage up, or repairs it: the maps are kept, so that no run and no seal is forgotten.
 /// When the cage stands already, proves it and changes nothing but the owners of the pins. A cage that
-/// enforces never observes by this.
+/// enforces never observes by this. On a kernel build that was not seen before, the self-test comes first.
 ///
 /// # Errors
 /// When the kernel holds less than the configuration demands, or what was put up does not hold.
@@ -82,6 +82,9 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
     if posture == Posture::Refuse || posture < cage.posture {
         let (wanted, lacking) = (cage.posture.max(Posture::Core), found.lacking());
         return Err(KernelError::Posture { found: posture, wanted, lacking });
+    }
+    if cage.mode == Mode::Enforce {
+        selftest::ensure(cage, posture)?;
     }
     let chosen: Vec<Loaded> = found
         .loaded

@@ -10,6 +10,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// Most attempts of one canary: their outcomes must fit into a pipe without a reader.
 pub const ATTEMPTS_MAX: usize = 64;
 
+/// Seconds after which a canary that hangs is ended: a packet that is dropped is waited for for minutes.
+const LIVES_S: u32 = 20;
+
 /// Bytes of a name in a `sockaddr_un`, without the end of a path.
 const UNIX_NAME_MAX: usize = 107;
 
@@ -64,6 +67,12 @@ impl Attempt {
     /// Send one byte from a unix datagram socket; the name is as for [`Attempt::connect_unix`].
     pub fn send_unix(name: &[u8]) -> Self {
         Self::unix(libc::SOCK_DGRAM, Then::Send, name)
+    }
+
+    /// The same with another protocol than the socket's kind has by itself.
+    #[must_use]
+    pub fn with_protocol(self, protocol: i32) -> Self {
+        Self { protocol, ..self }
     }
 
     /// Make two unix sockets of this `SOCK_*` kind, and reach the one from the other.
@@ -135,6 +144,8 @@ pub fn try_in(procs: &File, attempts: &[Attempt]) -> io::Result<Vec<i32>> {
 fn in_child(procs: RawFd, out: RawFd, attempts: &[Attempt]) -> ! {
     // SAFETY: system calls on descriptors that are open and buffers that are ours.
     unsafe {
+        // Its default is to end the process, which shows as missing outcomes.
+        libc::alarm(LIVES_S);
         let entered = libc::write(procs, c"0".as_ptr().cast(), 1);
         let errno = if entered == 1 { 0 } else { *libc::__errno_location() };
         tell(out, errno);

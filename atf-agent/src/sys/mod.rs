@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod descriptors;
 pub mod landlock;
 pub mod mounts;
+pub mod network;
 pub mod peer;
 pub mod privileges;
 pub mod signals;

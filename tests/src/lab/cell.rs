@@ -25,6 +25,9 @@ const EXPECTED: &str = "ATF_EXPECT_POSTURE";
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// How many cages of this process stand.
+static LIVE: AtomicU32 = AtomicU32::new(0);
+
 /// The cage, with its maps open.
 pub struct Cell {
     /// Where it stands.
@@ -69,7 +72,12 @@ impl Cell {
     pub fn in_mode(mode: Mode) -> Self {
         let name =
             format!("atf-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let places = Places { pin_dir: Path::new("/sys/fs/bpf").join(&name), ..Places::default() };
+        // One for all cages of this process, so that the self-test is made once.
+        let state_dir = std::env::temp_dir().join(format!("atf-test-{}", std::process::id()));
+        LIVE.fetch_add(1, Ordering::SeqCst);
+        fs::create_dir_all(&state_dir).expect("a temporary directory can be made");
+        let pin_dir = Path::new("/sys/fs/bpf").join(&name);
+        let places = Places { pin_dir, state_dir, ..Places::default() };
         let settings = Settings { cgroup: format!("{name}/agents"), posture: Posture::Core, mode };
         let cage = Cage::locate(&places, &settings).expect("cgroup2 is mounted");
         let ids = Ids::default();
@@ -146,6 +154,12 @@ impl Drop for Cell {
         kernel::down(&self.cage).expect("the cage comes down");
         let top = self.outside.parent().expect("a test's cgroup has a parent");
         remove_tree(top);
+        if LIVE.fetch_sub(1, Ordering::SeqCst) == 1
+            && let Some(state) = self.cage.state_dir.parent()
+        {
+            // Another one may have just begun, and makes the self-test anew.
+            let _gone = fs::remove_dir_all(state);
+        }
     }
 }
 
