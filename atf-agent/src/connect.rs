@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{TryRecvError, channel};
 use std::thread;
 
+use crate::wire::in_run;
+
 /// Where a run finds the gateway's door for lines.
 pub const SOCKET_VARIABLE: &str = "ATF_LINES_SOCKET";
 /// Where a run finds its token.
@@ -63,15 +65,23 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// Finds the run that this process is in; `prompt` is the digest to claim.
+    /// Finds the run that this process is in: by the environment, or where every run has it, for a host
+    /// need not pass the environment on. `prompt` is the digest to claim; the run's own when there is none.
     ///
     /// # Errors
     /// Outside of a run.
     pub fn find(prompt: Option<String>) -> Result<Self, ConnectError> {
-        let path = |variable| {
-            env::var_os(variable).map(PathBuf::from).ok_or(ConnectError::Outside { variable })
+        let path = |variable, usual: &str| {
+            let named = env::var_os(variable).map(PathBuf::from);
+            let usual = || Some(PathBuf::from(usual)).filter(|path| path.exists());
+            named.or_else(usual).ok_or(ConnectError::Outside { variable })
         };
-        Ok(Self { socket: path(SOCKET_VARIABLE)?, token_file: path(TOKEN_VARIABLE)?, prompt })
+        let usual = || fs::read_to_string(in_run::PROMPT).ok();
+        Ok(Self {
+            socket: path(SOCKET_VARIABLE, in_run::LINES_SOCKET)?,
+            token_file: path(TOKEN_VARIABLE, in_run::TOKEN)?,
+            prompt: prompt.or_else(usual).map(|prompt| prompt.trim().to_owned()),
+        })
     }
 
     /// Passes lines on in both directions, until the host's input ends and all is answered.

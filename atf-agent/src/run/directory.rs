@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 
-use crate::call::RunId;
+use crate::call::{Digest, RunId};
 use crate::wire::{Ids, Places};
 
 use super::error::{Doing, RunError};
@@ -21,6 +21,9 @@ const IDENTITY: &str = "identity";
 
 /// The token's file inside the identity directory.
 const TOKEN: &str = "token";
+
+/// The file of the prompt's digest beside it.
+const PROMPT: &str = "prompt_sha256";
 
 /// Where a new token is written before it takes its place.
 const TOKEN_NEXT: &str = "token.next";
@@ -96,6 +99,15 @@ impl Directory {
         fchown(&file, Some(0), Some(uid))?;
         rustix::fs::fchmod(&file, Mode::RUSR | Mode::RGRP)?;
         fs::rename(&next, self.identity.join(TOKEN))
+    }
+
+    /// Writes the digest of the run's prompt, which is no secret.
+    pub(super) fn write_prompt(&self, prompt: &Digest) -> io::Result<()> {
+        let path = self.identity.join(PROMPT);
+        let mut file = File::options().write(true).create_new(true).mode(0o444).open(path)?;
+        writeln!(file, "{prompt}")?;
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::RGRP | Mode::ROTH)?;
+        Ok(())
     }
 
     /// Removes it and what is in it; an empty answer is success.

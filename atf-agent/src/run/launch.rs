@@ -120,6 +120,7 @@ impl Made {
             return Err(RunError::NotPool { found: uid });
         }
         directory.write_token(&token.jwt, uid).doing("write the run's token")?;
+        directory.write_prompt(&checked.prompt).doing("write the prompt's digest")?;
         let (terminal, inner) = Terminal::open(checked.terminals, uid)?.unzip();
         let (ends, pipes) = Ends::pair()?;
         let orders = Orders {

@@ -11,9 +11,10 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use crate::sys::clone::{exit_now, fork};
 use crate::sys::signals::{Signals, default_all, unblock_all};
+use crate::wire::in_run;
 
 use super::inside::{Orders, Pipes, Step, Stopped};
-use super::view::{GATEWAY, HOME, IDENTITY};
+use super::view::HOME;
 
 /// Where programs are looked up.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
@@ -100,9 +101,9 @@ fn environment(orders: &Orders) -> Vec<(&'static str, OsString)> {
         ("PATH", PATH.into()),
         ("HOME", HOME.into()),
         ("LANG", "C.UTF-8".into()),
-        ("ATF_SOCKET", format!("{GATEWAY}/mcp.sock").into()),
-        ("ATF_LINES_SOCKET", format!("{GATEWAY}/lines.sock").into()),
-        ("ATF_TOKEN_FILE", format!("{IDENTITY}/token").into()),
+        ("ATF_SOCKET", in_run::SOCKET.into()),
+        ("ATF_LINES_SOCKET", in_run::LINES_SOCKET.into()),
+        ("ATF_TOKEN_FILE", in_run::TOKEN.into()),
         ("ATF_RUN", orders.run.to_string().into()),
         ("ATF_PROMPT_SHA256", orders.prompt.to_string().into()),
     ];

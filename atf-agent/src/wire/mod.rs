@@ -7,6 +7,7 @@ mod blocking;
 mod catalogue;
 mod frame;
 mod ids;
+pub mod in_run;
 mod listen;
 mod messages;
 mod outbox;

@@ -21,7 +21,9 @@ pub fn ask(atf: &Path, call: &Ask) -> Answered {
 fn try_ask(atf: &Path, call: &Ask) -> Result<Value> {
     let mut command = Command::new(atf);
     command.args(["--log-filter", "warn", "connect"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut server = command.spawn().with_context(|| format!("cannot start {}", atf.display()))?;
+    // As hosts of MCP do: what they start finds nothing of their environment.
+    let mut server =
+        command.env_clear().spawn().with_context(|| format!("cannot start {}", atf.display()))?;
     let mut to = server.stdin.take().context("no standard input")?;
     let mut from = BufReader::new(server.stdout.take().context("no standard output")?).lines();
     let hello = Ask { method: "initialize".to_owned(), ..Ask::default() };

@@ -149,6 +149,10 @@ fn a_run_inherits_nothing_but_its_three_descriptors() {
 fn a_run_reaches_its_gateway_and_reads_its_token() {
     let lab = Lab::new();
     check(&lab, "token", "cat $ATF_TOKEN_FILE", "token-0");
+    let usual =
+        "cat /run/atf/identity/prompt_sha256; ls -l /run/atf/identity/prompt_sha256 | cut -c1-10";
+    let digest = crate::call::Digest::of(b"be honest");
+    check(&lab, "the prompt without an environment", usual, &format!("{digest}\n-r--r--r--"));
     let connect = "import os, socket; s = socket.socket(socket.AF_UNIX); \
         s.connect(os.environ['ATF_SOCKET']); print('connected')";
     check(&lab, "gateway", &format!("python3 -c \"{connect}\""), "connected");

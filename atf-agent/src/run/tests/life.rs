@@ -147,7 +147,7 @@ fn the_token_is_renewed_while_the_run_lives() {
     let first_change = "cat $ATF_TOKEN_FILE; while grep -q token-0 $ATF_TOKEN_FILE; do sleep 0.05; \
         done; echo; cat $ATF_TOKEN_FILE; stat -c ' %a %u %g' $ATF_TOKEN_FILE; ls /run/atf/identity";
     let check = |lab: &Lab, second: &str| {
-        let expected = format!("token-0\n{second} 440 0 {}\ntoken\n", lab.uid);
+        let expected = format!("token-0\n{second} 440 0 {}\nprompt_sha256\ntoken\n", lab.uid);
         assert_eq!(lab.sh(first_change).output, expected);
     };
     check(&Lab::with(|conduct| conduct.renew_in_s = 1), "token-1");

@@ -15,16 +15,11 @@ use rustix::mount::{MountAttrFlags, MountPropagationFlags, mount_change};
 pub(super) use shown::Shown;
 
 use super::inside::{Step, Stopped};
+use crate::wire::in_run;
 use root::{NO_DEVICES, NO_PROGRAMS, READ_ONLY, Root, Source, fresh};
 
 /// The run's home.
 pub(super) const HOME: &str = "/home/agent";
-
-/// The gateway's directory, as the run sees it.
-pub(super) const GATEWAY: &str = "/run/atf/gateway";
-
-/// The identity directory, as the run sees it.
-pub(super) const IDENTITY: &str = "/run/atf/identity";
 
 /// Where host paths lie that the run sees inside its scratch; links lead here.
 pub(super) const SHOWN_ASIDE: &str = "/run/atf/shown";
@@ -70,8 +65,8 @@ pub(super) fn enter(plan: &Plan) -> Result<(), Stopped> {
     processes(&root)?;
     people(&root, plan.uid)?;
     let names_only = READ_ONLY.union(NO_DEVICES).union(NO_PROGRAMS);
-    root.bind(Source::Copy(&plan.gateway), GATEWAY, names_only)?;
-    root.bind(Source::Copy(&plan.identity), IDENTITY, names_only)?;
+    root.bind(Source::Copy(&plan.gateway), in_run::GATEWAY, names_only)?;
+    root.bind(Source::Copy(&plan.identity), in_run::IDENTITY, names_only)?;
     root.seal()?;
     root.become_root()
 }
