@@ -31,6 +31,7 @@ fn part(schema: &Value) -> Value {
     let Some(schema) = schema.as_object() else { return schema.clone() };
     let mut draft = schema.clone();
     draft.retain(|name, _| !REMARKS.contains(&name.as_str()) && !name.starts_with("x-"));
+    without_null(&mut draft);
     if draft.contains_key("enum") || draft.contains_key("const") {
         return Value::Object(draft);
     }
@@ -58,6 +59,29 @@ fn part(schema: &Value) -> Value {
         Some(_) | None => {}
     }
     Value::Object(draft)
+}
+
+/// A value that may be left out is told by many servers as one that may be null. The draft is of the value:
+/// whoever has none leaves it out.
+fn without_null(draft: &mut Map<String, Value>) {
+    if let Some(kind) = either(draft, "type", &json!("null")) {
+        draft.insert("type".to_owned(), kind);
+    }
+    // What is said beside it counts too; what is said twice is left to the operator.
+    if let Some(Value::Object(own)) = either(draft, "anyOf", &json!({"type": "null"}))
+        && own.keys().all(|name| !draft.contains_key(name))
+    {
+        draft.remove("anyOf");
+        draft.extend(own);
+    }
+}
+
+/// The other of two values of `name`, one of which is `null`.
+fn either(draft: &Map<String, Value>, name: &str, null: &Value) -> Option<Value> {
+    match &draft.get(name)?.as_array()?[..] {
+        [value, other] | [other, value] if other == null && value != null => Some(value.clone()),
+        _ => None,
+    }
 }
 
 fn bound(draft: &mut Map<String, Value>, name: &str, value: Value) {
@@ -92,7 +116,15 @@ mod tests {
             (json!({"type": "array"}), false),
             (json!({"anyOf": [{"type": "string"}]}), false),
             (json!({"$ref": "#/$defs/x"}), false),
-            (json!({"type": ["string", "null"]}), false),
+            (json!({"type": ["string", "null"]}), true),
+            (json!({"type": ["string", "integer"]}), false),
+            (json!({"type": ["string", "integer", "null"]}), false),
+            (json!({"anyOf": [{"type": "string"}, {"type": "null"}], "default": null}), true),
+            (json!({"anyOf": [{"type": "null"}, {"type": "integer"}]}), true),
+            (json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}), false),
+            (json!({"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "integer"}]}), false),
+            (json!({"anyOf": [{}, {"type": "null"}]}), false),
+            (json!({"type": "string", "anyOf": [{"type": "string"}, {"type": "null"}]}), false),
             (json!({"type": "integer", "exclusiveMinimum": 0}), false),
             (json!({"type": "object", "additionalProperties": {"type": "string"}}), false),
             (json!({}), false),
@@ -100,6 +132,16 @@ mod tests {
         ] {
             assert_eq!(is_taken(&argument), taken, "{argument}");
         }
+    }
+
+    #[test]
+    fn what_may_be_null_is_drafted_as_the_value_with_its_own_bounds() {
+        let schema = json!({"type": "object", "properties": {"a": {
+            "title": "A",
+            "anyOf": [{"type": "string", "maxLength": 5}, {"type": "null"}],
+        }}});
+        let value = json!({"title": "A", "type": "string", "maxLength": 5});
+        assert_eq!(tighten(&schema)["properties"]["a"], value);
     }
 
     #[test]
