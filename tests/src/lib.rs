@@ -11,4 +11,5 @@ pub mod hijacked;
 pub mod lab;
 pub mod postgres;
 mod random;
+mod served;
 pub mod sys;

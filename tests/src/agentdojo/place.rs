@@ -1,21 +1,20 @@
 //! An ATF with the suites' servers behind it, set up as a preset says.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value, json};
+use anyhow::{Result, bail};
+use serde_json::{Map, json};
 use tempfile::TempDir;
 
 use super::operator::Operator;
 use super::preset::{Preset, Tools};
 use super::{Options, SUITES};
-use crate::demo::installation::{Installation, copy_tree, folder, output};
+use crate::demo::installation::{Installation, copy_tree, folder};
+use crate::served::{self, Server, names_in, write_manifest};
 
-/// The servers' uids, of no user: those of two benches on one host do not meet.
+/// The first of the servers' uids.
 const UID_FIRST: u32 = 1_920_000_000;
-const UIDS: u32 = 100_000;
 
 /// Each call is judged by itself: a run that is refused is not sealed.
 const REFUSALS: u64 = 1_000_000;
@@ -46,7 +45,7 @@ impl Place {
         for suite in SUITES {
             pin(&installation, operator, suite)?;
             let played = PLAYED.map(|name| format!("{suite}.{name}"));
-            manifest(&installation, &referee(suite), &format!("tools = {played:?}\n"))?;
+            write_manifest(&installation, &referee(suite), &format!("tools = {played:?}\n"))?;
         }
         allow(&installation, operator, preset)?;
         installation.up(folder.path())?;
@@ -79,7 +78,7 @@ impl Place {
                 text.push_str(&format!("{:?} = {:?}\n", whole(tool), said.words));
             }
         }
-        manifest(&self.installation, suite, &text)
+        write_manifest(&self.installation, suite, &text)
     }
 }
 
@@ -88,42 +87,29 @@ pub(super) fn referee(suite: &str) -> String {
     format!("{suite}-referee")
 }
 
-fn manifest(installation: &Installation, agent: &str, text: &str) -> Result<()> {
-    Ok(fs::write(installation.places().agents_dir.join(format!("{agent}.toml")), text)?)
-}
-
 /// Puts the suites behind the executor.
 fn serve(installation: &Installation, folder: &Path, python: &Path) -> Result<()> {
-    let servers = &installation.places().servers_dir;
-    fs::create_dir_all(servers)?;
-    for (suite, number) in SUITES.iter().zip(0_u32..) {
-        let uid = UID_FIRST + (std::process::id() % UIDS) * SUITES.len() as u32 + number;
-        let file = format!(
-            "command = {python:?}\narguments = [{:?}, {suite:?}]\nuid = {uid}\nprivate_tmp = false\n\
-             [environment]\nPYTHONPATH = {:?}\nPYTHONDONTWRITEBYTECODE = \"1\"\n",
-            folder.join("suites/server.py"),
-            folder.join("packages"),
-        );
-        let path = servers.join(format!("{suite}.toml"));
-        fs::write(&path, file)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    for (suite, number) in SUITES.iter().zip(0..) {
+        let mut server = Server::new(python, UID_FIRST, number);
+        server.arguments =
+            vec![folder.join("suites/server.py").display().to_string(), (*suite).to_owned()];
+        let packages = folder.join("packages").display().to_string();
+        server.environment =
+            [("PYTHONPATH", packages), ("PYTHONDONTWRITEBYTECODE", "1".to_owned())]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into();
+        server.put(installation, suite)?;
     }
     Ok(())
 }
 
 /// Pins a suite's tools as an operator does, with what is said of them.
 fn pin(installation: &Installation, operator: &Operator, suite: &str) -> Result<()> {
-    output(installation.atf().args(["tools", "pin", suite]))?;
-    let proposed = installation.places().policy_dir.join("tools/proposed");
-    for name in names_in(&proposed, suite)? {
-        let path = proposed.join(format!("{name}.json"));
-        let mut draft: Value = serde_json::from_slice(&fs::read(&path)?)?;
-        let tool = name.split_once('.').map_or("", |(_, tool)| tool);
-        if let Some(said) = operator.tool(suite, tool) {
-            said.mark(&mut draft).with_context(|| format!("what is said of {name}"))?;
-            fs::write(&path, draft.to_string())?;
-        }
-        output(installation.atf().args(["tools", "approve", &name]))?;
+    let approved = served::approve(installation, suite, |tool, draft| {
+        operator.tool(suite, tool).map_or(Ok(()), |said| said.mark(draft))
+    })?;
+    if let Some((name, why)) = approved.refused.first() {
+        bail!("{name} is no pin: {why}");
     }
     for (tool, _) in operator.tools(suite) {
         let name = format!("{suite}.{tool}");
@@ -141,37 +127,22 @@ fn names(installation: &Installation, suite: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn names_in(folder: &Path, suite: &str) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(name) = name.strip_suffix(".json")
-            && name.strip_prefix(suite).is_some_and(|rest| rest.starts_with('.'))
-        {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 /// Lets the policy know the tools, with the preset's demands.
 fn allow(installation: &Installation, operator: &Operator, preset: &Preset) -> Result<()> {
-    let path = installation.places().policy_dir.join("data.json");
-    let mut data: Value = serde_json::from_slice(&fs::read(&path)?)?;
-    for suite in SUITES {
-        for name in names_in(&installation.places().policy_dir.join("tools"), suite)? {
-            let tool = name.split_once('.').map_or("", |(_, tool)| tool);
-            let none = Map::new();
-            let own = operator.tool(suite, tool).map_or(&none, |said| &said.demand);
-            data["tools"][&name] = match preset.by_argument && !own.is_empty() {
-                true => json!({"sql": [], "provenance": own}),
-                false => json!({"sql": []}),
-            };
+    served::change_data(installation, |data| {
+        for suite in SUITES {
+            for name in names_in(&installation.places().policy_dir.join("tools"), suite)? {
+                let tool = name.split_once('.').map_or("", |(_, tool)| tool);
+                let none = Map::new();
+                let own = operator.tool(suite, tool).map_or(&none, |said| &said.demand);
+                data["tools"][&name] = match preset.by_argument && !own.is_empty() {
+                    true => json!({"sql": [], "provenance": own}),
+                    false => json!({"sql": []}),
+                };
+            }
         }
-    }
-    data["provenance"] = json!({"demand": preset.demand, "secrets_to_sinks": preset.secrets});
-    data["seal"]["refusals"] = json!(REFUSALS);
-    Ok(fs::write(&path, data.to_string())?)
+        data["provenance"] = json!({"demand": preset.demand, "secrets_to_sinks": preset.secrets});
+        data["seal"]["refusals"] = json!(REFUSALS);
+        Ok(())
+    })
 }

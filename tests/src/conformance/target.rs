@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::names::Server;
 use super::{Options, outside};
-use crate::demo::installation::{Installation, output};
+use crate::demo::installation::Installation;
+use crate::served;
 
-/// The fixture's uids are two of these, of no user: two suites on one host do not meet.
+/// The first of the fixtures' uids.
 const UID_FIRST: u32 = 1_910_000_000;
-const UIDS: u32 = 50_000;
 
 /// The suite sends what is malformed by the dozen, and one run is sealed at the third.
 const REFUSALS: u64 = 1_000_000;
@@ -75,12 +75,20 @@ impl Through {
             Installation::prepare(folder, &options.atf, &options.policies, "CORE")?;
         fs::copy(&options.fixture, folder.join("fixture"))?;
         let mut servers = serde_json::Map::new();
+        let mut tools = Vec::new();
         for (number, server) in (0..).zip(Server::ALL) {
-            describe(&installation, folder, server, number)?;
+            let mut file = served::Server::new(&folder.join("fixture"), UID_FIRST, number);
+            file.stateless = server == Server::Stateless;
+            file.put(&installation, server.name())?;
+            let approved = served::approve(&installation, server.name(), |_, _| Ok(()))?;
+            for (name, why) in approved.refused {
+                // A schema that leaves something open is refused as a pin: the tool is not there then.
+                eprintln!("conformance: {name} is no pin: {why}");
+            }
+            tools.extend(approved.tools);
             let may = json!({"methods": METHODS, "questions": QUESTIONS, "notices": NOTICES});
             servers.insert(server.name().to_owned(), may);
         }
-        let tools = approve(&installation)?;
         allow(&installation, &tools, servers.into())?;
         Server::ALL.into_iter().try_for_each(|server| employ(&installation, &tools, server))?;
         installation.up(folder)?;
@@ -119,50 +127,16 @@ impl Drop for Through {
     }
 }
 
-/// Puts the fixture behind the executor.
-fn describe(installation: &Installation, folder: &Path, server: Server, number: u32) -> Result<()> {
-    let servers = &installation.places().servers_dir;
-    fs::create_dir_all(servers)?;
-    let file = format!(
-        "command = \"{}\"\nuid = {}\nprivate_tmp = false\nstateless = {}\n",
-        folder.join("fixture").display(),
-        UID_FIRST + std::process::id() % UIDS * 2 + number,
-        server == Server::Stateless,
-    );
-    let path = servers.join(format!("{}.toml", server.name()));
-    fs::write(&path, file)?;
-    Ok(fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?)
-}
-
-/// Pins the fixture's tools as an operator does; returns their names.
-fn approve(installation: &Installation) -> Result<Vec<String>> {
-    for server in Server::ALL {
-        output(installation.atf().args(["tools", "pin", server.name()]))?;
-    }
-    let tools = installation.places().policy_dir.join("tools");
-    let mut names = Vec::new();
-    for draft in fs::read_dir(tools.join("proposed"))? {
-        let draft = draft?.path();
-        let name = draft.file_stem().and_then(|stem| stem.to_str()).context("a draft's name")?;
-        match output(installation.atf().args(["tools", "approve", name])) {
-            Ok(_) => names.push(name.to_owned()),
-            // A schema that leaves something open is refused as a pin: the tool is not there then.
-            Err(why) => eprintln!("conformance: {name} is no pin: {why:#}"),
-        }
-    }
-    Ok(names)
-}
-
 /// Lets the policy know the fixture.
 fn allow(installation: &Installation, tools: &[String], servers: Value) -> Result<()> {
-    let path = installation.places().policy_dir.join("data.json");
-    let mut data: Value = serde_json::from_slice(&fs::read(&path)?)?;
-    for tool in tools {
-        data["tools"][tool] = json!({"sql": []});
-    }
-    data["servers"] = servers;
-    data["seal"]["refusals"] = json!(REFUSALS);
-    Ok(fs::write(&path, data.to_string())?)
+    served::change_data(installation, |data| {
+        for tool in tools {
+            data["tools"][tool] = json!({"sql": []});
+        }
+        data["servers"] = servers;
+        data["seal"]["refusals"] = json!(REFUSALS);
+        Ok(())
+    })
 }
 
 /// Lets an agent of the server's name have all that is the server's.
@@ -182,7 +156,7 @@ fn employ(installation: &Installation, tools: &[String], server: Server) -> Resu
          prompt_sha256 = \"{}\"\nquestions = {{ {name} = {QUESTIONS:?} }}\n",
         installation.prompt()
     );
-    Ok(fs::write(installation.places().agents_dir.join(format!("{name}.toml")), manifest)?)
+    served::write_manifest(installation, name, &manifest)
 }
 
 /// Asks it to end, so that a run's launcher takes its cage away, and waits.
