@@ -4,6 +4,7 @@
 pub mod agentdojo;
 pub mod attempts;
 pub mod bench;
+pub mod compatibility;
 pub mod conformance;
 pub mod corpus;
 pub mod demo;

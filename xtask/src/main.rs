@@ -7,6 +7,7 @@ mod cache;
 mod cargo;
 mod check;
 mod comparison;
+mod compatibility;
 mod conformance;
 mod ebpf;
 mod node;

@@ -26,14 +26,37 @@ pub(crate) fn node(folder: &Path) -> Result<PathBuf> {
 pub(crate) fn package(folder: &Path, package: &str, wanted: &str) -> Result<PathBuf> {
     let wanted = folder.join("node_modules").join(wanted);
     if !wanted.exists() {
-        let wheel = wheel(folder)?;
-        let mut install = Command::new(wheel.join("bin/node"));
-        install.arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js"));
-        install.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]);
-        progress::output(install.arg(folder).arg(package))?;
+        install(&wheel(folder)?, folder, &[package])?;
     }
     ensure!(wanted.exists(), "npm did not make {}", wanted.display());
     Ok(wanted)
+}
+
+/// The folder `name` in `folder`, with these packages in its `node_modules`; no script of theirs is run. It has
+/// its name once it is whole.
+///
+/// # Errors
+/// When npm cannot install them.
+pub(crate) fn packages(folder: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let (own, part) = (folder.join(name), folder.join("part"));
+    if own.exists() {
+        return Ok(own);
+    }
+    if part.exists() {
+        std::fs::remove_dir_all(&part)?;
+    }
+    std::fs::create_dir(&part)?;
+    install(&wheel(folder)?, &part, &[&["--ignore-scripts"], packages].concat())?;
+    ensure!(part.join("node_modules").exists(), "npm made no node_modules for {name}");
+    std::fs::rename(&part, &own)?;
+    Ok(own)
+}
+
+fn install(wheel: &Path, folder: &Path, packages: &[&str]) -> Result<()> {
+    let mut install = Command::new(wheel.join("bin/node"));
+    install.arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js"));
+    install.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]);
+    progress::output(install.arg(folder).args(packages)).map(|_said| ())
 }
 
 fn wheel(folder: &Path) -> Result<PathBuf> {

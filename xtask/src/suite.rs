@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{comparison, conformance, postgres, run};
+use crate::{comparison, compatibility, conformance, postgres, run};
 
 /// Which campaign.
 #[derive(Subcommand)]
@@ -50,6 +50,13 @@ pub(crate) enum Suite {
         #[arg(long, value_enum, default_value_t)]
         output: run::Output,
     },
+    /// Real MCP clients inside runs and real MCP servers behind the executor; on this kernel. Writes the
+    /// table of docs/COMPATIBILITY.md.
+    Compatibility {
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t)]
+        output: run::Output,
+    },
 }
 
 /// What campaigns by chance have in common.
@@ -74,6 +81,7 @@ pub(crate) fn run(suite: &Suite) -> Result<ExitCode> {
         Suite::Postgres { file, output } => postgres::run(file.as_deref(), *output),
         Suite::Comparison { output } => comparison::run(*output),
         Suite::Conformance { output } => conformance::run(*output),
+        Suite::Compatibility { output } => compatibility::run(*output),
     }
 }
 

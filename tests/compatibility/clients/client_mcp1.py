@@ -1,0 +1,38 @@
+"""The SDK of Python, major version 1."""
+
+import httpx
+from asked import play, texts
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+
+def http(asked):
+    transport = httpx.AsyncHTTPTransport(uds=asked.socket)
+    return httpx.AsyncClient(transport=transport, headers=asked.headers)
+
+
+async def speak(asked, read, write):
+    async with ClientSession(read, write) as session:
+        asked.revision((await session.initialize()).protocolVersion)
+        asked.tools(tool.name for tool in (await session.list_tools()).tools)
+
+        async def call(tool, arguments):
+            result = await session.call_tool(tool, arguments)
+            return result.isError, texts(result.content)
+
+        await asked.make(call)
+
+
+async def client(asked):
+    if asked.door == "stdio":
+        server = StdioServerParameters(command=asked.atf, args=["connect"])
+        async with stdio_client(server) as (read, write):
+            await speak(asked, read, write)
+    else:
+        async with http(asked) as by, streamable_http_client(asked.url, http_client=by) as (read, write, _):
+            await speak(asked, read, write)
+
+
+if __name__ == "__main__":
+    play(client)
