@@ -259,7 +259,15 @@ pub enum Verdict {
         reason: Reason,
         /// What was found.
         detail: Untrusted,
+        /// False when the call was made all the same, by the mode of its tool.
+        #[serde(default = "enforced", skip_serializing_if = "Clone::clone")]
+        enforced: bool,
     },
+}
+
+/// A refusal is enforced unless its record says otherwise.
+fn enforced() -> bool {
+    true
 }
 
 /// What became of an allowed call.

@@ -97,6 +97,7 @@ fn called(run: RunId) -> Vec<Event> {
                 step: Step::Receive,
                 reason: Reason::MessageInvalid,
                 detail: Untrusted::new("\u{1b}[2J \"quoted\" \u{202e}é漢😀\n"),
+                enforced: true,
             },
         },
         settled(Outcome::Answered { result: Digest::of(b"result"), bytes: 6, is_error: false }),

@@ -101,7 +101,15 @@ fn passes(row: &Row, filter: &Filter) -> bool {
     let run = filter.run.map(|run| run.to_string());
     run.is_none_or(|run| row.run.as_ref().is_some_and(|found| found.raw() == run))
         && (!filter.denied || is_denial(row))
-        && (!filter.observed || row.event.raw() == "kernel_observed")
+        && (!filter.observed || is_observed(row))
+}
+
+/// What would have been denied.
+fn is_observed(row: &Row) -> bool {
+    match row.event.raw() {
+        "decided" => row.record["atf"]["event"]["verdict"]["enforced"] == false,
+        event => event == "kernel_observed",
+    }
 }
 
 fn is_denial(row: &Row) -> bool {

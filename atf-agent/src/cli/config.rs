@@ -42,7 +42,14 @@ pub(super) fn findings(config: &Config) -> [(&'static str, Result<String, String
         (
             "policy",
             gate::Policy::read(&places.policy_dir)
-                .map(|policy| format!("revision {}", policy.revision()))
+                .map(|policy| match policy.unenforced().as_slice() {
+                    [] => format!("revision {}", policy.revision()),
+                    tools => {
+                        let tools: Vec<String> = tools.iter().map(ToString::to_string).collect();
+                        let tools = tools.join(", ");
+                        format!("revision {}; {}: {tools}", policy.revision(), gate::UNENFORCED)
+                    }
+                })
                 .map_err(|error| error.to_string()),
         ),
         (

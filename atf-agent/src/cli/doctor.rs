@@ -6,6 +6,7 @@ use super::args::Output;
 use super::output;
 use super::{EXIT_NO, EXIT_OK};
 use crate::config::Config;
+use crate::gate::{Policy, UNENFORCED};
 use crate::kernel::selftest::{Tested, Verdict};
 use crate::kernel::{self, Cage, Feature, Mode, Posture, Report, maps};
 
@@ -27,6 +28,8 @@ struct Diagnosis<'a> {
     kernel: &'a str,
     features: &'a [Feature],
     not_covered: Vec<&'a str>,
+    /// Tools whose calls are made although the policy refuses them; absent when the policy cannot be read.
+    unenforced: Option<Vec<String>>,
 }
 
 pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
@@ -40,6 +43,9 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
     let enough = report.layers >= wanted && report.posture > Posture::Refuse;
     let mode = config.cage.mode;
     let standing = maps::mode(&cage.pin_dir).ok();
+    let unenforced = Policy::read(&config.places.policy_dir)
+        .ok()
+        .map(|policy| policy.unenforced().iter().map(ToString::to_string).collect::<Vec<String>>());
     if form == Output::Json {
         output::json(&Diagnosis {
             posture: report.posture,
@@ -52,11 +58,15 @@ pub(super) fn doctor(config: &Config, form: Output) -> anyhow::Result<u8> {
             kernel: &report.kernel,
             features: &report.features,
             not_covered: report.not_covered.iter().map(|row| row.id.as_str()).collect(),
+            unenforced,
         })?;
     } else {
         output::line(&format!("posture {} on Linux {}", claimed(&report), report.kernel))?;
         if let Some(tested) = &report.tested {
             output::line(&format!("the self-test on this kernel build: {}", summary(tested)))?;
+        }
+        if let Some(tools) = unenforced.filter(|tools| !tools.is_empty()) {
+            output::line(&format!("{UNENFORCED}: {}", tools.join(", ")))?;
         }
         if mode == Mode::Observe {
             let held = report.layers.name();

@@ -30,7 +30,8 @@ pub struct Presented<'a> {
     pub prompt: Option<&'a str>,
 }
 
-/// Decides on the bytes of one `tools/call` of a run that has seen what is `known`.
+/// Decides on the bytes of one `tools/call` of a run that has seen what is `known`. A call that the policy refuses
+/// and its tool's mode lets pass has `waived` its refusal.
 ///
 /// # Errors
 /// The refusal of the first step that says no.

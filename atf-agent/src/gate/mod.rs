@@ -40,6 +40,7 @@ pub mod sql;
 mod statement;
 mod talk;
 mod tighten;
+mod tool;
 mod wants;
 
 #[cfg(test)]
@@ -58,6 +59,8 @@ mod policy_rows;
 mod receive_vectors;
 #[cfg(test)]
 mod stateless_vectors;
+#[cfg(test)]
+mod waived;
 
 pub use act::{Act, Asked, Checked, check_ask};
 pub use ask::Ask;
@@ -89,4 +92,5 @@ pub use schema::{WellFormed, check_schema};
 pub use statement::{SqlChecked, check_sql};
 pub use talk::Talk;
 pub use tighten::tighten;
+pub use tool::{ToolMode, UNENFORCED};
 pub use wants::Wants;

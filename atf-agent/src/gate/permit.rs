@@ -73,6 +73,7 @@ impl Permit {
             nonce: terms.nonce,
             expires_unix_s: terms.now_unix_s.saturating_add(PERMIT_TTL_S).min(token_end),
             exchange: judged.exchange().cloned(),
+            waived: judged.waived().is_some(),
             may_tell: judged.may_tell(),
         };
         let json = serde_json::to_string(&body).map_err(|error| refuse(error.to_string()))?;

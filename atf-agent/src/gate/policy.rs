@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::act::{Act, Checked};
 use super::facts::{Facts, Input, Obligations};
@@ -17,6 +16,7 @@ use super::profile;
 use super::provenance::{self, Traced};
 use super::rego::Rules;
 use super::talk;
+use super::tool::{ToolData, ToolMode};
 use crate::audit;
 use crate::call::{Approvable, Digest, Reason, Refusal, Step, ToolName};
 use crate::state::PolicyFiles;
@@ -60,9 +60,8 @@ pub enum PolicyError {
 struct Data {
     limits: Arc<PolicyLimits>,
     seal: SealData,
-    /// What a tool is stands in there for the rules; here it is known by its name.
     #[serde(default)]
-    tools: BTreeMap<ToolName, IgnoredAny>,
+    tools: BTreeMap<ToolName, ToolData>,
     #[serde(default, rename = "provenance")]
     _provenance: Option<provenance::Settings>,
 }
@@ -74,7 +73,7 @@ struct SealData {
     refusals: std::num::NonZeroU64,
 }
 
-/// A call that the policy allows. Only [`judge`] makes one.
+/// A call that the policy allows, or refuses in vain. Only [`judge`] makes one.
 #[derive(Debug)]
 pub struct Judged {
     call: Act,
@@ -84,6 +83,7 @@ pub struct Judged {
     rows: u64,
     exchange: Option<Exchange>,
     answers: Option<Box<Answers>>,
+    waived: Option<Refusal>,
 }
 
 /// Asks the policy. What it was told and said is for who wants to know why; the call has passed only by the
@@ -113,10 +113,16 @@ fn denied(detail: String) -> Refusal {
 
 fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, Refusal> {
     let decision = hearing::understood(&hearing.said).map_err(denied)?;
-    if !decision.allow || !decision.reasons.is_empty() {
+    let refused = (!decision.allow || !decision.reasons.is_empty()).then(|| {
         let detail = format!("reasons: {}{traced}", decision.reasons.join(", "));
-        return Err(Refusal::new(Step::Policy, reason(&decision.reasons), detail));
-    }
+        Refusal::new(Step::Policy, reason(&decision.reasons), detail)
+    });
+    // A clear no can be waived. What is no answer at all, an error or an obligation that is not understood, has
+    // ended before.
+    let waived = match refused {
+        Some(refused) if !policy.waives(traced.checked()) => return Err(refused),
+        refused => refused,
+    };
     let rows = rows(traced.checked());
     let call = traced.into_act();
     let (exchange, answers) = talk::exchange(&call, &decision.obligations)?.unzip();
@@ -128,6 +134,7 @@ fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, 
         policy: policy.revision,
         obligations: decision.obligations,
         limits: Arc::clone(&policy.settings.limits),
+        waived,
     })
 }
 
@@ -192,6 +199,32 @@ impl Policy {
         self.settings.limits.per_run_cents
     }
 
+    /// The tools whose calls are made although the policy refuses them.
+    pub fn unenforced(&self) -> Vec<ToolName> {
+        self.in_mode(ToolMode::Log)
+    }
+
+    /// The tools of which the operator wants to know what they need at least.
+    pub fn learning(&self) -> Vec<ToolName> {
+        self.in_mode(ToolMode::Learn)
+    }
+
+    fn in_mode(&self, mode: ToolMode) -> Vec<ToolName> {
+        let tools = self.settings.tools.iter().filter(|(_, data)| data.mode == mode);
+        tools.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether a call is made that the policy refuses.
+    fn waives(&self, checked: &Checked) -> bool {
+        match checked {
+            Checked::Tool(checked) => {
+                let data = self.settings.tools.get(checked.call().tool());
+                data.is_some_and(|data| data.mode == ToolMode::Log)
+            }
+            Checked::Ask(_) => false,
+        }
+    }
+
     /// What it says of `input`.
     pub(super) fn said(&self, input: &str) -> Result<serde_json::Value, String> {
         let said = self.rules.eval(input)?;
@@ -218,6 +251,11 @@ impl Judged {
     /// The revision of the policy that allowed it.
     pub fn policy(&self) -> Digest {
         self.policy
+    }
+
+    /// The policy's no, where the mode of the call's tool lets it pass all the same.
+    pub fn waived(&self) -> Option<&Refusal> {
+        self.waived.as_ref()
     }
 
     /// What the policy wants done.

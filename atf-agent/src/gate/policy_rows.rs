@@ -58,6 +58,11 @@ fn a_policy_that_is_not_whole_is_not_taken() {
             YES.to_owned(),
             DATA.replace("\"seal\"", "\"provenance\":{\"secrets_to_sinks\":\"allow\"},\"seal\""),
         ),
+        (
+            "a mode that there is not",
+            YES.to_owned(),
+            DATA.replace("\"seal\"", "\"tools\":{\"a\":{\"mode\":\"off\"}},\"seal\""),
+        ),
         ("sealed at once", YES.to_owned(), DATA.replace(":3", ":0")),
     ] {
         assert!(read(&module, &data).is_err(), "{what}");

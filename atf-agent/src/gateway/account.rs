@@ -193,10 +193,23 @@ impl Account {
 
     /// The record of a refusal.
     pub(super) fn refused(&self, refusal: &Refusal) -> Event {
-        self.event(Verdict::Refused {
-            step: refusal.step,
-            reason: refusal.reason,
-            detail: refusal.detail.clone(),
+        self.event(verdict(refusal, true))
+    }
+
+    /// The record of a call that is made: allowed, or refused in vain. A refusal is never told as an allowance.
+    pub(super) fn made(&self, permit: &Permit) -> Event {
+        self.event(match permit.judged().waived() {
+            None => Verdict::Allowed,
+            Some(refusal) => verdict(refusal, false),
         })
+    }
+}
+
+fn verdict(refusal: &Refusal, enforced: bool) -> Verdict {
+    Verdict::Refused {
+        step: refusal.step,
+        reason: refusal.reason,
+        detail: refusal.detail.clone(),
+        enforced,
     }
 }

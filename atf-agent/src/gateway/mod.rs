@@ -28,6 +28,7 @@ mod line;
 mod lines;
 mod listener;
 mod mcp;
+mod notices;
 mod offers;
 mod past;
 mod questions;
@@ -51,8 +52,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::audit::Event;
-use crate::call::{Refusal, RunId, StateKey, Step, Untrusted};
+use crate::call::{Refusal, RunId, StateKey, Step};
 use crate::gate::{Counters, Facts, Limits, Signers};
 use crate::identity::{SigningKey, Verifier};
 use crate::kernel;
@@ -118,8 +118,8 @@ pub async fn serve(
             _ = stop.recv() => break,
             _ = interrupt.recv() => break,
             _ = reload.recv() => match gateway.rules.reload(None) {
-                Ok(rules) => tracing::info!(policy = %rules.policy.revision(), "policy reloaded"),
-                Err(error) => not_taken(&gateway, &error),
+                Ok(rules) => notices::reloaded(&gateway, &rules),
+                Err(error) => notices::not_taken(&gateway, &error),
             },
             ended = tasks.join_next() => {
                 return Err(GatewayError::Ended(format!("{ended:?}")));
@@ -177,7 +177,7 @@ impl Gateway {
         lease::renew(self).map_err(GatewayError::Lease)?;
         tasks.spawn(lease::keep(Arc::clone(self)));
         tasks.spawn(registry::follow(Arc::clone(self)));
-        tokio::spawn(started(Arc::clone(self)));
+        tokio::spawn(notices::started(Arc::clone(self)));
         Ok(tasks)
     }
 
@@ -256,43 +256,3 @@ fn raise_descriptors() {
         tracing::warn!(%error, "the limit of open descriptors stays as it is");
     }
 }
-
-/// Says, and has the log say, that the rules in force stay.
-fn not_taken(gateway: &Arc<Gateway>, error: &GatewayError) {
-    tracing::error!(%error, "the policy is refused; the old one stays");
-    let detail = Untrusted::new(format!("read anew: {error}; the rules before stay in force"));
-    let event = Event::Finding { name: "policy.not_taken".to_owned(), run: None, detail };
-    let gateway = Arc::clone(gateway);
-    tokio::spawn(async move {
-        if let Err(error) = gateway.recorder.append(event, false).await {
-            tracing::error!(%error, "a refused policy is not recorded");
-        }
-    });
-}
-
-/// Tells the log that the gateway started. The recorder may start later.
-async fn started(gateway: Arc<Gateway>) {
-    let rules = gateway.rules.now();
-    let policy = rules.policy.revision();
-    let signer = rules.signer.as_ref().map(|signer| ("signer".to_owned(), signer.clone()));
-    let mode = match (gateway.kernel.mode)() {
-        Ok(mode) => mode.name().to_owned(),
-        Err(error) => format!("unknown: {error}"),
-    };
-    let mut facts = vec![
-        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("policy".to_owned(), policy.to_string()),
-        ("permit_key".to_owned(), gateway.permit_key.public_hex()),
-        ("cage".to_owned(), mode),
-    ];
-    facts.extend(signer);
-    while let Err(error) =
-        gateway.recorder.append(Event::Started { facts: facts.clone() }, false).await
-    {
-        tracing::warn!(%error, "the start is not recorded yet");
-        tokio::time::sleep(STARTED_PAUSE).await;
-    }
-}
-
-/// Pause between two tries to record the start.
-const STARTED_PAUSE: Duration = Duration::from_secs(1);

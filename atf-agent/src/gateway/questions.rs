@@ -121,6 +121,7 @@ mod tests {
             expires_unix_s: 1,
             exchange: questions.map(|questions| Exchange { questions, answers: None }),
             may_tell: MayTell::default(),
+            waived: false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::listener;
 use super::runs::LiveRun;
-use super::{Gateway, feedback};
+use super::{Gateway, feedback, notices};
 use crate::call::{Named, RunId, Untrusted};
 use crate::kernel;
 use crate::wire::{AuthorityRequest, FrameError, Registry, RegistryAck, RunEntry, Subscription};
@@ -76,8 +76,8 @@ fn apply(gateway: &Arc<Gateway>, change: Registry) -> Result<RegistryAck, Untrus
             None => return Err(Untrusted::new(format!("the run {run} is not live here"))),
         },
         Registry::Reload { revision } => {
-            gateway.rules.reload(Some(revision)).map_err(shown)?;
-            tracing::info!(policy = %revision, "policy reloaded");
+            let rules = gateway.rules.reload(Some(revision)).map_err(shown)?;
+            notices::reloaded(gateway, &rules);
         }
         Registry::Approvals => {
             let approvals = gateway.approvals.all(kernel::boot_ms()).map_err(shown)?;

@@ -2,7 +2,7 @@
 //! when the record says of the call what the permit says.
 
 use crate::audit::{Call, Event, Process, Verdict};
-use crate::call::{Digest, Target};
+use crate::call::{Digest, Step, Target};
 use crate::wire::PermitBody;
 
 /// Why a record is not taken.
@@ -10,7 +10,7 @@ use crate::wire::PermitBody;
 pub(super) enum Unfit {
     /// A permit with a record that allows nothing, or from somebody who decides nothing.
     #[error(
-        "a permit goes with the gateway's record of an allowed call, found one of {reporter:?}"
+        "a permit goes with the gateway's record of a call that is made, found one of {reporter:?}"
     )]
     Apart {
         /// Who sent it.
@@ -39,11 +39,19 @@ pub(super) fn receipted(
     let Some(text) = permit else {
         return Ok(None);
     };
-    let (Event::Decided { call, verdict: Verdict::Allowed }, Process::Gateway) = (event, reporter)
-    else {
+    let (Event::Decided { call, verdict }, Process::Gateway) = (event, reporter) else {
         return Err(Unfit::Apart { reporter });
     };
+    let waived = match verdict {
+        Verdict::Allowed => false,
+        // The policy's no alone can be waived, and the record has to say that it was.
+        Verdict::Refused { step: Step::Policy, enforced: false, .. } => true,
+        Verdict::Refused { .. } => return Err(Unfit::Apart { reporter }),
+    };
     let body: PermitBody = serde_json::from_str(text)?;
+    if body.waived != waived {
+        return Err(Unfit::Differs { what: "waived" });
+    }
     let digest = Digest::of(text.as_bytes());
     match difference(call, &body, digest) {
         Some(what) => Err(Unfit::Differs { what }),
@@ -67,6 +75,8 @@ fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'stat
         expires_unix_s: _,
         exchange,
         may_tell: _,
+        // Compared with the verdict.
+        waived: _,
     } = permit;
     let named = match target.tool() {
         Some(_) => call.tool.as_ref(),

@@ -207,11 +207,11 @@ fn decided(call: &Call, verdict: &Verdict) -> Class {
             merge(&mut fields, action(ALLOWED));
             Severity::Informational
         }
-        Verdict::Refused { reason, detail, .. } => {
+        Verdict::Refused { reason, detail, enforced, .. } => {
             fields["status_id"] = json!(FAILURE);
             fields["status_code"] = value(reason);
             fields["status_detail"] = value(detail);
-            merge(&mut fields, action(BLOCKED));
+            merge(&mut fields, action(if *enforced { BLOCKED } else { OBSERVED }));
             Severity::Medium
         }
     };

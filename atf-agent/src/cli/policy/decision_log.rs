@@ -100,9 +100,11 @@ fn decision(decided: &Decided, heard: Option<&Hearing>, with_input: bool) -> Dec
 /// What became of the call in the end: the policy is one step of several.
 fn custom(decided: &Decided) -> Value {
     let target = decided.target.as_ref().map(Untrusted::to_string);
-    let (verdict, step, reason) = match &decided.verdict {
-        Verdict::Allowed => ("allowed", None, None),
-        Verdict::Refused { step, reason, .. } => ("refused", Some(step), Some(reason)),
+    let (verdict, step, reason, enforced) = match &decided.verdict {
+        Verdict::Allowed => ("allowed", None, None, true),
+        Verdict::Refused { step, reason, enforced, .. } => {
+            ("refused", Some(step), Some(reason), *enforced)
+        }
     };
-    json!({"seq": decided.seq, "target": target, "verdict": verdict, "step": step, "reason": reason})
+    json!({"seq": decided.seq, "target": target, "verdict": verdict, "step": step, "reason": reason, "enforced": enforced})
 }

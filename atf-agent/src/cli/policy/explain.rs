@@ -47,7 +47,7 @@ pub(super) fn of(config: &Config, wanted: &ExplainArguments) -> anyhow::Result<u
     };
     let (allowed, step, reason, detail) = match decided.verdict {
         Verdict::Allowed => (true, None, None, None),
-        Verdict::Refused { step, reason, detail } => {
+        Verdict::Refused { step, reason, detail, .. } => {
             (false, Some(step), Some(reason), Some(detail))
         }
     };

@@ -19,7 +19,7 @@ use super::args::{Output, PolicyAction, PolicyArguments};
 use super::output;
 use super::{EXIT_NO, EXIT_OK};
 use crate::config::Config;
-use crate::gate::{Covered, Pins, Policy, PolicyTest, test_policy};
+use crate::gate::{Covered, Pins, Policy, PolicyTest, UNENFORCED, test_policy};
 pub(super) use recorded::Named;
 
 pub(super) fn policy(config: &Config, action: &PolicyAction) -> anyhow::Result<u8> {
@@ -49,6 +49,10 @@ struct Checked {
     revision: Option<String>,
     /// The pinned tools, in the order of their names.
     tools: Vec<PinnedTool>,
+    /// Those whose calls are made although the policy refuses them.
+    unenforced: Vec<String>,
+    /// Those of which the operator wants to know what they need.
+    learning: Vec<String>,
     /// What is wrong.
     wrong: Vec<String>,
 }
@@ -60,9 +64,20 @@ struct PinnedTool {
 }
 
 fn check(dir: &Path, form: Output) -> anyhow::Result<u8> {
-    let mut checked = Checked { good: true, revision: None, tools: Vec::new(), wrong: Vec::new() };
+    let mut checked = Checked {
+        good: true,
+        revision: None,
+        tools: Vec::new(),
+        unenforced: Vec::new(),
+        learning: Vec::new(),
+        wrong: Vec::new(),
+    };
     match Policy::read(dir) {
-        Ok(policy) => checked.revision = Some(policy.revision().to_string()),
+        Ok(policy) => {
+            checked.revision = Some(policy.revision().to_string());
+            checked.unenforced = policy.unenforced().iter().map(ToString::to_string).collect();
+            checked.learning = policy.learning().iter().map(ToString::to_string).collect();
+        }
         Err(error) => checked.wrong.push(error.to_string()),
     }
     match Pins::read(&dir.join("tools")) {
@@ -81,6 +96,12 @@ fn check(dir: &Path, form: Output) -> anyhow::Result<u8> {
             }
             for tool in &checked.tools {
                 output::line(&format!("ok    tool {}: pin {}", tool.name, tool.digest))?;
+            }
+            if !checked.unenforced.is_empty() {
+                output::line(&format!("warn  {UNENFORCED}: {}", checked.unenforced.join(", ")))?;
+            }
+            if !checked.learning.is_empty() {
+                output::line(&format!("ok    in mode learn: {}", checked.learning.join(", ")))?;
             }
             for wrong in &checked.wrong {
                 output::line(&format!("wrong {wrong}"))?;

@@ -30,7 +30,7 @@ fn shipped() -> PathBuf {
 }
 
 fn refused(step: Step, reason: Reason) -> Verdict {
-    Verdict::Refused { step, reason, detail: "found".into() }
+    Verdict::Refused { step, reason, detail: "found".into(), enforced: true }
 }
 
 /// Four calls: allowed, over the cap, refused by the caps after the policy allowed, and one that the policy

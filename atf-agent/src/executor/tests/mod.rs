@@ -169,6 +169,7 @@ impl World {
                 expires_unix_s: now() + 10,
                 exchange: None,
                 may_tell: MayTell::default(),
+                waived: false,
             },
             arguments,
             answers: None,

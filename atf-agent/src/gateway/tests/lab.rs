@@ -74,24 +74,32 @@ fn policies(
     if limits.is_none() && servers.is_none() {
         return shipped;
     }
-    let copy = dir.join("policies");
+    let to = dir.join("policies");
+    copy(&to, |data| {
+        if let Some(serde_json::Value::Object(limits)) = &limits {
+            data["limits"].as_object_mut().unwrap().extend(limits.clone());
+        }
+        if let Some(servers) = &servers {
+            data["servers"] = servers.clone();
+        }
+    });
+    to
+}
+
+/// A copy of the shipped policy with other data.
+pub(crate) fn copy(to: &Path, change: impl Fn(&mut serde_json::Value)) {
+    let shipped = shipped();
     for below in ["atf", "tools"] {
-        std::fs::create_dir_all(copy.join(below)).unwrap();
+        std::fs::create_dir_all(to.join(below)).unwrap();
         for entry in std::fs::read_dir(shipped.join(below)).unwrap() {
             let path = entry.unwrap().path();
-            std::fs::copy(&path, copy.join(below).join(path.file_name().unwrap())).unwrap();
+            std::fs::copy(&path, to.join(below).join(path.file_name().unwrap())).unwrap();
         }
     }
     let data = std::fs::read_to_string(shipped.join("data.json")).unwrap();
     let mut data: serde_json::Value = serde_json::from_str(&data).unwrap();
-    if let Some(serde_json::Value::Object(limits)) = limits {
-        data["limits"].as_object_mut().unwrap().extend(limits);
-    }
-    if let Some(servers) = servers {
-        data["servers"] = servers;
-    }
-    std::fs::write(copy.join("data.json"), data.to_string()).unwrap();
-    copy
+    change(&mut data);
+    std::fs::write(to.join("data.json"), data.to_string()).unwrap();
 }
 
 /// What the tokens of the lab reach besides tools.

@@ -120,7 +120,7 @@ async fn check(
         None => assert_eq!(json["result"]["isError"], json!(true), "{name}: {json}"),
     }
     let (_, verdict) = lab.decided();
-    let Verdict::Refused { step, reason, detail } = verdict else {
+    let Verdict::Refused { step, reason, detail, enforced: true } = verdict else {
         panic!("{name}: allowed");
     };
     assert_eq!((step, reason), (expected.step, expected.reason), "{name}: {detail}");

@@ -151,6 +151,7 @@ fn allowed() -> (Call, PermitBody) {
         expires_unix_s: 1_700_000_010,
         exchange: None,
         may_tell: MayTell::default(),
+        waived: false,
     };
     call.permit = Some(Digest::of(text(&permit).as_bytes()));
     (call, permit)

@@ -1,6 +1,7 @@
 //! What a receipt stands for, and who may tell what.
 
 use super::*;
+use crate::call::Step;
 
 /// The permit for which a fresh recorder gives a receipt to one record, and how many records it has
 /// then.
@@ -39,21 +40,35 @@ fn check_signed(places: &Places, receipt: &Receipt) {
 
 #[test]
 fn a_receipt_stands_for_a_permit_only_when_the_gateway_allowed_it() {
-    let refused = || Verdict::Refused {
-        step: crate::call::Step::Policy,
+    let refused_by = |step, enforced| Verdict::Refused {
+        step,
         reason: crate::call::Reason::PolicyDenied,
         detail: "no".into(),
+        enforced,
     };
+    let refused = || refused_by(Step::Policy, true);
     let (call, permit) = allowed();
     let (digest, text) = (call.permit, Some(text(&permit)));
     let yes = || decided(call.clone(), Verdict::Allowed);
     let no = || decided(call.clone(), refused());
+    // The policy's no in vain: permit and record both say so.
+    let vain_permit = PermitBody { waived: true, ..permit.clone() };
+    let vain_text = Some(super::text(&vain_permit));
+    let vain_digest = Some(Digest::of(super::text(&vain_permit).as_bytes()));
+    let vain = |step| {
+        let call = Call { permit: vain_digest, ..call.clone() };
+        decided(call, refused_by(step, false))
+    };
     for (event, reporter, permit, expected) in [
         (yes(), Process::Gateway, text.clone(), Ok(digest)),
         (yes(), Process::Gateway, None, Ok(None)),
         (no(), Process::Gateway, None, Ok(None)),
         (finding("x"), Process::Gateway, None, Ok(None)),
         (no(), Process::Gateway, text.clone(), Err("found one of Gateway")),
+        (vain(Step::Policy), Process::Gateway, vain_text.clone(), Ok(vain_digest)),
+        (vain(Step::Sql), Process::Gateway, vain_text.clone(), Err("found one of Gateway")),
+        (vain(Step::Policy), Process::Gateway, text.clone(), Err("`waived`")),
+        (yes(), Process::Gateway, vain_text.clone(), Err("`waived`")),
         (finding("x"), Process::Gateway, text.clone(), Err("found one of Gateway")),
         (yes(), Process::Authority, text.clone(), Err("Authority tells no such")),
         (yes(), Process::Enforcer, text.clone(), Err("Enforcer tells no such")),

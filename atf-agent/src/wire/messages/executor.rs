@@ -49,6 +49,9 @@ pub struct PermitBody {
     /// What the server may tell the run meanwhile.
     #[serde(default, skip_serializing_if = "MayTell::is_nothing")]
     pub may_tell: MayTell,
+    /// The policy refused it, and the mode of its tool lets it pass: its record says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waived: bool,
 }
 
 /// What the executor is asked. Only the gateway's uid may ask. Tagged from outside: an inner tag
