@@ -137,7 +137,7 @@ pub enum Event {
         /// Who did.
         by: Approver,
     },
-    /// A kernel program denied an operation of a run.
+    /// The kernel denied an operation of a run: one of the programs, or the run's system call filter.
     KernelDenied(Judged),
     /// A kernel program would have denied an operation of a run, and let it through: the cage only
     /// observes.
@@ -155,7 +155,7 @@ pub enum Event {
     },
 }
 
-/// An operation that a kernel program judged, and not in its favour.
+/// An operation that a kernel program, or a run's system call filter, judged, and not in its favour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judged {
@@ -175,10 +175,16 @@ pub struct Judged {
     pub comm: Untrusted,
     /// Socket family.
     pub family: u32,
-    /// Socket type or port.
+    /// Socket type or port; the number of a system call.
     pub detail: u32,
     /// Events of this run and vector suppressed since the last one.
     pub suppressed: u64,
+}
+
+impl Judged {
+    /// How the vectors of a run's system call filter begin: the call's name follows. The kernel programs
+    /// have no such vector.
+    pub const FILTER: &str = "seccomp:";
 }
 
 /// What a server told a run while it worked on a call: all of it in one.

@@ -153,6 +153,7 @@ fn alarmed(run: RunId) -> Vec<Event> {
             by: Approver { uid: 0, login_uid: None, name: "alice".into() },
         },
         Event::KernelDenied(judged()),
+        Event::KernelDenied(Judged { vector: "seccomp:ptrace".into(), ..judged() }),
         Event::KernelObserved(judged()),
         Event::Finding {
             name: "token.other_run".into(),

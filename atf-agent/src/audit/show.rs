@@ -185,7 +185,7 @@ mod tests {
         for (filter, count) in [
             (Filter { run: Some(other), ..Filter::default() }, 1),
             (Filter { run: Some(RunId::random()), ..Filter::default() }, 0),
-            (Filter { denied: true, ..Filter::default() }, 4),
+            (Filter { denied: true, ..Filter::default() }, 5),
             (Filter { observed: true, ..Filter::default() }, 1),
             (Filter { denied: true, observed: true, ..Filter::default() }, 0),
             (Filter { last: Some(2), ..Filter::default() }, 2),

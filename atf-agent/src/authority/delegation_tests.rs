@@ -154,7 +154,8 @@ fn a_run_does_not_outlive_the_ones_above_it() {
     };
     assert!(end(run) <= end(chief) && end(deeper) <= end(run) && end(run).is_some());
     world.kinds();
-    ask(&authority, AuthorityRequest::End { run: chief, how: "exit 0".into() }).unwrap();
+    ask(&authority, AuthorityRequest::End { run: chief, how: "exit 0".into(), refused: None })
+        .unwrap();
     let left: Vec<RunId> = runs(&authority).iter().map(|entry| entry.run).collect();
     assert_eq!(left, [other]);
     assert_eq!(world.map.lock().unwrap().len(), 1, "the kernel lets none of them through");

@@ -17,6 +17,10 @@ use crate::wire::{AuthorityReply, Registry};
 /// Milliseconds after its absolute end for which a run's own launcher may still end it.
 const END_GRACE_MS: u64 = 30_000;
 
+/// The system call filter among the vectors. It is there whenever it was counted, with zeros too: a run
+/// without it is one of which nobody knows what its filter refused.
+const LAYER_C: &str = "seccomp";
+
 /// How a run ends whose parent has.
 pub(super) const ABOVE_ENDED: &str = "the run above it has ended";
 
@@ -26,9 +30,10 @@ impl Authority {
         &mut self,
         run: RunId,
         how: Untrusted,
+        refused: Option<[u64; 6]>,
     ) -> Result<AuthorityReply, AuthorityError> {
         if let Some(live) = self.registry.get(run)? {
-            self.forget(&live, how)?;
+            self.forget_counted(&live, how, refused)?;
         }
         Ok(AuthorityReply::Done)
     }
@@ -87,13 +92,21 @@ impl Authority {
         run: &Registered,
         how: Untrusted,
     ) -> Result<(), AuthorityError> {
+        self.forget_counted(run, how, None)
+    }
+
+    /// As [`Authority::forget`], with what the run's keeper counted of its system call filter.
+    fn forget_counted(
+        &mut self,
+        run: &Registered,
+        how: Untrusted,
+        refused: Option<[u64; 6]>,
+    ) -> Result<(), AuthorityError> {
         let state = (self.kernel.state)(run.cgroup).map_err(AuthorityError::Kernel)?;
         (self.kernel.remove)(run.cgroup).map_err(AuthorityError::Kernel)?;
-        let ended = Ended {
-            run: run.run,
-            how,
-            kernel: state.map(|state| counters(&state)).unwrap_or_default(),
-        };
+        let mut kernel = state.map(|state| counters(&state)).unwrap_or_default();
+        kernel.extend(refused.map(|counts| (LAYER_C.to_owned(), counts)));
+        let ended = Ended { run: run.run, how, kernel };
         self.registry.end(&ended, now_unix_s())?;
         if let Err(error) = self.subscriber.tell(&Registry::Close { run: run.run }) {
             // Its next snapshot says so too, and the kernel no longer lets anybody through.

@@ -104,7 +104,7 @@ impl Authority {
                     lifetime_s,
                 }),
             AuthorityRequest::Renew { run } => self.renew(run),
-            AuthorityRequest::End { run, how } => self.end(run, how),
+            AuthorityRequest::End { run, how, refused } => self.end(run, how, refused),
             AuthorityRequest::Release { run } => self.release(run, uid),
             AuthorityRequest::Runs => {
                 let held_back = self.subscriber.held_back();
@@ -158,7 +158,7 @@ mod tests {
             let how = "exit 0".into();
             for request in [
                 AuthorityRequest::Renew { run },
-                AuthorityRequest::End { run, how },
+                AuthorityRequest::End { run, how, refused: None },
                 AuthorityRequest::Release { run },
                 AuthorityRequest::Runs,
                 AuthorityRequest::Approvals,

@@ -316,7 +316,7 @@ fn a_run_is_registered_renewed_released_and_ended() {
     world.map.lock().unwrap().get_mut(&cgroup.0).unwrap().1.vectors[1].denied = 3;
     for _ in 0..2 {
         let how = "exit 0".into();
-        ask(&authority, AuthorityRequest::End { run, how }).unwrap();
+        ask(&authority, AuthorityRequest::End { run, how, refused: None }).unwrap();
     }
     assert_eq!(world.told(), ["release", "close"]);
     let Some(Event::RunEnded { kernel, .. }) = world.events.lock().unwrap().last().cloned() else {
@@ -473,7 +473,7 @@ fn an_end_that_the_log_missed_is_made_up_for() {
     world.kinds();
     world.recorder_fails.store(true, Ordering::SeqCst);
     let how = "signal 9".into();
-    ask(&authority, AuthorityRequest::End { run, how }).unwrap();
+    ask(&authority, AuthorityRequest::End { run, how, refused: None }).unwrap();
     assert!(world.map.lock().unwrap().is_empty(), "an end is never put off");
     assert!(world.kinds().is_empty());
     world.recorder_fails.store(false, Ordering::SeqCst);

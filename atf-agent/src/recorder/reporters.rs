@@ -2,7 +2,7 @@
 //! receipt back.
 
 use super::writer::{Job, Shared};
-use crate::audit::{Event, Process};
+use crate::audit::{Event, Judged, Process};
 use crate::wire::{Batches, Ids, RecorderRequest};
 
 /// Which of ATF's processes has `uid`; `None` for anybody else.
@@ -30,6 +30,10 @@ pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
         | Event::Released { .. } => reporter == Process::Authority,
         Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => {
             reporter == Process::Gateway
+        }
+        // The keeper of a run is root, as the enforcer is.
+        Event::KernelDenied(judged) if judged.vector.starts_with(Judged::FILTER) => {
+            reporter == Process::Enforcer
         }
         Event::KernelDenied(_) | Event::KernelObserved(_) => reporter == Process::Recorder,
     }
@@ -62,6 +66,24 @@ pub(super) fn attend(mut peer: Batches<RecorderRequest>, reporter: Process, log:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::samples;
+
+    #[test]
+    fn what_a_filter_refuses_is_the_keepers_to_tell_and_nothing_else_of_the_kernels() {
+        let vector = |vector: &str| {
+            Event::KernelDenied(Judged { vector: vector.to_owned(), ..samples::judged() })
+        };
+        for (event, teller) in [
+            (vector("connect4"), Process::Recorder),
+            (vector("seccomp"), Process::Recorder),
+            (vector("seccomp:ptrace"), Process::Enforcer),
+            (Event::KernelObserved(samples::judged()), Process::Recorder),
+        ] {
+            for process in [Process::Recorder, Process::Enforcer, Process::Gateway] {
+                assert_eq!(may_tell(process, &event), process == teller, "{process:?}: {event:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_uid_of_no_process_reports_nothing() {

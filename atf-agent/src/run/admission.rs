@@ -51,7 +51,7 @@ impl Authority {
             Ok(other) => Err(self.unexpected(other)),
             Err(error) => {
                 // It was asked, so it may have admitted; a run that is not known is no problem to it.
-                let _unknown = self.end_once(run, "not started");
+                let _unknown = self.end_once(run, "not started", None);
                 Err(self.gone(error.to_string()))
             }
         }
@@ -65,11 +65,17 @@ impl Authority {
         }
     }
 
-    /// Tells that the run has ended, again and again for a while when the authority is away.
-    pub(super) fn end(&self, run: RunId, how: &str) -> Result<(), RunError> {
+    /// Tells that the run has ended, and what its filter refused where that was counted, again and again
+    /// for a while when the authority is away.
+    pub(super) fn end(
+        &self,
+        run: RunId,
+        how: &str,
+        refused: Option<[u64; 6]>,
+    ) -> Result<(), RunError> {
         let deadline = Instant::now() + END_WAIT_MAX;
         loop {
-            match self.end_once(run, how) {
+            match self.end_once(run, how, refused) {
                 Err(RunError::NoAuthority { .. }) if Instant::now() < deadline => {
                     std::thread::sleep(END_PAUSE);
                 }
@@ -79,9 +85,14 @@ impl Authority {
     }
 
     /// Tells that the run has ended, once.
-    pub(super) fn end_once(&self, run: RunId, how: &str) -> Result<(), RunError> {
+    pub(super) fn end_once(
+        &self,
+        run: RunId,
+        how: &str,
+        refused: Option<[u64; 6]>,
+    ) -> Result<(), RunError> {
         let how = Untrusted::from(how);
-        match self.ask(&AuthorityRequest::End { run, how }, RENEW_WAIT_MAX)? {
+        match self.ask(&AuthorityRequest::End { run, how, refused }, RENEW_WAIT_MAX)? {
             AuthorityReply::Done => Ok(()),
             other => Err(self.unexpected(other)),
         }

@@ -1,13 +1,11 @@
 //! What can be refused before anything is made for a run.
 
-use seccompiler::BpfProgram;
-
 use crate::call::Digest;
 use crate::wire::Mandate;
 use crate::wire::Places;
 
 use super::error::{Doing, RunError};
-use super::filter;
+use super::filter::{self, Filters};
 use super::request::Request;
 use super::settings::Settings;
 use super::stdio::Terminals;
@@ -22,7 +20,7 @@ pub(super) struct Checked {
     pub(super) shown: Vec<Shown>,
     pub(super) terminals: Terminals,
     pub(super) writes: Option<Writes>,
-    pub(super) filters: Vec<BpfProgram>,
+    pub(super) filters: Filters,
 }
 
 impl Checked {

@@ -12,15 +12,15 @@ use std::path::PathBuf;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::process::Signal;
-use seccompiler::BpfProgram;
 
 use crate::call::{Digest, RunId};
-use crate::sys::{descriptors, privileges as kernel};
+use crate::sys::{descriptors, privileges as kernel, seccomp};
 
+use super::filter::Filters;
 use super::supervisor;
 use super::view::{self, Plan};
 use super::writes::Writes;
-use super::{privileges, stdio};
+use super::{listener, privileges, stdio};
 
 /// What the first process exits with when the cage could not be entered; sysexits.h EX_OSERR, as
 /// 1 and 125 to 127 are what shells use.
@@ -32,12 +32,13 @@ const HOST_NAME: &[u8] = b"agent";
 /// What the keeper writes when the child may go on.
 pub(super) const GO: &[u8] = b"g";
 
-/// The numbers of the two pipes at the end: those past standard error.
+/// The numbers of the pipes at the end: those past standard error.
 const ERRORS_NUMBER: i32 = 3;
 const GO_NUMBER: i32 = 4;
+const LISTENER_NUMBER: i32 = 5;
 
 /// The first number that nothing has at the end.
-const FREE_NUMBER: u32 = 5;
+const FREE_NUMBER: u32 = 6;
 
 /// Where the pipes are moved first, so that moving one to its number cannot close the other.
 const RAISED_FROM: i32 = 64;
@@ -87,8 +88,8 @@ pub(super) struct Orders {
     pub(super) limits: privileges::Limits,
     /// Where it may write; `None` where this kernel cannot hold it to that.
     pub(super) writes: Option<Writes>,
-    /// Its system call filter, outermost first.
-    pub(super) filters: Vec<BpfProgram>,
+    /// Its system call filter.
+    pub(super) filters: Filters,
     /// The other end of its own terminal, and which of 0 to 2 it replaces.
     pub(super) terminal: Option<(OwnedFd, stdio::Terminals)>,
     /// The kind of terminal, for programs that draw.
@@ -107,6 +108,8 @@ pub(super) struct PipesInside {
     pub(super) go: OwnedFd,
     /// Takes the message of the step that failed; closed when the command has started.
     pub(super) errors: OwnedFd,
+    /// Takes the listener of the system call filter, or the word that there is none.
+    pub(super) listener: OwnedFd,
     /// The number of the keeper's end of `go`. The child has a copy of it, which must be closed: the
     /// pipe would never end otherwise.
     pub(super) keepers_go: RawFd,
@@ -146,15 +149,15 @@ fn steps(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible, Stopped> {
     if let Some(writes) = orders.writes {
         writes.give_up_others()?;
     }
-    for filter in &orders.filters {
-        seccompiler::apply_filter(filter).step("installing the system call filter")?;
-    }
+    pipes.install(&orders.filters)?;
     supervisor::supervise(orders, pipes)
 }
 
-/// The two pipes to the keeper, which must outlive all other descriptors.
+/// The pipes to the keeper, which must outlive all other descriptors.
 pub(super) struct Pipes {
     go: File,
+    /// `None` once the keeper has the listener.
+    listener: Option<OwnedFd>,
     /// `None` once the command's process has it.
     errors: Option<File>,
 }
@@ -164,7 +167,11 @@ impl Pipes {
     fn raise(orders: &PipesInside) -> rustix::io::Result<Self> {
         descriptors::close_number(orders.keepers_go);
         let copy = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, RAISED_FROM).map(File::from);
-        Ok(Self { go: copy(&orders.go)?, errors: Some(copy(&orders.errors)?) })
+        Ok(Self {
+            go: copy(&orders.go)?,
+            listener: Some(copy(&orders.listener)?.into()),
+            errors: Some(copy(&orders.errors)?),
+        })
     }
 
     fn wait_for_go(&mut self) -> Result<(), Stopped> {
@@ -177,6 +184,24 @@ impl Pipes {
         Err(Stopped::at(doing, "it does not speak"))
     }
 
+    /// Installs the filter. Its listener goes to the keeper and stays nowhere in the run: whoever holds
+    /// it could let calls through.
+    fn install(&mut self, filters: &Filters) -> Result<(), Stopped> {
+        let doing = "installing the system call filter";
+        seccompiler::apply_filter(&filters.missing).step(doing)?;
+        let keeper = self.listener.take().ok_or("no way to the keeper").step(doing)?;
+        match seccomp::install_listening(&filters.listening) {
+            Ok(listener) => listener::hand_over(&keeper, &listener).step("handing a listener over"),
+            // Something around the run listens already.
+            Err(error) => {
+                for filter in &filters.silent {
+                    seccompiler::apply_filter(filter).step(doing)?;
+                }
+                listener::say_none(&keeper, &error).step("handing no listener over")
+            }
+        }
+    }
+
     /// Leaves 0, 1, 2 and these pipes. Closing, and not close-on-exec: the supervisor holds nothing
     /// that the command could take from it either.
     fn close_all_others(&mut self) -> Result<(), Stopped> {
@@ -186,6 +211,9 @@ impl Pipes {
                 self.errors = Some(File::from(moved));
             }
             self.go = File::from(descriptors::copy_to(self.go.as_fd(), GO_NUMBER)?);
+            if let Some(listener) = &self.listener {
+                self.listener = Some(descriptors::copy_to(listener.as_fd(), LISTENER_NUMBER)?);
+            }
             descriptors::close_from(FREE_NUMBER)
         };
         close().step("closing descriptors")

@@ -13,9 +13,10 @@ use super::error::{Doing, RunError};
 use super::inside::Orders;
 use super::keeper::{End, Keeper};
 use super::privileges::Limits;
+use super::refusals::{self, Refusals};
 use super::request::{Ended, Hooks, Request};
 use super::settings::Settings;
-use super::start::{Ends, start};
+use super::start::{Ends, Started, start};
 use super::supervisor::PASSED_ON;
 use super::sweep::sweep;
 use super::terminal::{self, Terminal};
@@ -55,9 +56,10 @@ where
         directory: Directory::make(places, ids, run)?,
         cgroup: None,
         is_admitted: false,
+        refusals: None,
         authority,
     };
-    let wanted = Wanted { ids, settings, request, hooks };
+    let wanted = Wanted { places, ids, settings, request, hooks };
     let outcome = made.live(&wanted, checked, &signals);
     let how = match &outcome {
         Ok((end, _)) => end.to_string(),
@@ -79,6 +81,7 @@ where
 }
 
 struct Wanted<'a, Prove> {
+    places: &'a Places,
     ids: &'a Ids,
     settings: &'a Settings,
     request: &'a Request,
@@ -92,6 +95,7 @@ struct Made {
     directory: Directory,
     cgroup: Option<Cgroup>,
     is_admitted: bool,
+    refusals: Option<Refusals>,
     authority: Authority,
 }
 
@@ -145,7 +149,19 @@ impl Made {
             command: wanted.request.command.clone(),
             workdir: wanted.request.workdir.clone(),
         };
-        let child = start(cgroup, orders, ends, &wanted.hooks.prove)?;
+        let Started { child, listener } = start(cgroup, orders, ends, &wanted.hooks.prove)?;
+        match listener {
+            Ok(listener) => {
+                let whose = refusals::Run { cgroup: cgroup.id, uid };
+                let recorder = wanted.places.recorder_socket();
+                self.refusals = Some(Refusals::attend(listener, whose, recorder));
+            }
+            Err(why) => tracing::warn!(
+                run = %self.run,
+                why,
+                "what the system call filter refuses is refused by the kernel and not recorded"
+            ),
+        }
         tracing::info!(run = %self.run, uid, pid = child.pid.as_raw_nonzero(), "run started");
         let keeper = Keeper {
             run: self.run,
@@ -161,11 +177,13 @@ impl Made {
 
     /// Kills what lives, tells the authority, removes the rest. Each step is tried whatever became of
     /// the one before; what it could not do is told.
-    fn take_down(&self, how: &str) -> Vec<String> {
+    fn take_down(&mut self, how: &str) -> Vec<String> {
         let mut problems = Vec::new();
         problems.extend(self.cgroup.as_ref().and_then(Cgroup::kill));
+        // After the last process: nobody can be refused anything any more.
+        let refused = self.refusals.take().map(Refusals::finish);
         if self.is_admitted
-            && let Err(error) = self.authority.end(self.run, how)
+            && let Err(error) = self.authority.end(self.run, how, refused)
         {
             problems.push(format!("cannot tell the authority: {error}"));
         }

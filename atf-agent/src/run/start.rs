@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
@@ -14,22 +15,40 @@ use super::cgroup::Cgroup;
 use super::error::{Doing, RunError};
 use super::inside::{GO, Orders, PipesInside, enter};
 use super::keeper::wait_for_start;
+use super::listener;
 
 /// The keeper's ends of the pipes to the run's first process.
 pub(super) struct Ends {
     go: OwnedFd,
     errors: OwnedFd,
+    listener: OwnedFd,
+}
+
+/// A started command.
+pub(super) struct Started {
+    /// The run's first process.
+    pub(super) child: Child,
+    /// What asks for answers to the calls that the run may not make, or why nothing does.
+    pub(super) listener: Result<OwnedFd, String>,
 }
 
 impl Ends {
-    /// Both pipes; the run's ends come second.
+    /// All three; the run's ends come second.
     pub(super) fn pair() -> Result<(Self, PipesInside), RunError> {
         let make = || pipe_with(PipeFlags::CLOEXEC).doing("make a pipe");
         let (go_inside, go) = make()?;
         let (errors, errors_inside) = make()?;
+        let (listener, listener_inside) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .doing("make a socket pair")?;
         let keepers_go = go.as_raw_fd();
-        let inside = PipesInside { go: go_inside, errors: errors_inside, keepers_go };
-        Ok((Self { go, errors }, inside))
+        let inside = PipesInside {
+            go: go_inside,
+            errors: errors_inside,
+            listener: listener_inside,
+            keepers_go,
+        };
+        Ok((Self { go, errors, listener }, inside))
     }
 }
 
@@ -39,7 +58,7 @@ pub(super) fn start(
     orders: Orders,
     ends: Ends,
     prove: impl Fn() -> Result<(), String>,
-) -> Result<Child, RunError> {
+) -> Result<Started, RunError> {
     let child = clone_into_cgroup(cgroup.as_fd(), || enter(&orders))
         .doing("start the run's first process")?;
     // The run's ends are the child's alone from here on, so that their closing is seen.
@@ -49,14 +68,17 @@ pub(super) fn start(
         let mut go = File::from(ends.go);
         go.write_all(GO).doing("tell the run's first process to go")?;
         // `go` stays open until the command has started: the child looks for its end.
-        wait_for_start(ends.errors)
+        wait_for_start(ends.errors)?;
+        listener::take_over(&ends.listener).doing("take the filter's listener")
     });
-    if let Err(error) = started {
-        // It may have ended by itself.
-        let _gone = pidfd_send_signal(&child.pidfd, Signal::KILL);
-        waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)
-            .doing("wait for the run's first process")?;
-        return Err(error);
+    match started {
+        Ok(listener) => Ok(Started { child, listener }),
+        Err(error) => {
+            // It may have ended by itself.
+            let _gone = pidfd_send_signal(&child.pidfd, Signal::KILL);
+            waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)
+                .doing("wait for the run's first process")?;
+            Err(error)
+        }
     }
-    Ok(child)
 }

@@ -46,7 +46,7 @@ fn take_down(
     if let Some(problem) = cgroup.as_ref().and_then(Cgroup::kill) {
         return Err(problem);
     }
-    match authority.end_once(run, "keeper killed") {
+    match authority.end_once(run, "keeper killed", None) {
         // Refused: it does not know the run any more, or never did.
         Ok(()) | Err(RunError::Refused { .. }) => {}
         Err(error) => return Err(error.to_string()),

@@ -13,4 +13,5 @@ pub mod mounts;
 pub mod network;
 pub mod peer;
 pub mod privileges;
+pub mod seccomp;
 pub mod signals;

@@ -54,12 +54,15 @@ impl Log {
         }
     }
 
-    /// Layer and name of the vector at which the kernel first denied something to this run.
+    /// Layer and name of the vector at which a kernel program first denied something to this run.
     pub(crate) fn first_denial(&self, run: &str) -> Result<Option<(char, String)>> {
         let registered = |event: &Value| is(event, "run_registered") && event["run"] == run;
         let registered = self.first(registered)?.context("the run is not in the log")?;
-        let denied =
-            |event: &Value| is(event, "kernel_denied") && event["cgroup"] == registered["cgroup"];
+        let denied = |event: &Value| {
+            is(event, "kernel_denied")
+                && event["cgroup"] == registered["cgroup"]
+                && event["vector"].as_str().is_some_and(|vector| !vector.starts_with(LAYER_C))
+        };
         // The run's own counters say whether there is an event to wait for.
         let ended = self.first(|event| is(event, "run_ended") && event["run"] == run)?;
         let found = if ended.is_some_and(|event| denials(&event) > 0) {
@@ -88,10 +91,14 @@ fn event(mut record: Value) -> Option<Value> {
     event.is_object().then_some(event)
 }
 
-/// What the kernel counted as denied: the second of each vector's six numbers.
+/// The system call filter of a run among its vectors, and how the single calls' vectors begin.
+const LAYER_C: &str = "seccomp";
+
+/// What the kernel programs counted as denied: the second of each vector's six numbers.
 fn denials(ended: &Value) -> u64 {
     let vectors = ended["kernel"].as_array().map(Vec::as_slice).unwrap_or_default();
-    vectors.iter().filter_map(|vector| number(&vector[1][1])).sum()
+    let of_a_program = |vector: &&Value| vector[0] != LAYER_C;
+    vectors.iter().filter(of_a_program).filter_map(|vector| number(&vector[1][1])).sum()
 }
 
 /// The layer of a vector.

@@ -7,6 +7,7 @@
 //! | token minted, answered | 3003 Authorize Session | a token assigns privileges to a session, and so does a person's word on one call |
 //! | decided, settled | 6003 API Activity | a tool call is a call of an API |
 //! | kernel denied | 4001 Network Activity, Refuse | every vector is an operation on a socket; a finding would open a case for each refused packet |
+//! | kernel denied, by the system call filter | 1003 Kernel Activity, Invoke | it is a call, and of no socket |
 //! | kernel observed | 4001 Network Activity, Observe | it went through, and nothing may read as if it had not |
 //! | sealed, released, finding | 2004 Detection Finding | somebody has to look |
 
@@ -154,7 +155,13 @@ fn kernel_denied(judged: &Judged) -> Class {
     let mut fields = operation(judged);
     fields["status_id"] = json!(FAILURE);
     merge(&mut fields, action(BLOCKED));
-    class(4001, 5, Severity::Low, fields)
+    match judged.vector.strip_prefix(Judged::FILTER) {
+        None => class(4001, 5, Severity::Low, fields),
+        Some(call) => {
+            fields["kernel"] = json!({"name": call, "system_call": call, "type_id": 2});
+            class(1003, 4, Severity::Low, fields)
+        }
+    }
 }
 
 fn kernel_observed(judged: &Judged) -> Class {

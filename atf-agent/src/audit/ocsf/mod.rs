@@ -81,6 +81,7 @@ mod tests {
     /// The attributes that the schema of each class requires, beside those of the base event.
     fn required(class: u64) -> &'static [&'static str] {
         match class {
+            1003 => &["kernel"],
             1007 => &["process", "actor"],
             2004 => &["finding_info"],
             3003 => &["user", "privileges"],
@@ -154,6 +155,7 @@ mod tests {
             ("answered", 300_301),
             ("policy_published", 600_299),
             ("kernel_denied", 400_105),
+            ("kernel_denied", 100_304),
             ("kernel_observed", 400_199),
             ("finding", 200_401),
         ] {

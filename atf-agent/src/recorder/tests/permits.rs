@@ -1,6 +1,7 @@
 //! What a receipt stands for, and who may tell what.
 
 use super::*;
+use crate::audit::Judged;
 use crate::call::Step;
 
 /// The permit for which a fresh recorder gives a receipt to one record, and how many records it has
@@ -98,6 +99,7 @@ fn a_process_tells_its_own_events_and_no_other() {
             | Event::PolicyPublished { .. }
             | Event::Released { .. } => &[Authority],
             Event::Decided { .. } | Event::Settled { .. } | Event::Sealed { .. } => &[Gateway],
+            Event::KernelDenied(judged) if judged.vector.starts_with(Judged::FILTER) => &[Enforcer],
             Event::KernelDenied(_) | Event::KernelObserved(_) => &[Recorder],
         };
         for reporter in everybody {

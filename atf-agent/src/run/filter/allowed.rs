@@ -1,5 +1,5 @@
-//! What ordinary programs need. A call that is not named here answers `EPERM`; the groups that are
-//! missing on purpose:
+//! What ordinary programs need. A call that is not named here is refused; the groups that are missing on
+//! purpose:
 //! - namespaces and mounts (`unshare`, `setns`, `mount` and its family, `pivot_root`, `chroot`): the
 //!   view is part of the cage;
 //! - other processes' memory and descriptors (`ptrace`, `process_vm_*`, `process_madvise`,
@@ -14,7 +14,7 @@
 use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
 use seccompiler::{BackendError, SeccompCmpArgLen, SeccompCondition, SeccompRule};
 
-use super::{Rules, calls, missing, rule};
+use super::{Rules, calls, missing, rule, sockets};
 
 /// Every flag that makes a namespace, of clone(2).
 const NAMESPACES: i32 = libc::CLONE_NEWNS
@@ -28,6 +28,9 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
 /// Which argument of prlimit64(2) is the limit, and which its new values.
 const LIMIT: u8 = 1;
 const LIMIT_NEW: u8 = 2;
+
+/// Which argument of seccomp(2) has the flags.
+const FLAGS: u8 = 1;
 
 /// The value of personality(2) that only asks.
 const PERSONALITY_ASK: u32 = 0xffff_ffff;
@@ -46,6 +49,11 @@ pub(super) fn rules() -> Result<Rules, BackendError> {
     let (type_in, console) = (libc::TIOCSTI as u32, libc::TIOCLINUX as u32);
     let other_ioctl = rule(&[(1, Ne, type_in), (1, Ne, console)])?;
     rules.insert(libc::SYS_ioctl, vec![other_ioctl]);
+
+    // A filter of its own may only take away; one with a listener could answer what this one refuses.
+    let no_listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    rules.insert(libc::SYS_seccomp, vec![rule(&[(FLAGS, MaskedEq(no_listener), 0)])?]);
+    rules.extend(sockets::allowed()?);
 
     let (native, ask) = (rule(&[(0, Eq, 0)])?, rule(&[(0, Eq, PERSONALITY_ASK)])?);
     rules.insert(libc::SYS_personality, vec![native, ask]);

@@ -2,10 +2,12 @@
 
 use super::Rules;
 
-/// Calls that a run's kernel does not have.
-const MISSING: [i64; 9] = [
-    // Its flags lie in memory, where a filter cannot read them; glibc falls back to clone(2).
-    libc::SYS_clone3,
+/// Its flags lie in memory, where a filter cannot read them; glibc falls back to clone(2), for each
+/// thread, so that it is no news.
+const MISSING: [i64; 1] = [libc::SYS_clone3];
+
+/// Calls that a run's kernel does not have, and that it is worth knowing who tried.
+const RECORDED: [i64; 8] = [
     // Acts for a process without its system calls: the sockets that it makes and connects pass no
     // filter. libuv falls back to threads.
     libc::SYS_io_uring_setup,
@@ -24,12 +26,22 @@ const MISSING: [i64; 9] = [
 /// none for `EPERM`. Call 462, `mseal`, is allowed.
 const TOO_NEW: [std::ops::Range<i64>; 2] = [457..462, 463..512];
 
-/// The calls as rules that match them.
+/// The calls as rules that match them, but those that are recorded.
 pub(super) fn rules() -> Rules {
     calls().map(|call| (call, Vec::new())).collect()
 }
 
-/// The calls that the first program must pass on to the second.
+/// Those that are recorded, as rules that match them.
+pub(super) fn recorded_rules() -> Rules {
+    RECORDED.into_iter().map(|call| (call, Vec::new())).collect()
+}
+
+/// Whether the call seems to be missing, and is recorded.
+pub(super) fn is_recorded(call: i64) -> bool {
+    RECORDED.contains(&call)
+}
+
+/// The calls that are missing and not recorded.
 pub(super) fn calls() -> impl Iterator<Item = i64> {
     MISSING.into_iter().chain(TOO_NEW.into_iter().flatten())
 }

@@ -1,11 +1,53 @@
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::run::listener::{hand_over, take_over};
 use crate::sys::attempt::{Outcome, syscall};
+use crate::sys::clone::fork;
+use crate::sys::seccomp;
 
 use super::*;
 
-/// The filter, installed in the calling process as in a run.
+/// The filter, installed in the calling process as in a run around which another filter listens.
 fn install() {
-    for program in compile().expect("the filter compiles") {
-        seccompiler::apply_filter(&program).expect("the filter can be installed");
+    let filters = compile().expect("the filter compiles");
+    for program in [filters.missing].iter().chain(&filters.silent) {
+        seccompiler::apply_filter(program).expect("the filter can be installed");
+    }
+}
+
+/// The filter as it is in a run; `answered` by a process outside of it, as by the keeper, or by nobody.
+fn install_listening(answered: bool) {
+    let filters = compile().expect("the filter compiles");
+    let kind = (AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC);
+    let (keeper, inside) = socketpair(kind.0, kind.1, kind.2, None).expect("a pair can be made");
+    if answered {
+        fork(|| {
+            poll(&mut [PollFd::new(&keeper, PollFlags::IN)], None).expect("the other end lives");
+            let listener = take_over(&keeper).expect("readable").expect("it comes");
+            answer_all(&listener);
+            0
+        })
+        .expect("a child can be forked");
+    }
+    seccompiler::apply_filter(&filters.missing).expect("the filter can be installed");
+    let listener = seccomp::install_listening(&filters.listening).expect("and the listening one");
+    hand_over(&inside, &listener).expect("the keeper takes it");
+}
+
+/// Until nobody is left who can be refused anything.
+fn answer_all(listener: &OwnedFd) {
+    loop {
+        let mut fds = [PollFd::new(listener, PollFlags::IN)];
+        poll(&mut fds, None).expect("the listener can be polled");
+        if !fds[0].revents().contains(PollFlags::IN) {
+            return;
+        }
+        if let Some(call) = seccomp::next(listener.as_fd()).expect("readable") {
+            seccomp::refuse(listener.as_fd(), call, error_for(call.call)).expect("answered");
+        }
     }
 }
 
@@ -13,8 +55,15 @@ fn install() {
 fn check(name: &str, call: i64, arguments: [u64; 6], expected: Outcome) {
     let without = syscall(call, arguments, || {});
     assert_ne!(without, expected, "{name}: the same without the filter proves nothing");
+    passes_as(name, call, arguments, expected);
+}
+
+/// The same in both forms of the filter.
+fn passes_as(name: &str, call: i64, arguments: [u64; 6], expected: Outcome) {
     let with = syscall(call, arguments, install);
-    assert_eq!(with, expected, "{name}: {without:?} without the filter");
+    assert_eq!(with, expected, "{name}: refused by the kernel");
+    let with = syscall(call, arguments, || install_listening(true));
+    assert_eq!(with, expected, "{name}: refused by the keeper");
 }
 
 fn arguments(first: &[i64]) -> [u64; 6] {
@@ -67,10 +116,26 @@ fn calls_that_reach_out_of_the_cage_are_refused() {
         ("a personality", libc::SYS_personality, arguments(&[0x004_0000])),
         ("clock_settime", libc::SYS_clock_settime, none),
         ("memfd_secret", libc::SYS_memfd_secret, arguments(&[0xff])),
+        ("a listener of its own", libc::SYS_seccomp, arguments(&[1, 8, 0])),
         ("a higher core limit", libc::SYS_prlimit64, arguments(&[0, 4, 8])),
     ] {
         check(name, call, arguments, EPERM);
     }
+}
+
+/// The attack: the keeper is killed, so that nobody says no.
+#[test]
+fn without_the_keeper_a_refused_call_fails_and_an_allowed_one_goes_on() {
+    for (name, call, arguments) in [
+        ("ptrace", libc::SYS_ptrace, [0; 6]),
+        ("unshare", libc::SYS_unshare, [0; 6]),
+        ("vsock", libc::SYS_socket, arguments(&[libc::AF_VSOCK.into(), 1, 0])),
+        ("a listener of its own", libc::SYS_seccomp, arguments(&[1, 8, 0])),
+    ] {
+        assert_eq!(syscall(call, arguments, || install_listening(false)), ENOSYS, "{name}");
+    }
+    let went = syscall(libc::SYS_getpid, [0; 6], || install_listening(false));
+    assert_eq!(went, Outcome::Went);
 }
 
 #[test]
@@ -79,7 +144,7 @@ fn a_thread_may_be_cloned_and_a_namespace_may_not() {
     for namespace in [libc::CLONE_NEWUSER, libc::CLONE_NEWNET, libc::CLONE_NEWPID] {
         check("clone", libc::SYS_clone, clone(namespace), EPERM);
     }
-    assert_eq!(syscall(libc::SYS_clone, clone(0), install), Outcome::Went);
+    passes_as("a process", libc::SYS_clone, clone(0), Outcome::Went);
 }
 
 #[test]
@@ -94,7 +159,7 @@ fn calls_that_hide_their_work_seem_to_be_missing() {
         check(name, call, arguments, ENOSYS);
     }
     // A number of the future: nothing to tell the two apart yet, but it must not be EPERM.
-    assert_eq!(syscall(500, [0; 6], install), ENOSYS);
+    passes_as("a number of the future", 500, [0; 6], ENOSYS);
 }
 
 #[test]
@@ -114,7 +179,7 @@ fn only_known_socket_families_pass() {
     // Kernels without these families answer the same by themselves: no control is possible then.
     for family in [libc::AF_VSOCK, libc::AF_ALG, libc::AF_XDP, libc::AF_TIPC, libc::AF_KEY] {
         let arguments = socket(family, datagram, 0);
-        assert_eq!(syscall(libc::SYS_socket, arguments, install), EAFNOSUPPORT, "{family}");
+        passes_as(&format!("family {family}"), libc::SYS_socket, arguments, EAFNOSUPPORT);
     }
     for (name, arguments) in [
         ("unix", socket(libc::AF_UNIX, stream, 0)),
@@ -122,7 +187,7 @@ fn only_known_socket_families_pass() {
         ("udp over IPv6", socket(libc::AF_INET6, datagram, 0)),
         ("netlink route", socket(libc::AF_NETLINK, raw, route)),
     ] {
-        assert_eq!(syscall(libc::SYS_socket, arguments, install), Outcome::Went, "{name}");
+        passes_as(name, libc::SYS_socket, arguments, Outcome::Went);
     }
 }
 
@@ -146,7 +211,7 @@ fn what_programs_ask_all_the_time_is_allowed() {
         ("the core limit", libc::SYS_prlimit64, arguments(&[0, 4])),
         ("another limit", libc::SYS_prlimit64, arguments(&[0, 7])),
     ] {
-        assert_eq!(syscall(call, arguments, install), Outcome::Went, "{name}");
+        passes_as(name, call, arguments, Outcome::Went);
     }
 }
 
@@ -160,5 +225,6 @@ fn foreign_architectures_are_killed_and_x32_is_refused() {
     let killed = Outcome::Killed(libc::SIGSYS);
     assert_ne!(foreign_architecture(|| {}), killed);
     assert_eq!(foreign_architecture(install), killed);
+    assert_eq!(foreign_architecture(|| install_listening(true)), killed);
     check("x32 getpid", X32 | libc::SYS_getpid, [0; 6], EPERM);
 }

@@ -29,6 +29,8 @@ pub(super) struct Conduct {
 pub(super) struct Memory {
     /// What it was asked, in order: `register ledger`, `renew`, `end exit 0`.
     pub(super) asked: Vec<String>,
+    /// What the keeper counted, at each end.
+    pub(super) refused: Vec<Option<[u64; 6]>>,
     renewals: u32,
     gateways: Vec<UnixListener>,
 }
@@ -84,8 +86,9 @@ fn answer(
             }
             AuthorityReply::Renewed { token: token(memory.renewals) }
         }
-        AuthorityRequest::End { how, .. } => {
+        AuthorityRequest::End { how, refused, .. } => {
             memory.asked.push(format!("end {how}"));
+            memory.refused.push(refused);
             AuthorityReply::Done
         }
         AuthorityRequest::Release { .. }

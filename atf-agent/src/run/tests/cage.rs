@@ -29,7 +29,7 @@ fn a_run_is_nobody_and_can_become_nobody_else() {
     }
     check(&lab, "no new privileges", "grep NoNewPrivs: /proc/self/status | cut -f2", "1");
     check(&lab, "a filter", "grep Seccomp: /proc/self/status | cut -f2", "2");
-    check(&lab, "three filters", "grep Seccomp_filters: /proc/self/status | cut -f2", "3");
+    check(&lab, "two filters", "grep Seccomp_filters: /proc/self/status | cut -f2", "2");
     check(
         &lab,
         "no core, not even a piped one",
@@ -215,4 +215,47 @@ fn more_is_shown_when_asked_for_and_only_to_read() {
     assert_eq!(lab.run(&request).output, "toolonly to read\n");
     request.read_only = vec!["/proc/self".into()];
     assert!(lab.run(&request).ended.unwrap_err().contains("may not see"));
+}
+
+#[test]
+fn what_the_filter_refuses_is_counted_outside_of_the_run() {
+    let lab = Lab::new();
+    for (script, status) in [("true", 0), ("unshare -n true 2>/dev/null", 1)] {
+        assert_eq!(lab.sh(script).ended, Ok(status), "{script}");
+    }
+    let refused = lab.authority.lock().unwrap().refused.clone();
+    let denied: Vec<u64> = refused.iter().map(|counts| counts.expect("counted")[1]).collect();
+    assert_eq!(denied[0], 0, "control: {refused:?}");
+    assert!(denied[1] > 0, "{refused:?}");
+    for [allowed, denied, events, suppressed, dropped, observed] in refused.into_iter().flatten() {
+        assert_eq!((allowed, observed), (0, 0));
+        assert_eq!(events + suppressed + dropped, denied);
+    }
+}
+
+/// The attack: whoever has the listener could let its own calls through.
+#[test]
+fn no_process_of_the_run_has_the_listener() {
+    let listeners = |pid: &str| {
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let names = fds.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+        names.filter(|name| name.to_string_lossy().contains("seccomp")).count()
+    };
+    let lab = Lab::new();
+    let mut kept = lab.start(&lab.request(&["sh", "-c", "echo up; sleep 3; exit 0"]));
+    kept.wait_for("up");
+    let run = std::fs::read_dir(&lab.agents_dir).unwrap().flatten();
+    let run = run.map(|entry| entry.path()).find(|path| path.is_dir()).unwrap();
+    let procs = std::fs::read_to_string(run.join("cgroup.procs")).unwrap();
+    assert!(procs.lines().count() >= 2, "the supervisor and the command: {procs}");
+    for pid in procs.lines() {
+        assert_eq!(listeners(pid), 0, "process {pid}");
+    }
+    let keeper = kept.pid.as_raw_nonzero().to_string();
+    let soon = || {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        listeners(&keeper) == 1
+    };
+    assert!((0..200).any(|_| soon()), "control: the keeper has it");
+    assert_eq!(kept.end().ended, Ok(0));
 }

@@ -61,6 +61,8 @@ pub enum AuthorityRequest {
         run: RunId,
         /// How it ended, for the record: `exit 0`, `signal 9`.
         how: Untrusted,
+        /// What its system call filter refused, as in the record of the end; absent where nobody counted.
+        refused: Option<[u64; 6]>,
     },
     /// Lift a seal.
     Release {
