@@ -59,6 +59,7 @@ impl Executor {
             ExecutorRequest::Withheld => {
                 reply.give(ExecutorReply::Withheld { tools: self.servers.withheld() });
             }
+            ExecutorRequest::Watch { seen } => self.servers.watch(seen, reply),
             ExecutorRequest::Catalogue => {
                 let offered = Box::new(self.servers.catalogue());
                 reply.give(ExecutorReply::Catalogue { offered });

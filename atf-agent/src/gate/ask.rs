@@ -148,6 +148,7 @@ impl Ask {
             }
             Method::Initialize
             | Method::Discover
+            | Method::Listen
             | Method::Ping
             | Method::SetLevel
             | Method::ToolsList

@@ -10,6 +10,8 @@ pub enum Method {
     Initialize,
     /// `server/discover`.
     Discover,
+    /// `subscriptions/listen`.
+    Listen,
     /// `ping`.
     Ping,
     /// `logging/setLevel`.
@@ -49,7 +51,7 @@ impl Method {
     fn own(era: Era) -> &'static [Self] {
         match era {
             Era::Handshake => &[Self::Initialize, Self::Ping, Self::SetLevel],
-            Era::Stateless => &[Self::Discover],
+            Era::Stateless => &[Self::Discover, Self::Listen],
         }
     }
 
@@ -58,6 +60,7 @@ impl Method {
         match self {
             Self::Initialize => "initialize",
             Self::Discover => "server/discover",
+            Self::Listen => "subscriptions/listen",
             Self::Ping => "ping",
             Self::ToolsList => "tools/list",
             Self::ToolsCall => "tools/call",

@@ -11,6 +11,7 @@ use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
 use super::json;
 use super::level;
+use super::lists::Lists;
 use super::method::{Method, Notification};
 use super::reply::{Code, Reply, Unread};
 use super::revision::Revision;
@@ -70,6 +71,7 @@ pub struct Received {
     ask: Option<Box<Ask>>,
     offered: Option<Revision>,
     level: Option<Level>,
+    listens: Option<Lists>,
     prompt: Option<Digest>,
 }
 
@@ -178,6 +180,11 @@ impl Received {
     /// The level that a `logging/setLevel` asks for.
     pub fn level(&self) -> Option<Level> {
         self.level
+    }
+
+    /// What a `subscriptions/listen` wants to hear of.
+    pub fn listens(&self) -> Option<Lists> {
+        self.listens
     }
 
     /// The revision that an `initialize` is answered with.
@@ -320,6 +327,8 @@ fn request(
     let offered = is(Method::Initialize).map(offered).transpose().map_err(refused)?;
     let level = is(Method::SetLevel).map(level::read).transpose();
     let level = level.map_err(|error| refused(invalid(format!("params: {error}"))))?;
+    let listens = is(Method::Listen).map(Lists::read).transpose();
+    let listens = listens.map_err(|error| refused(invalid(format!("params: {error}"))))?;
     let tool_name = tool.as_ref().map(|tool| tool.name.as_str());
     if let Some(name) = tool_name.or(ask.as_deref().and_then(named)) {
         stated.name_is(name, is_stateless).map_err(disagrees)?;
@@ -335,6 +344,7 @@ fn request(
         ask,
         offered,
         level,
+        listens,
     }))
 }
 
@@ -371,6 +381,7 @@ const MEMBERS: &[&str] = &[
     "inputResponses",
     "requestState",
     "requestId",
+    "notifications",
 ];
 
 /// The members of `_meta` that ATF reads, of parameters in which none is spelled in another case.

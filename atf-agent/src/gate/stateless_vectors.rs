@@ -188,6 +188,7 @@ fn each_era_has_its_own_methods() {
     };
     let new = |method: &str| match method {
         "tools/call" => message(method, r#""name":"x","#),
+        "subscriptions/listen" => message(method, r#""notifications":{},"#),
         _ => message(method, r#""protocolVersion":"2025-11-25","#),
     };
     let no = Err(-32_601);
@@ -201,7 +202,7 @@ fn each_era_has_its_own_methods() {
         ("resources/templates/list", Ok(Era::Handshake), Ok(Era::Stateless)),
         ("prompts/list", Ok(Era::Handshake), Ok(Era::Stateless)),
         ("resources/subscribe", no, no),
-        ("subscriptions/listen", no, no),
+        ("subscriptions/listen", no, Ok(Era::Stateless)),
         ("tasks/get", no, no),
         ("notifications/cancelled", no, no),
         ("", no, no),

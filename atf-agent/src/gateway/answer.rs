@@ -88,6 +88,14 @@ impl Answer {
         Self::of(StatusCode::OK, body.to_string())
     }
 
+    /// The same with a member of `_meta` besides.
+    pub(super) fn made_of(id: &Id, era: Era, result: Value, of: (&str, Value)) -> Self {
+        let mut result = mcp::complete(era, result);
+        result["_meta"][of.0] = of.1;
+        let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
+        Self::of(StatusCode::OK, body.to_string())
+    }
+
     /// What is told before an answer.
     pub(super) fn notice(message: String) -> Self {
         Self::of(StatusCode::OK, message)

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::changes::Offering;
 use super::clients::{Link, OPEN_TIMEOUT, Unavailable, within};
 use crate::audit::Outcome;
 use crate::call::{DecisionId, Digest, Questions, Reason, Target, ToolName, Untrusted};
@@ -125,6 +126,25 @@ impl Executor {
         }
     }
 
+    /// What the servers offer, as soon as it is another state of it than `seen`; and the number of that.
+    ///
+    /// # Errors
+    /// When the executor goes away meanwhile.
+    pub(super) async fn offering(&self, seen: u64) -> Result<(u64, Offering), Unavailable> {
+        // It takes no lane: nobody's call is behind it.
+        let (pipelined, _) = self.lanes[0].link.get().await?;
+        let away = |error| Unavailable::Away { who: "executor", error };
+        match pipelined.ask(&ExecutorRequest::Watch { seen }).await.map_err(away)? {
+            ExecutorReply::Offering { number, withheld, offered } => {
+                Ok((number, Offering { withheld, catalogue: *offered }))
+            }
+            other => {
+                let error = io::Error::other(format!("expected an offering, found {other:?}"));
+                Err(away(error.into()))
+            }
+        }
+    }
+
     /// What the servers offer besides tools.
     ///
     /// # Errors
@@ -200,6 +220,7 @@ impl Ready {
                 ExecutorReply::Hello { .. }
                 | ExecutorReply::Told { .. }
                 | ExecutorReply::Cancelled
+                | ExecutorReply::Offering { .. }
                 | ExecutorReply::Withheld { .. }
                 | ExecutorReply::Catalogue { .. },
             )) => unknown("the executor answered another question"),

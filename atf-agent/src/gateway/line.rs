@@ -10,12 +10,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Gateway;
 use super::account::{Account, Came};
 use super::answer::Answer;
+use super::awaited::Waiting;
 use super::execution::Order;
 use super::headers::Envelope;
 use super::runs::LiveRun;
 use super::sessions::{self, Session};
 use super::telling::Outlet;
-use super::{acting, after, approval, feedback, mcp, offers};
+use super::{acting, after, approval, feedback, listening, mcp, offers};
 use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::gate::{self, Authenticated, Checked, Method, Permit, Pins, Terms};
@@ -90,15 +91,9 @@ async fn live(
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
     let authenticated = authenticated.opened(&gateway.state_key)?;
     account.learn(|call| authenticated.describe(call));
-    let offered = offered(gateway, authenticated.method(), &rules.pins).await?;
-    if let Some(result) = mcp::result(&authenticated, &offered) {
-        account.decided();
-        if mcp::tells(authenticated.method()) {
-            feedback::told(run).await;
-            after::record(gateway, account.event(Verdict::Allowed)).await?;
-        }
-        let session = sessions::after(run, sent, authenticated.received());
-        return Ok(Answer { session, ..Answer::made(&id, account.era(), result) });
+    let asks = (&authenticated, &waiting);
+    if let Some(answer) = answered(gateway, run, asks, sent, (&rules.pins, account)).await? {
+        return Ok(answer);
     }
     // 3. schema, 4. sql: of tools
     account.judged_by(rules.policy.revision());
@@ -152,6 +147,38 @@ async fn live(
     result.map(|result| Answer::passed(&id, account.era(), &result))
 }
 
+/// The answer to what reaches no server: it is recorded when it tells the run something.
+async fn answered(
+    gateway: &Gateway,
+    run: &LiveRun,
+    (authenticated, waiting): (&Authenticated, &Waiting),
+    sent: &Sent,
+    (pins, account): (&Pins, &mut Account),
+) -> Result<Option<Answer>, Refusal> {
+    let (method, received) = (authenticated.method(), authenticated.received());
+    let offered = offered(gateway, method, pins).await?;
+    let result = mcp::result(authenticated, &offered);
+    if result.is_none() && received.listens().is_none() {
+        return Ok(None);
+    }
+    account.decided();
+    if mcp::tells(method) {
+        feedback::told(run).await;
+        after::record(gateway, account.event(Verdict::Allowed)).await?;
+    }
+    match (received.listens(), result) {
+        (Some(lists), _) => {
+            listening::listen(gateway, run, authenticated, (sent, waiting), lists).await.map(Some)
+        }
+        (None, Some(result)) => {
+            let session = sessions::after(run, sent, received);
+            let answer = Answer::made(received.id(), account.era(), result);
+            Ok(Some(Answer { session, ..answer }))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
 /// Steps 3 and 4: a tool call keeps its pin and the rules of its SQL. What else a server is asked for
 /// has neither; the token named it, and the policy has to know it.
 fn checked(
@@ -200,6 +227,11 @@ async fn refused(
     feedback::tell(gateway, run, account.decision(), &refusal, seal).await;
     let told = recorded.err().unwrap_or(refusal);
     Answer::refused(account.asked(), account.era(), &told, account.challenge(told.reason))
+}
+
+/// The wall clock in seconds.
+pub(super) fn now_unix_s() -> u64 {
+    now_unix_ns() / NS_PER_S
 }
 
 /// Nanoseconds in a second.

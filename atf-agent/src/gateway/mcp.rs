@@ -23,28 +23,45 @@ pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Valu
     match call.method() {
         Method::Initialize => Some(json!({
             "protocolVersion": call.received().offered().map(Revision::as_str),
-            "capabilities": capabilities(),
+            "capabilities": capabilities(Era::Handshake),
             "serverInfo": server(),
         })),
         Method::Discover => Some(uncached(json!({
             "supportedVersions": supported(),
-            "capabilities": capabilities(),
+            "capabilities": capabilities(Era::Stateless),
         }))),
         Method::Ping => Some(json!({})),
         Method::ToolsList => {
-            let named = offered.pins.iter().filter(|pin| call.names(pin.name()));
-            let named = named.filter(|pin| !offered.withheld.contains(pin.name()));
-            let tools: Vec<_> = named.map(|pin| pin.listing()).collect();
-            Some(listed(call.era(), json!({ "tools": tools })))
+            let tools = tools(call, offered);
+            Some(listed(call.era(), tools))
         }
         // The level is the session's, and what is told at it is each call's.
         Method::SetLevel => Some(json!({})),
         Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
-            let list = offers::list(call, &offered.catalogue);
+            let list = offers::list(call.method(), call, &offered.catalogue);
             list.map(|list| listed(call.era(), list))
         }
-        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => None,
+        // Those who listen are told later, the others by a server.
+        Method::Listen
+        | Method::ToolsCall
+        | Method::PromptsGet
+        | Method::ResourcesRead
+        | Method::Complete => None,
     }
+}
+
+/// The lists of tools, of prompts and of resources that the caller is told, whatever it asks for.
+pub(super) fn lists(call: &Authenticated, offered: &Offered<'_>) -> [Value; 3] {
+    let list = |method| offers::list(method, call, &offered.catalogue).unwrap_or_default();
+    let resources = json!([list(Method::ResourcesList), list(Method::TemplatesList)]);
+    [tools(call, offered), list(Method::PromptsList), resources]
+}
+
+fn tools(call: &Authenticated, offered: &Offered<'_>) -> Value {
+    let named = offered.pins.iter().filter(|pin| call.names(pin.name()));
+    let named = named.filter(|pin| !offered.withheld.contains(pin.name()));
+    let tools: Vec<_> = named.map(|pin| pin.listing()).collect();
+    json!({ "tools": tools })
 }
 
 /// Whether the answer tells the caller something, so that it is recorded.
@@ -52,6 +69,7 @@ pub(super) fn tells(method: Method) -> bool {
     match method {
         Method::Initialize
         | Method::Discover
+        | Method::Listen
         | Method::ToolsList
         | Method::ToolsCall
         | Method::PromptsList
@@ -83,11 +101,13 @@ pub(super) fn complete(era: Era, mut result: Value) -> Value {
     result
 }
 
-fn capabilities() -> Value {
+/// In the handshake revisions a change would have to be told on a stream that there is not.
+fn capabilities(era: Era) -> Value {
+    let changes = era == Era::Stateless;
     json!({
-        "tools": {"listChanged": false},
-        "prompts": {"listChanged": false},
-        "resources": {"listChanged": false, "subscribe": false},
+        "tools": {"listChanged": changes},
+        "prompts": {"listChanged": changes},
+        "resources": {"listChanged": changes, "subscribe": false},
         "completions": {},
         "logging": {},
     })

@@ -12,6 +12,7 @@ mod awaited;
 mod breaker;
 mod budget;
 mod caller;
+mod changes;
 mod clients;
 mod connections;
 mod error;
@@ -27,6 +28,7 @@ mod lease;
 mod line;
 mod lines;
 mod listener;
+mod listening;
 mod mcp;
 mod notices;
 mod offers;
@@ -49,7 +51,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::call::{Refusal, RunId, StateKey, Step};
@@ -78,6 +80,8 @@ pub(crate) struct Gateway {
     runs: runs::Runs,
     recorder: clients::Recorder,
     executor: execution::Executor,
+    changes: changes::Changes,
+    stopping: watch::Sender<bool>,
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
@@ -150,6 +154,8 @@ impl Gateway {
             runs: runs::Runs::default(),
             recorder: clients::Recorder::new(places.recorder_socket()),
             executor: execution::Executor::new(&places.executor_socket(), execute_timeout),
+            changes: changes::Changes::default(),
+            stopping: watch::channel(false).0,
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone(), signers)?,
             caps,
@@ -177,6 +183,7 @@ impl Gateway {
         lease::renew(self).map_err(GatewayError::Lease)?;
         tasks.spawn(lease::keep(Arc::clone(self)));
         tasks.spawn(registry::follow(Arc::clone(self)));
+        tasks.spawn(changes::follow(Arc::clone(self)));
         tokio::spawn(notices::started(Arc::clone(self)));
         Ok(tasks)
     }
@@ -186,6 +193,7 @@ impl Gateway {
         for run in self.runs.all() {
             run.stop_listening();
         }
+        self.stopping.send_replace(true);
         let all = self.under_way.acquire_many(UNDER_WAY_MAX);
         if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
             tracing::warn!("calls were still under way after {DRAIN_MAX:?}");

@@ -11,9 +11,9 @@ use crate::gate::{Authenticated, Era, Method};
 use crate::wire::Catalogue;
 
 /// The list that `method` asks for, of what the caller's token names; `None` when it asks for none.
-pub(super) fn list(call: &Authenticated, offered: &Catalogue) -> Option<Value> {
+pub(super) fn list(method: Method, call: &Authenticated, offered: &Catalogue) -> Option<Value> {
     let reach = &call.claims().entitlements.reach;
-    match call.method() {
+    match method {
         Method::PromptsList => {
             let named = offered.prompts.iter().filter(|one| reach.names(&one.name));
             let named: Vec<_> = named.map(|one| &one.listing).collect();
@@ -31,6 +31,7 @@ pub(super) fn list(call: &Authenticated, offered: &Catalogue) -> Option<Value> {
         }
         Method::Initialize
         | Method::Discover
+        | Method::Listen
         | Method::Ping
         | Method::SetLevel
         | Method::ToolsList

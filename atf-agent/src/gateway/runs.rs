@@ -16,6 +16,9 @@ use super::settings::Settings;
 use crate::call::RunId;
 use crate::wire::RunEntry;
 
+/// How often one run may listen at once. Each takes the place of one of its calls.
+const LISTENING_MAX: usize = 4;
+
 /// One live run.
 pub(super) struct LiveRun {
     /// What the authority registered.
@@ -32,6 +35,8 @@ pub(super) struct LiveRun {
     pub(super) judged: AtomicU64,
     /// What it has seen.
     pub(super) past: Past,
+    /// One for each of its clients that may listen.
+    pub(super) listening: Arc<Semaphore>,
     /// The calls that its clients wait for.
     pub(super) awaited: Awaited,
     /// What its clients come back to.
@@ -53,6 +58,7 @@ impl LiveRun {
             budget: Budget::default(),
             judged: AtomicU64::new(0),
             past: Past::default(),
+            listening: Arc::new(Semaphore::new(LISTENING_MAX)),
             awaited: Awaited::default(),
             sessions: Sessions::default(),
             strangers: Strangers::default(),

@@ -26,6 +26,11 @@ pub(super) fn outlet() -> (Outlet, Receiver<String>) {
 }
 
 impl Outlet {
+    /// Says it, or loses it when too much waits.
+    pub(super) fn say(&self, message: String) -> bool {
+        self.0.try_send(message).is_ok()
+    }
+
     /// Waits until the caller has hung up.
     pub(super) async fn hung_up(&self) {
         self.0.closed().await;
@@ -60,7 +65,7 @@ impl<'a> Teller<'a> {
         let digest = Digest::of(&[self.all.digest.bytes(), text.as_bytes()].concat());
         let is_fit = hidden.is_none() && bytes <= self.bytes_max;
         self.hidden = self.hidden.take().or(hidden);
-        if is_fit && self.outlet.0.try_send(text).is_ok() {
+        if is_fit && self.outlet.say(text) {
             self.all = Notified { told: self.all.told + 1, bytes, digest, ..self.all };
         } else {
             self.all.lost += 1;

@@ -33,6 +33,7 @@ use tokio::runtime::Runtime;
 use orders::{Giving, orders};
 
 use super::error::Mistrust;
+use super::outcome::Reply;
 use super::spawner::{Confinement, Spawner};
 use crate::call::{DecisionId, ToolName};
 use crate::wire::{Catalogue, Ids, Places};
@@ -142,6 +143,11 @@ impl Servers {
     /// The tools that are not what was approved.
     pub(super) fn withheld(&self) -> Vec<ToolName> {
         self.watch.withheld()
+    }
+
+    /// Has `reply` given all that they offer, as soon as it is another than the one of number `seen`.
+    pub(super) fn watch(&self, seen: u64, reply: Reply) {
+        self.watch.changed_since(seen, reply);
     }
 
     /// What all of them offer besides tools.

@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::offer::Offered;
 use crate::audit::Event;
 use crate::call::{Digest, ToolName, Untrusted};
+use crate::executor::outcome::Reply;
 use crate::executor::trust::Trust;
 use crate::gate;
-use crate::wire::{Catalogue, Connection, RecorderReply, RecorderRequest};
+use crate::wire::{Catalogue, Connection, ExecutorReply, RecorderReply, RecorderRequest};
 
 /// How long the recorder has for a finding, and how often it is tried: it may start later.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +22,9 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 30;
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Most who wait for a change.
+const WAITING_MAX: usize = 16;
 
 /// Most names that one finding spells out.
 const NAMES_MAX: usize = 20;
@@ -33,6 +37,8 @@ pub(in crate::executor) struct Watch {
     withheld: Mutex<BTreeMap<String, BTreeSet<ToolName>>>,
     /// What they offer besides tools, by server.
     besides: Mutex<BTreeMap<String, Catalogue>>,
+    /// The number of what is offered now, and those who wait for the next one.
+    waiting: Mutex<(u64, Vec<Reply>)>,
     /// What the log was told in this life of the executor.
     told: Mutex<HashSet<Digest>>,
 }
@@ -45,6 +51,7 @@ impl Watch {
             recorder,
             withheld: Mutex::default(),
             besides: Mutex::default(),
+            waiting: Mutex::new((1, Vec::new())),
             told: Mutex::default(),
         }
     }
@@ -61,6 +68,33 @@ impl Watch {
         all
     }
 
+    /// Has `reply` given what is offered, as soon as it is another than the one of number `seen`.
+    pub(super) fn changed_since(&self, seen: u64, reply: Reply) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.0 != seen {
+            let number = waiting.0;
+            drop(waiting);
+            return self.offer(number, reply);
+        }
+        // One who asks often is its own harm: the gateway asks once.
+        waiting.1.truncate(WAITING_MAX - 1);
+        waiting.1.push(reply);
+    }
+
+    fn offer(&self, number: u64, reply: Reply) {
+        let (withheld, offered) = (self.withheld(), Box::new(self.catalogue()));
+        reply.give(ExecutorReply::Offering { number, withheld, offered });
+    }
+
+    /// Something is offered otherwise from now on.
+    fn changed(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.0 += 1;
+        let (number, replies) = (waiting.0, std::mem::take(&mut waiting.1));
+        drop(waiting);
+        replies.into_iter().for_each(|reply| self.offer(number, reply));
+    }
+
     /// A server offers this besides its tools from now on. No pin covers it: what has a text that an
     /// operator does not see is no offer.
     pub(super) fn besides(self: &Arc<Self>, server: &str, mut offered: Catalogue) {
@@ -75,6 +109,7 @@ impl Watch {
         offered.resources.retain(|one| is_clean(one.name.as_str(), &one.listing));
         offered.templates.retain(|one| is_clean(one.name.as_str(), &one.listing));
         lock(&self.besides).insert(server.to_owned(), offered);
+        self.changed();
     }
 
     /// A server offers `tools` from now on.
@@ -105,6 +140,7 @@ impl Watch {
             self.tell("tool.not_approved", &detail);
         }
         lock(&self.withheld).insert(server.to_owned(), changed);
+        self.changed();
     }
 
     /// Tells the log, once for each finding.

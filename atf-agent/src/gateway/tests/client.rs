@@ -104,12 +104,12 @@ pub(crate) async fn post_with(run: &LabRun, body: &str, token: &str) -> Got {
     client.post(body, &[("authorization", &bearer)]).await.unwrap()
 }
 
-/// What the gateway says that it has.
-pub(crate) fn capabilities() -> Value {
+/// What the gateway says that it has, with and without a handshake.
+pub(crate) fn capabilities(changes: bool) -> Value {
     json!({
-        "tools": {"listChanged": false},
-        "prompts": {"listChanged": false},
-        "resources": {"listChanged": false, "subscribe": false},
+        "tools": {"listChanged": changes},
+        "prompts": {"listChanged": changes},
+        "resources": {"listChanged": changes, "subscribe": false},
         "completions": {},
         "logging": {},
     })

@@ -173,6 +173,7 @@ pub(crate) struct ExecutorDouble {
     /// What it tells before each answer.
     pub(crate) tells: Mutex<Vec<Told>>,
     pub(crate) cancelled: Mutex<Vec<DecisionId>>,
+    changes: (Mutex<u64>, Condvar),
     pub(crate) withheld: Mutex<Vec<ToolName>>,
     pub(crate) catalogue: Mutex<Catalogue>,
     pub(crate) mood: Moody,
@@ -190,6 +191,7 @@ impl ExecutorDouble {
             result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
             tells: Mutex::default(),
             cancelled: Mutex::default(),
+            changes: (Mutex::new(1), Condvar::new()),
             withheld: Mutex::default(),
             catalogue: Mutex::default(),
             mood: Moody::new(),
@@ -202,6 +204,11 @@ impl ExecutorDouble {
                     ExecutorRequest::Cancel { decision, .. } => {
                         shared.cancelled.lock().unwrap().push(decision);
                         ExecutorReply::Cancelled
+                    }
+                    ExecutorRequest::Watch { seen } => {
+                        let (shared, server) = (Arc::clone(&shared), server.share().unwrap());
+                        std::thread::spawn(move || shared.offer(server, number, seen));
+                        continue;
                     }
                     ExecutorRequest::Withheld => {
                         ExecutorReply::Withheld { tools: shared.withheld.lock().unwrap().clone() }
@@ -240,6 +247,24 @@ impl ExecutorDouble {
             server.hang_up();
         });
         double
+    }
+
+    /// Says what is offered when it has changed.
+    fn offer(&self, mut server: Server, number: u64, seen: u64) {
+        let (changes, changed) = &self.changes;
+        let now = changed.wait_while(changes.lock().unwrap(), |now| *now == seen).unwrap();
+        let reply = ExecutorReply::Offering {
+            number: *now,
+            withheld: self.withheld.lock().unwrap().clone(),
+            offered: Box::new(self.catalogue.lock().unwrap().clone()),
+        };
+        drop(server.answer(number, &reply));
+    }
+
+    /// What is offered is another now.
+    pub(crate) fn changes(&self) {
+        *self.changes.0.lock().unwrap() += 1;
+        self.changes.1.notify_all();
     }
 
     /// Answers when the mood has changed.

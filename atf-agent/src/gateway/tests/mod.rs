@@ -15,6 +15,7 @@ mod kernel;
 mod lab;
 mod line_rows;
 mod lines_rows;
+mod listening;
 mod modes;
 mod pacing;
 mod provenance;

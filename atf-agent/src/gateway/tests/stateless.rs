@@ -65,7 +65,7 @@ async fn a_client_discovers_lists_and_calls_without_a_handshake() {
     }
     let discovered = discovered.json();
     assert_eq!(discovered["result"]["supportedVersions"], json!(ALL));
-    assert_eq!(discovered["result"]["capabilities"], capabilities());
+    assert_eq!(discovered["result"]["capabilities"], capabilities(true));
     assert_eq!(listed.json()["result"]["tools"][0]["name"], ADJUST);
     let refused = said(&run, &adjust(60_000), &[]).await;
     assert_eq!((refused.status, refused.reason().as_str()), (200, "cap.exceeded"));

@@ -65,6 +65,12 @@ pub enum ExecutorRequest {
     Withheld,
     /// What the servers offer besides tools.
     Catalogue,
+    /// All that the servers offer and what of it is withheld, as soon as it is another than the one of this
+    /// number. The answer may take for ever.
+    Watch {
+        /// The number; 0 for who knows none.
+        seen: u64,
+    },
     /// Act.
     Execute {
         /// What allows it.
@@ -112,6 +118,15 @@ pub enum ExecutorReply {
     Withheld {
         /// Their names.
         tools: Vec<ToolName>,
+    },
+    /// What the servers offer now.
+    Offering {
+        /// Of this state; no two of one life of the executor have one.
+        number: u64,
+        /// The tools that no run is to be told of.
+        withheld: Vec<ToolName>,
+        /// The lists besides tools.
+        offered: Box<Catalogue>,
     },
     /// What the servers offer besides tools, all of it: what a run may be told is the gateway's to say.
     Catalogue {

@@ -169,6 +169,7 @@ fn word(reply: ExecutorReply) -> String {
         ExecutorReply::Hello { .. }
         | ExecutorReply::Told { .. }
         | ExecutorReply::Cancelled
+        | ExecutorReply::Offering { .. }
         | ExecutorReply::Withheld { .. }
         | ExecutorReply::Catalogue { .. } => panic!("no outcome"),
     }
