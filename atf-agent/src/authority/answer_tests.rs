@@ -10,7 +10,7 @@ fn a_persons_word_is_in_the_log_before_it_holds() {
     let _start = (world.kinds(), world.told());
     let answer = |decision: char, granted| {
         let decision = decision.to_string().repeat(32).parse().unwrap();
-        ask(&authority, AuthorityRequest::Approve { decision, granted, name: "alice".into() })
+        ask(&authority, AuthorityRequest::Approve { decision, granted, name: "bob".into() })
     };
     for waits_not in ['b', 'c'] {
         assert!(answer(waits_not, true).is_err(), "{waits_not}");
@@ -29,7 +29,23 @@ fn a_persons_word_is_in_the_log_before_it_holds() {
         panic!("{events:?}");
     };
     assert_eq!((*granted, *call), (true, Digest::of(b"call")));
-    assert_eq!((approver.uid, approver.login_uid, approver.name.raw()), (0, Some(1_000), "alice"));
+    assert_eq!((approver.uid, approver.login_uid, approver.name.raw()), (0, Some(1_000), "bob"));
+}
+
+/// The attack: the person for whom the run acts says yes to its call.
+#[test]
+fn nobody_grants_his_own_and_the_log_has_who_tried() {
+    let world = World::new();
+    let authority = world.start();
+    let _start = (world.kinds(), world.told());
+    let answer = |granted| {
+        let decision = "a".repeat(32).parse().unwrap();
+        ask(&authority, AuthorityRequest::Approve { decision, granted, name: "alice".into() })
+    };
+    let refused = answer(true).unwrap_err();
+    assert!(refused.contains("nobody grants his own"), "{refused}");
+    assert_eq!((world.kinds(), world.told()), (vec!["finding".to_owned()], vec![]));
+    assert!(matches!(answer(false), Ok(AuthorityReply::Done)), "the control: he may refuse it");
 }
 
 /// The attack: a policy of which nobody hears, and one that the gateway refuses and the log praises.

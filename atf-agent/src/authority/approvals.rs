@@ -3,7 +3,8 @@
 use super::Authority;
 use super::error::AuthorityError;
 use crate::audit::Event;
-use crate::call::{Approver, DecisionId, Standing};
+use crate::call::{Approver, DecisionId, Standing, Untrusted};
+use crate::sys::logins::login_name;
 use crate::wire::{AuthorityReply, Registry};
 
 impl Authority {
@@ -24,6 +25,13 @@ impl Authority {
             found.decision == decision && found.standing == Standing::Pending
         };
         let found = all.iter().find(waits).ok_or(AuthorityError::NotPending { decision })?;
+        let login = approver.login_uid.and_then(login_name);
+        if granted && let Err(why) = found.of.may_be_granted_by(&approver, login.as_deref()) {
+            let detail = Untrusted::new(format!("decision {decision}: {why}"));
+            let (name, run) = ("approval.refused".to_owned(), Some(found.of.run));
+            self.log.record(vec![Event::Finding { name, run, detail }])?;
+            return Err(AuthorityError::MayNotGrant { why });
+        }
         // In the log before it holds: a word that nobody can be shown to have given is none.
         self.log.record(vec![Event::Answered {
             decision,

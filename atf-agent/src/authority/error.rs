@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::kernel_side::KernelFault;
 use super::manifest::ManifestError;
-use crate::call::{CgroupId, DecisionId, Digest, RunId};
+use crate::call::{CgroupId, DecisionId, Digest, MayNotGrant, RunId};
 use crate::identity::IdentityError;
 use crate::state::RegistryError;
 use crate::state::files::FileError;
@@ -57,6 +57,12 @@ pub enum AuthorityError {
     NotPending {
         /// The decision that is said to have asked.
         decision: DecisionId,
+    },
+    /// The call is not this person's to grant.
+    #[error("{why}; it still waits")]
+    MayNotGrant {
+        /// Who may.
+        why: MayNotGrant,
     },
     /// The run that would hand its task on is sealed.
     #[error("run {run} is sealed; nothing is signed below it until `atf release`")]

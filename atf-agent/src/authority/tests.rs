@@ -259,6 +259,7 @@ fn approvals() -> Vec<Approval> {
             agent: "clerk".parse().unwrap(),
             user: "alice".into(),
             task: "T-1".into(),
+            may_grant: None,
         },
         standing,
         approver: None,

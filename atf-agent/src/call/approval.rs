@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentName, DecisionId, Digest, RunId, Untrusted};
+use super::{AgentName, DecisionId, Digest, MayGrant, RunId, Untrusted};
 
 /// Longest arguments of a call that a person is asked about, in bytes: nobody reads more, and what is not
 /// read is not approved.
@@ -29,6 +29,9 @@ pub struct Approvable {
     pub user: Untrusted,
     /// Its task.
     pub task: Untrusted,
+    /// Who may grant it; absent where the policy names nobody for any call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_grant: Option<Vec<MayGrant>>,
 }
 
 /// How an approval stands. One that was used or whose time is over is none any more.

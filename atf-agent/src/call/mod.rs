@@ -2,6 +2,7 @@
 //! does I/O, decides, or knows a library of a higher floor.
 
 mod approval;
+mod approvers;
 mod delegation;
 mod digest;
 mod named;
@@ -16,6 +17,7 @@ mod target;
 mod untrusted;
 
 pub use approval::{APPROVAL_ARGUMENTS_BYTES_MAX, Approvable, Approval, Approver, Standing};
+pub use approvers::{MayGrant, MayNotGrant};
 pub use delegation::{Chain, DELEGATIONS_MAX, Delegator};
 pub use digest::{Digest, DigestError};
 pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};

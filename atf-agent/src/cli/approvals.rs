@@ -52,6 +52,11 @@ fn show(approval: &Approval) -> anyhow::Result<()> {
         "  run {}, agent {} for {}, task {}",
         of.run, of.agent, of.user, of.task
     ))?;
+    if let Some(named) = &of.may_grant {
+        let names: Vec<String> = named.iter().map(|named| named.name.to_string()).collect();
+        let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        output::line(&format!("  may be granted by {names}"))?;
+    }
     output::line(&format!("  {} {}", of.target, of.arguments))
 }
 

@@ -3,6 +3,7 @@
 //! After its rules are loaded it does no I/O and reads no clock: it can fail only by saying no.
 
 mod act;
+mod approvers;
 mod ask;
 mod authenticate;
 pub(crate) mod bundle;

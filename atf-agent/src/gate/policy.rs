@@ -9,6 +9,7 @@ use std::{fs, io};
 use serde::Deserialize;
 
 use super::act::{Act, Checked};
+use super::approvers::{self, Approvers};
 use super::facts::{Facts, Input, Obligations};
 use super::hearing::{self, Answer, Hearing};
 use super::limits::PolicyLimits;
@@ -62,6 +63,9 @@ struct Data {
     seal: SealData,
     #[serde(default)]
     tools: BTreeMap<ToolName, ToolData>,
+    /// Who may grant calls on which a person's word is wanted; anybody who may ask the authority when absent.
+    #[serde(default)]
+    approvers: Option<Arc<Approvers>>,
     #[serde(default, rename = "provenance")]
     _provenance: Option<provenance::Settings>,
 }
@@ -84,6 +88,7 @@ pub struct Judged {
     exchange: Option<Exchange>,
     answers: Option<Box<Answers>>,
     waived: Option<Refusal>,
+    approvers: Option<Arc<Approvers>>,
 }
 
 /// Asks the policy. What it was told and said is for who wants to know why; the call has passed only by the
@@ -135,6 +140,7 @@ fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, 
         obligations: decision.obligations,
         limits: Arc::clone(&policy.settings.limits),
         waived,
+        approvers: policy.settings.approvers.clone(),
     })
 }
 
@@ -179,7 +185,10 @@ impl Policy {
         super::json::scan(data.as_bytes(), 32, usize::MAX)
             .map_err(|fault| refused(path.clone())(fault.to_string()))?;
         let settings: Data = super::envelope::object(&data).map_err(refused(path.clone()))?;
-        settings.limits.check(&settings.tools).map_err(refused(path))?;
+        settings.limits.check(&settings.tools).map_err(refused(path.clone()))?;
+        if let Some(named) = &settings.approvers {
+            approvers::check(named, &settings.tools).map_err(refused(path))?;
+        }
         let rules = Rules::compile(&modules, &data).map_err(refused(policy_dir.to_owned()))?;
         Ok(Self { revision: revision(&modules, &data), settings, rules })
     }
@@ -305,6 +314,9 @@ impl Judged {
             agent: claims.sub.clone(),
             user: claims.context.parent_user.clone(),
             task: claims.context.task_id.clone(),
+            may_grant: self.approvers.as_ref().map(|approvers| {
+                approvers::of(approvers, &call.target(), self.obligations.reserve_cents)
+            }),
         }
     }
 

@@ -59,6 +59,24 @@ fn a_policy_that_is_not_whole_is_not_taken() {
             DATA.replace("\"seal\"", "\"provenance\":{\"secrets_to_sinks\":\"allow\"},\"seal\""),
         ),
         (
+            "an approver whom nobody can tell",
+            YES.to_owned(),
+            DATA.replace("\"seal\"", "\"approvers\":{\"bob\":{}},\"seal\""),
+        ),
+        (
+            "an approver of a tool that there is not",
+            YES.to_owned(),
+            DATA.replace(
+                "\"seal\"",
+                "\"approvers\":{\"bob\":{\"uid\":1,\"tools\":[\"a\"]}},\"seal\"",
+            ),
+        ),
+        (
+            "an approver with a misspelt bound",
+            YES.to_owned(),
+            DATA.replace("\"seal\"", "\"approvers\":{\"bob\":{\"uid\":1,\"up_to\":5}},\"seal\""),
+        ),
+        (
             "a mode that there is not",
             YES.to_owned(),
             DATA.replace("\"seal\"", "\"tools\":{\"a\":{\"mode\":\"off\"}},\"seal\""),

@@ -200,7 +200,11 @@ impl Account {
     pub(super) fn made(&self, permit: &Permit) -> Event {
         self.event(match permit.judged().waived() {
             None => Verdict::Allowed,
-            Some(refusal) => verdict(refusal, false),
+            Some(refusal) => {
+                let (run, reason) = (self.call.run, refusal.reason);
+                tracing::warn!(%run, %reason, "refused, and made by its tool's mode");
+                verdict(refusal, false)
+            }
         })
     }
 }

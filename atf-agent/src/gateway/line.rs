@@ -117,9 +117,6 @@ async fn live(
     let permit = Permit::issue(judged, reservation, approved.as_ref(), terms)?;
     // 7. record, before the act
     account.permitted(&permit, approved);
-    if let Some(refusal) = permit.judged().waived() {
-        tracing::warn!(run = %run.entry.run, reason = %refusal.reason, "refused, and made by its tool's mode");
-    }
     let allowed = account.made(&permit);
     let receipt = match after::record_permitted(gateway, allowed, &permit).await {
         Ok(receipt) => receipt,

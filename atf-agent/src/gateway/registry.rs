@@ -10,6 +10,7 @@ use super::runs::LiveRun;
 use super::{Gateway, feedback, notices};
 use crate::call::{Named, RunId, Untrusted};
 use crate::kernel;
+use crate::sys::logins::login_name;
 use crate::wire::{AuthorityRequest, FrameError, Registry, RegistryAck, RunEntry, Subscription};
 
 /// First pause before the authority is tried again; it doubles up to the longest.
@@ -85,6 +86,14 @@ fn apply(gateway: &Arc<Gateway>, change: Registry) -> Result<RegistryAck, Untrus
         }
         Registry::Answer { decision, granted, approver } => {
             let now = kernel::boot_ms();
+            if granted {
+                let all = gateway.approvals.all(now).map_err(shown)?;
+                let waits = all.iter().find(|found| found.decision == decision);
+                let login = approver.login_uid.and_then(login_name);
+                if let Some(waits) = waits {
+                    waits.of.may_be_granted_by(&approver, login.as_deref()).map_err(shown)?;
+                }
+            }
             gateway.approvals.answer(decision, granted, &approver, now).map_err(shown)?;
         }
         Registry::HeldBack => {

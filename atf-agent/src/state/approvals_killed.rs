@@ -55,6 +55,7 @@ fn what_was_taken_before_a_kill_is_not_there_after_it() {
             agent: "clerk".parse().unwrap(),
             user: "alice".into(),
             task: "T-1".into(),
+            may_grant: None,
         };
         approvals.ask(&of, decision, 1).unwrap();
         approvals.answer(decision, true, &approver, 1).unwrap();

@@ -23,6 +23,7 @@ fn of(call: &str) -> Approvable {
         agent: "clerk".parse().unwrap(),
         user: "alice".into(),
         task: "T-1".into(),
+        may_grant: None,
     }
 }
 

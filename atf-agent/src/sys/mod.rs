@@ -9,6 +9,7 @@ pub mod clone;
 pub mod daemon;
 pub mod descriptors;
 pub mod landlock;
+pub mod logins;
 pub mod mounts;
 pub mod network;
 pub mod peer;

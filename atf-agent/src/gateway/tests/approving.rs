@@ -13,6 +13,10 @@ use crate::wire::{Registry, RegistryAck};
 
 /// A lab whose policy wants a word from 100 cents on.
 async fn lab(dir: &tempfile::TempDir) -> Lab {
+    lab_of(dir, |_| ()).await
+}
+
+async fn lab_of(dir: &tempfile::TempDir, change: impl Fn(&mut Value)) -> Lab {
     for below in ["atf", "tools"] {
         fs::create_dir_all(dir.path().join(below)).unwrap();
     }
@@ -22,6 +26,7 @@ async fn lab(dir: &tempfile::TempDir) -> Lab {
     let data = fs::read_to_string(shipped().join("data.json")).unwrap();
     let mut data: Value = serde_json::from_str(&data).unwrap();
     data["tools"][ADJUST]["approve_from_cents"] = json!(100);
+    change(&mut data);
     fs::write(dir.path().join("data.json"), data.to_string()).unwrap();
     Lab::start(Wanted { policy_dir: Some(dir.path().to_owned()), ..Wanted::default() }).await
 }
@@ -34,8 +39,51 @@ fn approvals(lab: &Lab) -> Vec<Approval> {
 }
 
 fn answer(lab: &Lab, approval: &Approval, granted: bool) -> RegistryAck {
-    let approver = Approver { uid: 0, login_uid: None, name: "bob".into() };
+    answer_as(lab, approval, granted, None)
+}
+
+fn answer_as(lab: &Lab, approval: &Approval, granted: bool, login_uid: Option<u32>) -> RegistryAck {
+    let approver = Approver { uid: 0, login_uid, name: "bob".into() };
     lab.authority.tell(Registry::Answer { decision: approval.decision, granted, approver })
+}
+
+/// The attack: a person who may grant less, of other tools, or whom the policy does not name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_granted_by_who_is_named_for_its_tool_and_amount() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = lab_of(&dir, |data| {
+        data["approvers"] = json!({
+            "bob": {"uid": 2_000_000_001, "tools": [ADJUST], "up_to_cents": 500},
+            "carol": {"uid": 2_000_000_002},
+            "dave": {"uid": 2_000_000_003, "tools": ["ledger.query"]},
+        });
+    })
+    .await;
+    let run = lab.run(&[ADJUST]);
+    for (cents, may, named) in
+        [(500, [true, true, false, false], 2), (501, [false, true, false, false], 1)]
+    {
+        assert_eq!(call(&run, cents).await, "approval.needed");
+        let waits = approvals(&lab).into_iter().find(|a| a.standing == Standing::Pending).unwrap();
+        assert_eq!(waits.of.may_grant.as_ref().unwrap().len(), named);
+        let logins = [Some(2_000_000_001), Some(2_000_000_002), Some(2_000_000_003), None];
+        for (login_uid, may) in logins.into_iter().zip(may) {
+            if !may {
+                let answered = answer_as(&lab, &waits, true, login_uid);
+                assert!(matches!(answered, RegistryAck::Failed { .. }), "{cents} {login_uid:?}");
+                assert_eq!(call(&run, cents).await, "approval.needed", "it still waits");
+            }
+        }
+        let first = logins.into_iter().zip(may).find(|(_, may)| *may).unwrap().0;
+        assert!(matches!(answer_as(&lab, &waits, true, first), RegistryAck::Done), "{cents}");
+        assert_eq!(call(&run, cents).await, "", "{cents}");
+    }
+    assert_eq!(call(&run, 600).await, "approval.needed");
+    let waits = approvals(&lab).into_iter().find(|a| a.standing == Standing::Pending).unwrap();
+    assert!(
+        matches!(answer_as(&lab, &waits, false, None), RegistryAck::Done),
+        "anybody may refuse"
+    );
 }
 
 /// Calls, and gives the reason of a refusal; empty when it was made.
