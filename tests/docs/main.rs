@@ -60,3 +60,28 @@ fn every_command_is_in_the_readme() {
         }
     }
 }
+
+#[test]
+fn the_page_of_clients_and_servers_is_of_the_text_and_the_versions_that_are_tried() {
+    let (page, text) = (read("docs/COMPATIBILITY.md"), read("tests/compatibility/page.md"));
+    let places = ["{node}", "{python}", "{caller}", "{clients}", "{servers}"];
+    let around = places.iter().fold(text, |text, place| text.replace(place, "{}"));
+    let mut rest = page.as_str();
+    for part in around.split("{}") {
+        let at = rest.find(part);
+        let at = at.unwrap_or_else(|| panic!("run the suite again: the page lacks {part:?}"));
+        rest = &rest[at + part.len()..];
+    }
+    assert_eq!(rest, "", "the page has more than the text");
+    let packages = read("tests/compatibility/packages.json");
+    let packages: serde_json::Value = serde_json::from_str(&packages).expect("JSON");
+    for package in packages.as_object().expect("packages by name").values() {
+        let wanted = package["install"][0].as_str().expect("a package");
+        let (name, version) =
+            wanted.split_once("==").or_else(|| wanted.rsplit_once('@')).expect("a version");
+        let has_row = page.lines().any(|line| {
+            line.starts_with(&format!("| `{name}`")) && line.contains(&format!(" | {version} | "))
+        });
+        assert!(has_row, "run the suite again: the page has no row of {wanted}");
+    }
+}
