@@ -100,9 +100,13 @@ impl World {
 
     /// Hands a draft over, and waits for nothing.
     fn send(&self, draft: Draft) -> Receiver<ExecutorReply> {
+        self.asked(self.sign(draft))
+    }
+
+    fn asked(&self, request: ExecutorRequest) -> Receiver<ExecutorReply> {
         let (give, given) = channel();
         let reply = outcome::Reply::new(move |reply| drop(give.send(reply)));
-        self.executor.answer(self.sign(draft), reply);
+        self.executor.answer(request, reply);
         given
     }
 
@@ -239,6 +243,41 @@ fn what_servers_offer_is_told_but_for_what_is_not_seen() {
         assert!(Instant::now() < until, "{prompts:?} {resources:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The number of a state of what is offered, and how many prompts are.
+fn offering(reply: ExecutorReply) -> (u64, usize) {
+    match reply {
+        ExecutorReply::Offering { number, offered, .. } => (number, offered.prompts.len()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_waits_is_told_when_what_servers_offer_is_another() {
+    let (world, _) = World::with_two_servers();
+    let patience = Duration::from_secs(20);
+    let mut seen = 0;
+    // Each comes up by itself; what was missed is told at once.
+    loop {
+        let given = world.asked(ExecutorRequest::Watch { seen });
+        let (number, prompts) = offering(given.recv_timeout(patience).unwrap());
+        assert_ne!(number, seen);
+        seen = number;
+        if prompts == 2 {
+            break;
+        }
+    }
+    let waiting = world.asked(ExecutorRequest::Watch { seen });
+    let late = world.asked(ExecutorRequest::Watch { seen: seen - 1 });
+    assert_eq!(offering(late.recv_timeout(patience).unwrap()), (seen, 2));
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(waiting.try_recv().is_err(), "nothing is another");
+    // It is started again, and says anew what it offers.
+    let died = world.execute(world.of_server("one.die"));
+    assert!(matches!(died, ExecutorReply::Unknown { .. }), "{died:?}");
+    assert!(offering(waiting.recv_timeout(patience).unwrap()).0 > seen);
+    assert_eq!(world.told("two.echo")["who"], "two", "the control");
 }
 
 #[test]

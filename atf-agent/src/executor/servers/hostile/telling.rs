@@ -116,6 +116,12 @@ async fn more_is_not_told_than_one_call_may_have_and_nothing_of_a_sealed_run() {
 async fn what_a_server_writes_down_goes_to_a_call_that_is_alone() {
     let mut lab = lab(Era::Stateless, 8).await;
     lab.log("error", "before").await;
+    // It was heard when the answer after it was.
+    let may_tell = std::mem::take(&mut lab.may_tell);
+    let (given, asked) = (lab.call("quiet").await, lab.hear().await);
+    lab.log("error", "of one that wants none").await;
+    assert_eq!(lab.told(&asked, given).await, []);
+    lab.may_tell = may_tell;
     let (given, asked) = (lab.call("a").await, lab.hear().await);
     let level = &asked["params"]["_meta"]["io.modelcontextprotocol/logLevel"];
     assert_eq!(level, "info");
