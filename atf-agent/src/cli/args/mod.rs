@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::call::{AgentName, DecisionId, RunId, ToolName};
 pub(super) use policy::{
-    BundleArguments, ExplainArguments, PolicyAction, PolicyArguments, PublishArguments,
-    ReplayArguments,
+    BundleArguments, ExplainArguments, LearnArguments, PolicyAction, PolicyArguments,
+    PublishArguments, ReplayArguments,
 };
 
 /// Makes an LLM agent unable to act except through one gate.
@@ -363,6 +363,7 @@ mod tests {
             "atf policy publish /tmp/policy.tar.gz --by alice",
             "atf policy bundle /tmp/policies --out /tmp/p.tar.gz --key /tmp/key.pem --key-id ci",
             "atf policy capabilities",
+            "atf policy learn --last 500 --out /tmp/proposed --output json",
             "atf enforcer check --output json",
             "atf tools pin files --output json",
             "atf tools diff --dir /tmp/policies",

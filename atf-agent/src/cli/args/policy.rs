@@ -37,6 +37,8 @@ pub enum PolicyAction {
     Bundle(BundleArguments),
     /// Print OPA's capabilities.json: the built-in functions that a policy may use here
     Capabilities,
+    /// Propose manifests, narrowing and SQL by the calls that were made of the tools in mode learn
+    Learn(LearnArguments),
     /// Put a version in force that was before
     Rollback {
         /// Its number; without it, the one before the one in force
@@ -92,6 +94,20 @@ pub struct BundleArguments {
     /// What its manifest calls it, if not by the policy's revision
     #[arg(long, value_name = "TEXT")]
     pub revision: Option<String>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `atf policy learn`.
+#[derive(Debug, Args)]
+pub struct LearnArguments {
+    /// Only the last N decisions
+    #[arg(long, value_name = "N")]
+    pub last: Option<usize>,
+    /// Where the proposals go; without it, `proposed` in the policy's directory
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,

@@ -4,6 +4,7 @@
 mod bundle;
 pub(super) mod decision_log;
 mod explain;
+mod learn;
 mod place;
 mod publish;
 mod recorded;
@@ -35,6 +36,7 @@ pub(super) fn policy(config: &Config, action: &PolicyAction) -> anyhow::Result<u
         PolicyAction::Rollback { to, how } => publish::rollback(config, *to, how),
         PolicyAction::Bundle(wanted) => bundle::bundle(wanted),
         PolicyAction::Capabilities => bundle::print_capabilities(),
+        PolicyAction::Learn(wanted) => learn::of(config, wanted),
         PolicyAction::Versions { output } => publish::versions(config, *output),
         PolicyAction::Diff { first, second, output } => replay::diff(first, second, *output),
     }

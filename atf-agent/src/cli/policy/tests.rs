@@ -122,7 +122,7 @@ impl Lab {
 /// What the gateway keeps of an honest call of so many cents.
 fn line(decision: DecisionId, cents: u64, answer: &Value) -> String {
     let input = json!({
-        "identity": {"tools": ["ledger.adjust"], "prompt": "aa"},
+        "identity": {"agent": "clerk", "tools": ["ledger.adjust"], "prompt": "aa"},
         "call": {"method": "tools/call", "tool": "ledger.adjust", "sink": true,
                  "arguments": {"entry_id": 1, "amount_cents": cents, "reason": "x"}},
         "sql": {}, "prompt": "aa",
@@ -234,4 +234,34 @@ fn decisions_are_shown_as_opa_has_them() {
     assert_eq!(tampered[0]["erased"], json!(["/input", "/result"]), "other bytes are not taken");
     assert!(tampered[0].get("result").is_none());
     assert_eq!(tampered[1]["result"]["allow"], false, "the control");
+}
+
+/// Proposals are written where nothing reads them, and are of the calls that were made.
+#[test]
+fn what_was_made_is_proposed_where_nothing_reads_it() {
+    let mut lab = Lab::of(calls());
+    let draft = lab.draft(50_000);
+    fs::create_dir_all(draft.join("tools")).unwrap();
+    fs::copy(shipped().join("tools/ledger.adjust.json"), draft.join("tools/ledger.adjust.json"))
+        .unwrap();
+    let (out, data) =
+        (draft.join("proposed"), fs::read_to_string(draft.join("data.json")).unwrap());
+    lab.config.places.policy_dir = draft.clone();
+    let none = learn::proposed(&lab.config, None, &out).unwrap();
+    assert!(none.0.is_none() && none.1.is_empty() && !out.exists(), "the control");
+    let learning = data.replace("\"sql\": [],", "\"sql\": [], \"mode\": \"learn\",");
+    assert_ne!(learning, data);
+    fs::write(draft.join("data.json"), learning).unwrap();
+    let before = Policy::read(&draft).unwrap().revision();
+    let (_, written) = learn::proposed(&lab.config, None, &out).unwrap();
+    assert_eq!(written, [out.join("agents/clerk.toml")]);
+    let text = fs::read_to_string(&written[0]).unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    assert_eq!(table["tools"].as_array().unwrap().len(), 1, "{text}");
+    let amount = &table["narrow"]["ledger.adjust"]["properties"]["amount_cents"];
+    assert_eq!(amount["maximum"].as_integer(), Some(5), "the refused ones teach nothing: {text}");
+    assert_eq!(Policy::read(&draft).unwrap().revision(), before);
+    assert!(
+        crate::state::policy_files(&draft).unwrap().iter().all(|(n, _)| !n.starts_with("proposed"))
+    );
 }
