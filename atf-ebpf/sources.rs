@@ -59,6 +59,10 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
+/// Where a build with the programs' own lines goes, under the target folder. Never committed.
+#[allow(dead_code, reason = "the agent's build script has no use for it")]
+pub(crate) const LINES_OBJECT: &str = "ebpf/atf.lines.bpf.o";
+
 /// `NAME VERSION` of each `aya-ebpf*` package in the workspace's lock file.
 fn locked_versions(workspace: &Path) -> io::Result<String> {
     let lock = std::fs::read_to_string(workspace.join("Cargo.lock"))?;

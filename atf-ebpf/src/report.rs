@@ -12,6 +12,7 @@ use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 
+use crate::debug;
 use crate::maps::{EVENTS, LOST, STATES};
 use crate::run::{mode, now_boot_ns};
 
@@ -73,6 +74,7 @@ fn counters(attempt: Attempt) -> Option<*mut VectorState> {
 /// Counts and reports what was denied, or what would be.
 #[inline(always)]
 fn tell(attempt: Attempt, denial: Denial, mode: Mode) {
+    debug::line(attempt, denial, mode);
     let Some(counters) = counters(attempt) else {
         return;
     };

@@ -24,7 +24,11 @@ pub(crate) fn build(check: bool) -> Result<()> {
     if check {
         demand_locked_versions(workspace, &versions)?;
     }
-    let object = progress::step("building the eBPF object", || compile(workspace, &toolchain))?;
+    let object =
+        progress::step("building the eBPF object", || compile(workspace, &toolchain, &[]))?;
+    if has_lines(&object) {
+        bail!("the object has lines of aya-log inside; only `--lines` may build one that has");
+    }
     let lock = lock(workspace, &versions, &object)?;
     let files = [(sources::OBJECT, object), (sources::LOCK, lock.into_bytes())];
     for (name, made) in files {
@@ -36,6 +40,31 @@ pub(crate) fn build(check: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Builds the object with the programs' own lines (aya-log), beside everything else: for an agent with the
+/// feature `kernel-lines`.
+///
+/// # Errors
+/// When a tool is missing, or the build fails.
+pub(crate) fn lines() -> Result<()> {
+    let (workspace, toolchain) = (cargo::workspace(), Toolchain::find()?);
+    let features = ["--features", "log"];
+    let object = progress::step("building the eBPF object that logs", || {
+        compile(workspace, &toolchain, &features)
+    })?;
+    // The control of the check above.
+    if !has_lines(&object) {
+        bail!("no line is in the object that should have them");
+    }
+    let path = cargo::target_folder().join(sources::LINES_OBJECT);
+    std::fs::write(&path, object).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Whether aya-log's ring is in the object.
+fn has_lines(object: &[u8]) -> bool {
+    let ring = b"AYA_LOG";
+    object.windows(ring.len()).any(|found| found == ring)
 }
 
 /// Another compiler gives another object, so nothing is said about the committed one.
@@ -52,11 +81,12 @@ fn demand_locked_versions(workspace: &Path, versions: &[(&str, String)]) -> Resu
 }
 
 /// The object, without debugging sections and without a path of this machine.
-fn compile(workspace: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
+fn compile(workspace: &Path, toolchain: &Toolchain, features: &[&str]) -> Result<Vec<u8>> {
     let folder = cargo::target_folder().join("ebpf");
     let mut build = toolchain.cargo_build();
     build
         .args(["--quiet", "--locked", "--release", "--package", "atf-ebpf", "--target", TARGET])
+        .args(features)
         // The release profile belongs to the daemons; the object has its own.
         .args(["--config", "profile.release.lto=false"])
         .args(["--config", "profile.release.codegen-units=1"])

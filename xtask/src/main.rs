@@ -45,6 +45,9 @@ enum Task {
         /// Build nothing anew: prove that the committed object is what the sources give.
         #[arg(long)]
         check: bool,
+        /// Build one whose programs log what they deny (aya-log), under the target folder.
+        #[arg(long, conflicts_with = "check")]
+        lines: bool,
     },
 }
 
@@ -55,7 +58,8 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Suite(suite) => suite::run(&suite),
         Task::Check(options) => check::run(&options),
-        Task::Ebpf { check } => ebpf::build(check).map(|()| ExitCode::SUCCESS),
+        Task::Ebpf { lines: true, .. } => ebpf::lines().map(|()| ExitCode::SUCCESS),
+        Task::Ebpf { check, .. } => ebpf::build(check).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

@@ -17,6 +17,8 @@ pub(super) fn enforcer(config: &Config, action: EnforcerAction) -> anyhow::Resul
             Ok(EXIT_OK)
         }
         EnforcerAction::Check { output } => check(&cage, output),
+        #[cfg(feature = "kernel-lines")]
+        EnforcerAction::Lines => match crate::kernel::lines(&cage)? {},
         EnforcerAction::Watch(start) => match watch(config, &cage, &start)? {},
         EnforcerAction::Down { force } => match enforcer::down(&cage, force) {
             Ok(()) => {

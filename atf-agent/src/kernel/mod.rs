@@ -8,6 +8,8 @@ mod clock;
 mod down;
 mod error;
 pub mod events;
+#[cfg(feature = "kernel-lines")]
+mod lines;
 pub mod maps;
 pub mod matrix;
 mod object;
@@ -24,6 +26,8 @@ pub use cage::Cage;
 pub use clock::{boot_ms, boot_ns};
 pub use down::down;
 pub use error::KernelError;
+#[cfg(feature = "kernel-lines")]
+pub use lines::lines;
 pub use matrix::Row;
 pub use probe::{Feature, Report, probe};
 pub use proof::{Proof, ProvenProgram, prove};

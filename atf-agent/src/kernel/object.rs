@@ -15,7 +15,11 @@ use super::programs::{Kind, Program};
 use super::unix;
 use crate::sys::bpf;
 
+#[cfg(not(feature = "kernel-lines"))]
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../atf-ebpf/atf.bpf.o");
+#[cfg(feature = "kernel-lines")]
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!("../../../target/ebpf/atf.lines.bpf.o");
 
 /// The map that is made anew each time and never reused: it is frozen, and names the cgroup.
 pub(super) const CONFIG: &str = "CONFIG";
@@ -135,4 +139,17 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A build that logs has a ring that everybody who may read maps can read.
+    #[test]
+    fn the_shipped_object_has_no_lines_of_its_own() {
+        let has = |word: &[u8]| OBJECT.windows(word.len()).any(|found| found == word);
+        assert!(has(b"sock_create"), "control: names are in the object as they are");
+        assert_eq!(has(b"AYA_LOG"), cfg!(feature = "kernel-lines"));
+    }
 }

@@ -312,6 +312,9 @@ pub enum EnforcerAction {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Print what the kernel programs say, for whoever works on them
+    #[cfg(feature = "kernel-lines")]
+    Lines,
     /// Prove it each second; on a mismatch freeze the runs, report, repair
     Watch(DaemonArguments),
     /// Remove the cage
