@@ -52,13 +52,28 @@ fn part(schema: &Value) -> Value {
             }
         }
         Some("string") => bound(&mut draft, "maxLength", json!(LENGTH_MAX)),
-        Some("integer" | "number") => {
+        Some(kind @ ("integer" | "number")) => {
+            if kind == "integer" {
+                inclusive(&mut draft, "exclusiveMinimum", "minimum", 1);
+                inclusive(&mut draft, "exclusiveMaximum", "maximum", -1);
+            }
             bound(&mut draft, "minimum", json!(-NUMBER_MAX));
             bound(&mut draft, "maximum", json!(NUMBER_MAX));
         }
         Some(_) | None => {}
     }
     Value::Object(draft)
+}
+
+/// An integer above a number is one from the next on. A bound that is there besides is left to the operator.
+fn inclusive(draft: &mut Map<String, Value>, exclusive: &str, bound: &str, step: i64) {
+    let next = draft.get(exclusive).and_then(Value::as_i64).and_then(|n| n.checked_add(step));
+    if let Some(next) = next
+        && !draft.contains_key(bound)
+    {
+        draft.remove(exclusive);
+        draft.insert(bound.to_owned(), json!(next));
+    }
 }
 
 /// A value that may be left out is told by many servers as one that may be null. The draft is of the value:
@@ -125,7 +140,10 @@ mod tests {
             (json!({"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "integer"}]}), false),
             (json!({"anyOf": [{}, {"type": "null"}]}), false),
             (json!({"type": "string", "anyOf": [{"type": "string"}, {"type": "null"}]}), false),
-            (json!({"type": "integer", "exclusiveMinimum": 0}), false),
+            (json!({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9}), true),
+            (json!({"type": "integer", "exclusiveMinimum": 0, "minimum": 5}), false),
+            (json!({"type": "integer", "exclusiveMinimum": 0.5}), false),
+            (json!({"type": "number", "exclusiveMinimum": 0}), false),
             (json!({"type": "object", "additionalProperties": {"type": "string"}}), false),
             (json!({}), false),
             (json!(true), false),
@@ -142,6 +160,14 @@ mod tests {
         }}});
         let value = json!({"title": "A", "type": "string", "maxLength": 5});
         assert_eq!(tighten(&schema)["properties"]["a"], value);
+    }
+
+    #[test]
+    fn integers_between_two_numbers_are_those_from_the_next_to_the_one_before() {
+        let argument = json!({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9});
+        let schema = json!({"type": "object", "properties": {"a": argument}});
+        let drafted = json!({"type": "integer", "minimum": 1, "maximum": 8});
+        assert_eq!(tighten(&schema)["properties"]["a"], drafted);
     }
 
     #[test]
