@@ -2,9 +2,12 @@
 //! repair keeps.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use atf_agent::kernel::{self, KernelError, Posture};
+use atf_agent::kernel::{self, KernelError, Posture, ProvenProgram};
 use atf_agent::sys::canary::Attempt;
 
 use crate::cell::{Cell, Place};
@@ -28,6 +31,41 @@ fn the_cage_stands_without_a_process_and_up_again_changes_nothing() {
     assert_eq!(kernel::up(&cell.cage, &cell.ids).expect("up"), cell.proof);
     // No descriptor of ours is open on a program or a link: the pins alone hold them.
     assert_eq!(run.tries(&tcp4()), libc::EPERM);
+    assert_eq!(cell.outside().tries(&tcp4()), 0, "control: outside");
+}
+
+#[test]
+fn new_programs_take_the_maps_over_while_the_old_ones_hold() {
+    let cell = Cell::up();
+    let run = cell.run("run");
+    let maps = || {
+        let pins = ["RUNS", "STATES", "DENY"].map(|map| cell.cage.pin_dir.join(map));
+        pins.map(|pin| fs::metadata(pin).expect("pinned").ino())
+    };
+    let before = maps();
+    let over = AtomicBool::new(false);
+    let renewed = thread::scope(|scope| {
+        let proofs = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                kernel::prove(&cell.cage).expect("proven all the time");
+            }
+        });
+        let attempts = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                assert_eq!(run.tries(&tcp4()), libc::EPERM);
+            }
+        });
+        let renewed = kernel::renew(&cell.cage, &cell.ids);
+        over.store(true, Ordering::SeqCst);
+        for thread in [proofs, attempts] {
+            thread.join().expect("it held all the time");
+        }
+        renewed.expect("renewed")
+    });
+    let same = |other: &ProvenProgram| cell.proof.programs.iter().any(|old| old.id == other.id);
+    assert_eq!(renewed.programs.len(), cell.proof.programs.len());
+    assert!(!renewed.programs.iter().any(same), "none of the old programs is left");
+    assert_eq!(maps(), before, "the maps are the old ones");
     assert_eq!(cell.outside().tries(&tcp4()), 0, "control: outside");
 }
 

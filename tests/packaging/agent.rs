@@ -9,7 +9,8 @@ use atf_agent::run::{Settings, allowed_calls};
 use crate::unit::{Unit, said, systemd_analyze};
 
 /// What the launcher does between its start and the command's, beside what the command may do.
-const LAUNCHER_CALLS: [&str; 18] = [
+const LAUNCHER_CALLS: [&str; 19] = [
+    "clone",
     "clone3",
     "unshare",
     "mount_setattr",
@@ -30,17 +31,9 @@ const LAUNCHER_CALLS: [&str; 18] = [
     "bpf",
 ];
 
-/// What a capability of the launcher is for; it has no other.
-const CAPABILITIES: [&str; 8] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_ADMIN",
-];
+/// The capabilities of the launcher; a test of its own shows that it needs each and no other.
+const CAPABILITIES: [&str; 5] =
+    ["CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_ADMIN"];
 
 /// The namespaces that the launcher makes: all but the user namespace, in which a run would be root.
 const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
@@ -88,6 +81,18 @@ fn the_unit_gives_the_launcher_what_it_needs_and_no_more() {
     }
     let files = agent.words("LimitNOFILE")[0].parse::<u64>().expect("a number");
     assert!(files >= Settings::default().files_max, "a run may have more files than the unit");
+}
+
+#[test]
+fn the_unit_writes_the_cgroups_of_the_cage_and_no_others() {
+    let agent = agent();
+    let cgroup = atf_agent::kernel::Settings::default().cgroup;
+    let first = cgroup.split('/').next().expect("a cgroup has a name");
+    let own = format!("/sys/fs/cgroup/{first}");
+    let written = agent.words("ReadWritePaths");
+    let cgroups: Vec<&str> = written.into_iter().filter(|path| path.starts_with("/sys")).collect();
+    assert_eq!(cgroups, [own.as_str()]);
+    assert_eq!(agent.words("ProtectControlGroups"), ["yes"]);
 }
 
 #[test]

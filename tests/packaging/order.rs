@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
 use atf_agent::wire::Ids;
 
-use crate::unit::{Unit, packaging};
+use crate::unit::{Unit, packaging, said};
 
 const ENFORCER: &str = "atf-enforcer.service";
 const DAEMONS: [&str; 4] = ["recorder", "authority", "executor", "gateway"];
@@ -46,20 +47,31 @@ fn no_unit_takes_the_cage_down() {
     }
 }
 
+/// What it does not understand it leaves out, and makes a user of another number.
+#[test]
+fn systemd_understands_every_line_of_the_users() {
+    let root = tempfile::tempdir().expect("a folder");
+    let mut sysusers = Command::new("systemd-sysusers");
+    sysusers.arg(format!("--root={}", root.path().display())).arg("--dry-run");
+    sysusers.arg(packaging().join("sysusers.d/atf.conf").canonicalize().expect("packaged"));
+    let output = sysusers.output().expect("this test needs Debian's package systemd");
+    let said = said(&output);
+    for (daemon, uid) in uids() {
+        let made =
+            said.lines().find(|line| line.contains(&format!("Creating user 'atf-{daemon}'")));
+        let made = made.unwrap_or_else(|| panic!("no user atf-{daemon}: {said}"));
+        assert!(made.contains(&format!("UID {uid} ")), "{made}");
+    }
+}
+
 #[test]
 fn each_daemon_has_its_own_user_and_no_capability() {
     let ids = Ids::default();
-    let expected = BTreeMap::from([
-        ("authority", ids.authority),
-        ("gateway", ids.gateway),
-        ("recorder", ids.recorder),
-        ("executor", ids.executor),
-    ]);
     let text = fs::read_to_string(packaging().join("sysusers.d/atf.conf")).expect("packaged");
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let lines: Vec<Vec<String>> = text.lines().map(words).collect();
     assert!(lines.contains(&words(&format!("g atf {}", ids.group))), "the shared group");
-    for (daemon, uid) in expected {
+    for (daemon, uid) in uids() {
         let user = format!("atf-{daemon}");
         let made = lines.iter().find(|line| line.len() > 2 && line[0] == "u" && line[1] == user);
         assert_eq!(made.map(|line| line[2].clone()), Some(uid.to_string()), "{user}");
@@ -71,7 +83,19 @@ fn each_daemon_has_its_own_user_and_no_capability() {
         assert!(unit.has("CapabilityBoundingSet"), "{user}");
         assert!(unit.words("CapabilityBoundingSet").is_empty(), "{user}");
         assert_eq!(unit.words("PrivateNetwork"), ["yes"], "{user}");
+        assert_eq!(unit.words("Type"), ["notify"], "{user}: an agent after it finds it serving");
         // The kernel names peers by their uid; in another user namespace it would name nobody.
         assert!(!unit.has("PrivateUsers"), "{user}");
     }
+}
+
+/// The daemons' uids, as the configuration has them.
+fn uids() -> BTreeMap<&'static str, u32> {
+    let ids = Ids::default();
+    BTreeMap::from([
+        ("authority", ids.authority),
+        ("gateway", ids.gateway),
+        ("recorder", ids.recorder),
+        ("executor", ids.executor),
+    ])
 }

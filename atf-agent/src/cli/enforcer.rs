@@ -11,8 +11,11 @@ use crate::kernel::{Cage, KernelError, Mode, Proof};
 pub(super) fn enforcer(config: &Config, action: EnforcerAction) -> anyhow::Result<u8> {
     let cage = Cage::locate(&config.places, &config.cage)?;
     match action {
-        EnforcerAction::Up => {
-            let proof = enforcer::up(&cage, &config.ids, &config.places)?;
+        EnforcerAction::Up { renew } => {
+            let proof = match renew {
+                true => enforcer::renew(&cage, &config.ids)?,
+                false => enforcer::up(&cage, &config.ids, &config.places)?,
+            };
             announce(&proof);
             Ok(EXIT_OK)
         }

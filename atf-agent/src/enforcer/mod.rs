@@ -60,6 +60,14 @@ pub fn up(cage: &Cage, ids: &Ids, places: &Places) -> Result<Proof, UpError> {
     }
 }
 
+/// Puts this version's programs in the place of those that stand.
+///
+/// # Errors
+/// See [`kernel::renew`].
+pub fn renew(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
+    kernel::renew(cage, ids)
+}
+
 /// Proves that the cage stands.
 ///
 /// # Errors

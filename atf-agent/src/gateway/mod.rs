@@ -117,6 +117,7 @@ pub async fn serve(
     raise_descriptors();
     let gateway = Arc::new(Gateway::new(places, ids, settings, profile, signers, kernel)?);
     let mut tasks = gateway.start()?;
+    crate::wire::ready();
     loop {
         tokio::select! {
             _ = stop.recv() => break,

@@ -34,7 +34,8 @@ pub(super) fn attach(cage: &Cage, agents: &File, programs: &[Loaded]) -> Result<
     Ok(())
 }
 
-/// Lets the new links take the place of the old ones. An old link without a successor goes last.
+/// Lets the new links take the place of the old ones. An old link without a successor goes last. Until
+/// [`discard`] is called the cage counts as one that is being replaced.
 ///
 /// # Errors
 /// The file system's.
@@ -52,10 +53,15 @@ pub(super) fn settle(cage: &Cage) -> Result<(), KernelError> {
             pins::remove_file(&links.join(name))?;
         }
     }
-    discard(cage)
+    Ok(())
 }
 
-/// Detaches what [`attach`] attached and [`settle`] has not moved.
+/// Whether programs are taking the place of others right now. Root alone can make it seem so.
+pub(super) fn is_replacing(cage: &Cage) -> bool {
+    next_dir(cage).exists()
+}
+
+/// Detaches what [`attach`] attached and [`settle`] has not moved, if anything; nothing is replaced then.
 ///
 /// # Errors
 /// The file system's.

@@ -19,6 +19,7 @@ mod programs;
 mod proof;
 pub mod selftest;
 mod settings;
+mod tree;
 mod unix;
 mod up;
 
@@ -32,7 +33,7 @@ pub use matrix::Row;
 pub use probe::{Feature, Report, probe};
 pub use proof::{Proof, ProvenProgram, prove};
 pub use settings::Settings;
-pub use up::{loosen, up};
+pub use up::{loosen, renew, up};
 
 pub use atf_common::mode::Mode;
 

@@ -56,9 +56,29 @@ pub(super) fn ensure_dir(cage: &Cage, ids: &Ids) -> Result<(), KernelError> {
     let dir = &cage.pin_dir;
     let parent = dir.parent().unwrap_or(dir);
     mount_bpffs(parent)?;
+    let_through(parent, ids.group)?;
     make_dir(dir)?;
     chown(dir, Some(0), Some(ids.group)).map_err(KernelError::doing("give to ATF's group", dir))?;
     set_mode(dir, PIN_DIR_MODE)
+}
+
+/// Lets ATF's group through `parent` to the pins: systemd closes the bpf file system that it mounts to all
+/// but root. Everybody else stays out, and the group can list nothing in it.
+///
+/// # Errors
+/// When it is another group's, or cannot be changed.
+fn let_through(parent: &Path, group: u32) -> Result<(), KernelError> {
+    let found = fs::symlink_metadata(parent).map_err(KernelError::doing("look at", parent))?;
+    let (gid, mode) = (found.gid(), found.mode() & 0o7777);
+    if mode & 0o001 != 0 || (gid == group && mode & 0o010 != 0) {
+        return Ok(());
+    }
+    if gid != 0 && gid != group {
+        let found = format!("group {gid} and mode {mode:o}");
+        return Err(KernelError::Foreign { path: parent.to_owned(), found });
+    }
+    chown(parent, None, Some(group)).map_err(KernelError::doing("give to ATF's group", parent))?;
+    set_mode(parent, mode & 0o7700 | 0o010)
 }
 
 /// Makes a directory that root alone may enter, or accepts the one that is there if it is root's.
@@ -193,6 +213,27 @@ mod tests {
     use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
     use super::*;
+
+    #[test]
+    fn the_group_is_let_through_to_the_pins_and_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = dir.path();
+        for (gid, mode, expected) in [
+            (0, 0o1700, Some((7_777, 0o1710))),
+            (0, 0o750, Some((7_777, 0o710))),
+            (7_777, 0o700, Some((7_777, 0o710))),
+            (7_777, 0o710, Some((7_777, 0o710))),
+            (0, 0o755, Some((0, 0o755))),
+            (8_888, 0o700, None),
+        ] {
+            chown(parent, None, Some(gid)).unwrap();
+            set_mode(parent, mode).unwrap();
+            let done = let_through(parent, 7_777);
+            let now = fs::metadata(parent).unwrap();
+            let found = done.is_ok().then(|| (now.gid(), now.mode() & 0o7777));
+            assert_eq!(found, expected, "{gid} {mode:o}");
+        }
+    }
 
     /// The attack: two loaders at one time, of which the second hides what the first has pinned.
     #[test]

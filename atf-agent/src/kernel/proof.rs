@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use atf_common::records::Config;
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cage::{Cage, KEEP};
 use super::error::KernelError;
 use super::programs::{PROGRAMS, Program, bit, layers_of, posture_of};
-use super::{Mode, Posture, maps, pins, probe};
+use super::{Mode, Posture, attach, maps, pins, probe};
 use crate::call::CgroupId;
 use crate::sys::bpf::{self, Access};
 
@@ -39,11 +41,32 @@ pub struct ProvenProgram {
     pub id: u32,
 }
 
-/// Proves the cage: pins, configuration, links, effective programs and their maps.
+/// How long a proof waits for the end of a replacement: some seconds where the kernel is slow to let go
+/// of the old programs. It hides no mismatch for longer.
+const REPLACED_WITHIN: Duration = Duration::from_secs(5);
+const REPLACED_POLL: Duration = Duration::from_millis(10);
+
+/// Proves the cage: pins, configuration, links, effective programs and their maps. While programs take
+/// the place of others, the kernel has both: no mismatch, but nothing that could be proven either, and the
+/// proof waits.
 ///
 /// # Errors
 /// [`KernelError::Mismatch`] with everything that is not as it should be. Needs root.
 pub fn prove(cage: &Cage) -> Result<Proof, KernelError> {
+    let until = Instant::now() + REPLACED_WITHIN;
+    loop {
+        let replacing = attach::is_replacing(cage);
+        match prove_now(cage) {
+            Err(KernelError::Mismatch(_)) if replacing && Instant::now() < until => {
+                sleep(REPLACED_POLL);
+            }
+            proof => return proof,
+        }
+    }
+}
+
+/// Proves the cage as it is at this moment.
+pub(super) fn prove_now(cage: &Cage) -> Result<Proof, KernelError> {
     let mut wrong = pins::wrong(cage);
     let agents = cage.agents_id();
     let config = maps::frozen_config(&cage.pin_dir);

@@ -8,13 +8,13 @@ use atf_common::records::{Config, Deny, Run, State};
 use rustix::fs::{FlockOperation, flock};
 
 use super::attach::{self, Loaded};
-use super::cage::{Cage, KEEP};
+use super::cage::Cage;
 use super::error::KernelError;
 use super::object::Object;
 use super::probe::Found;
 use super::programs::{Kind, Program, bit};
-use super::proof::{Proof, prove};
-use super::{Mode, Posture, canary, maps, pins, selftest};
+use super::proof::{Proof, prove_now};
+use super::{Mode, Posture, canary, maps, pins, selftest, tree};
 use crate::wire::Ids;
 
 /// How long the kernel may take to let go of a replaced link: some RCU grace periods, which are
@@ -42,6 +42,16 @@ pub fn loosen(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
     stand(cage, ids, true)
 }
 
+/// Puts this version's programs in the place of those that stand, whether or not they hold: an upgrade, or
+/// the way back from one. The maps are kept, and there is no moment without programs. A cage that enforces
+/// never observes by this.
+///
+/// # Errors
+/// As of [`up`]; the programs that stood stand then.
+pub fn renew(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
+    locked(cage, ids, false, || put_up(cage, ids))
+}
+
 /// Whether there is a cage that refuses what it denies. One that cannot be read does.
 fn enforces(cage: &Cage) -> bool {
     let stands = cage.pin_dir.join("CONFIG").exists() || cage.links_dir().exists();
@@ -49,6 +59,19 @@ fn enforces(cage: &Cage) -> bool {
 }
 
 fn stand(cage: &Cage, ids: &Ids, may_loosen: bool) -> Result<Proof, KernelError> {
+    locked(cage, ids, may_loosen, || match prove_now(cage) {
+        Ok(proof) if proof.mode == cage.mode => Ok(proof),
+        _ => put_up(cage, ids),
+    })
+}
+
+/// One at a time; what fails is undone.
+fn locked(
+    cage: &Cage,
+    ids: &Ids,
+    may_loosen: bool,
+    work: impl FnOnce() -> Result<Proof, KernelError>,
+) -> Result<Proof, KernelError> {
     pins::ensure_dir(cage, ids)?;
     let lock = fs::File::open(&cage.pin_dir).map_err(KernelError::doing("open", &cage.pin_dir))?;
     flock(&lock, FlockOperation::LockExclusive)
@@ -57,12 +80,8 @@ fn stand(cage: &Cage, ids: &Ids, may_loosen: bool) -> Result<Proof, KernelError>
         return Err(KernelError::Enforces);
     }
     pins::own(cage, ids)?;
-    match prove(cage) {
-        Ok(proof) if proof.mode == cage.mode => return Ok(proof),
-        _ => {}
-    }
     let fresh = !cage.links_dir().exists();
-    let done = put_up(cage, ids);
+    let done = work();
     if done.is_err() {
         let undone = if fresh { super::down(cage) } else { attach::discard(cage) };
         if let Err(error) = undone {
@@ -73,8 +92,7 @@ fn stand(cage: &Cage, ids: &Ids, may_loosen: bool) -> Result<Proof, KernelError>
 }
 
 fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
-    let keep = cage.agents_dir.join(KEEP);
-    fs::create_dir_all(&keep).map_err(KernelError::doing("make", &keep))?;
+    tree::make(cage)?;
     refuse_other_version(cage)?;
     let mut object = Object::open(Some(&cage.pin_dir))?;
     let found = Found::load(cage, &mut object)?;
@@ -105,7 +123,9 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
     canary::fly(cage, &object, &programs)?;
     attach::settle(cage)?;
     pins::pin_config(cage, ids, &object)?;
-    prove_soon(cage)
+    let proof = prove_soon(cage)?;
+    attach::discard(cage)?;
+    Ok(proof)
 }
 
 /// The proof, once the kernel has let go of the links that were replaced: it does that some time
@@ -113,7 +133,7 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
 fn prove_soon(cage: &Cage) -> Result<Proof, KernelError> {
     let until = Instant::now() + LET_GO_MAX;
     loop {
-        let proof = prove(cage);
+        let proof = prove_now(cage);
         if proof.is_ok() || Instant::now() > until {
             return proof;
         }

@@ -4,14 +4,15 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::call::{Digest, RunId};
 use crate::wire::{Ids, Places};
 
+use super::acting::{as_group, as_user};
 use super::error::{Doing, RunError};
 use super::view::tree;
 
@@ -33,6 +34,8 @@ pub(super) struct Directory {
     path: PathBuf,
     identity: PathBuf,
     gateway: PathBuf,
+    /// The gateway's user, and the group that may enter what it is in.
+    owner: (u32, u32),
     /// Locked while the keeper lives, whatever it dies of; see [`sweep`](super::sweep).
     _lock: File,
 }
@@ -46,12 +49,12 @@ impl Directory {
         let path = places.run(run);
         let make = || -> io::Result<File> {
             if !runs.is_dir() {
-                owned_dir(&runs, 0o710, 0, ids.group)?;
+                group_dir(&runs, 0o710, ids.group)?;
             }
             // The group may enter, no more: the gateway reaches its own part, and only root renames.
-            owned_dir(&young, 0o710, 0, ids.group)?;
-            owned_dir(&young.join(GATEWAY), 0o755, ids.gateway, ids.gateway)?;
-            owned_dir(&young.join(IDENTITY), 0o755, 0, 0)?;
+            group_dir(&young, 0o710, ids.group)?;
+            group_dir(&young.join(GATEWAY), 0o775, ids.gateway)?;
+            group_dir(&young.join(IDENTITY), 0o755, 0)?;
             let lock = File::open(&young)?;
             lock.lock()?;
             fs::rename(&young, &path)?;
@@ -65,12 +68,13 @@ impl Directory {
         Ok(Self {
             identity: places.run_identity(run),
             gateway: places.run_gateway(run),
+            owner: (ids.gateway, ids.group),
             path,
             _lock: lock,
         })
     }
 
-    /// A mount of the part that the gateway owns and the run sees: of the directory that was made,
+    /// A mount of the part that the gateway fills and the run sees: of the directory that was made,
     /// whatever happens to its name.
     pub(super) fn gateway(&self) -> Result<OwnedFd, RunError> {
         copy_of(&self.gateway)
@@ -93,10 +97,11 @@ impl Directory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = File::options().write(true).create_new(true).mode(0o440).open(&next)?;
-        // Written before the run's group gets it, so that half a token is never readable.
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o400);
+        let mut file = as_group(uid, || options.open(&next))??;
+        // Written before the run's group may read it, so that half a token is never readable.
         file.write_all(jwt.as_bytes())?;
-        fchown(&file, Some(0), Some(uid))?;
         rustix::fs::fchmod(&file, Mode::RUSR | Mode::RGRP)?;
         fs::rename(&next, self.identity.join(TOKEN))
     }
@@ -112,7 +117,7 @@ impl Directory {
 
     /// Removes it and what is in it; an empty answer is success.
     pub(super) fn take_down(&self) -> Option<String> {
-        match fs::remove_dir_all(&self.path) {
+        match remove(&self.path, self.owner) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Some(format!("cannot remove {}: {error}", self.path.display()))
             }
@@ -121,20 +126,31 @@ impl Directory {
     }
 }
 
-/// Makes a directory whose mode does not depend on the umask.
-fn owned_dir(path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(path)?;
-    let directory = open(path)?;
-    rustix::fs::chownat(
-        &directory,
-        "",
-        Some(Uid::from_raw(uid)),
-        Some(Gid::from_raw(gid)),
-        rustix::fs::AtFlags::EMPTY_PATH,
-    )?;
-    // An O_PATH descriptor has no fchmod; root owns the parent, so the name is still this directory.
-    rustix::fs::chmodat(CWD, path, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())?;
+/// Removes a run's directory: what the gateway, `owner`, made in its part is removed as the gateway, the rest
+/// as root. Names above that part are root's, so the gateway can lead nobody elsewhere.
+pub(super) fn remove(path: &Path, (user, group): (u32, u32)) -> io::Result<()> {
+    // What this cannot remove is told by what follows.
+    let _left = as_user(user, group, || empty(&path.join(GATEWAY)));
+    fs::remove_dir_all(path)
+}
+
+fn empty(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
+}
+
+/// Makes a directory of root's whose mode does not depend on the umask.
+fn group_dir(path: &Path, mode: u32, gid: u32) -> io::Result<()> {
+    as_group(gid, || fs::DirBuilder::new().mode(0o700).create(path))??;
+    // Root owns the parent, so the name is this directory.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 fn copy_of(path: &Path) -> Result<OwnedFd, RunError> {

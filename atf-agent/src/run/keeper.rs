@@ -7,13 +7,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::call::RunId;
 use crate::sys::clone::Child;
 use crate::sys::signals::Signals;
 use crate::wire::Token;
 
+use super::acting;
 use super::admission::Authority;
 use super::directory::Directory;
 use super::error::{Doing, RunError};
@@ -114,7 +115,7 @@ impl Keeper<'_> {
             }
             if until_end() == Some(Duration::ZERO) {
                 tracing::warn!(run = %self.run, "its absolute end has passed; it is killed");
-                rustix::process::pidfd_send_signal(&self.child.pidfd, Signal::KILL)
+                acting::signal(&self.child.pidfd, self.uid, Signal::KILL)
                     .doing("kill the run at its absolute end")?;
                 break;
             }
@@ -176,7 +177,7 @@ impl Keeper<'_> {
                 (Some(Signal::WINCH), Some(terminal)) => terminal.resize(),
                 (Some(Signal::WINCH) | None, _) => {}
                 // The run may have just ended.
-                (Some(signal), _) => drop(pidfd_send_signal(&self.child.pidfd, signal)),
+                (Some(signal), _) => drop(acting::signal(&self.child.pidfd, self.uid, signal)),
             }
         }
         Ok(())

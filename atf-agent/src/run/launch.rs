@@ -49,7 +49,7 @@ where
         );
     }
     let authority = Authority { socket: places.authority_socket() };
-    sweep(places, &hooks.agents_dir, &authority);
+    sweep(places, ids, &hooks.agents_dir, &authority);
     let run = RunId::random();
     let mut made = Made {
         run,

@@ -1,6 +1,7 @@
 //! The launcher: makes a run's cage, puts the command into it, keeps it alive, and takes everything
 //! down again. It judges nothing: the authority admits, the kernel holds, the gateway decides.
 
+mod acting;
 mod admission;
 mod cgroup;
 mod checked;

@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::sys::clone::{Child, clone_into_cgroup};
 
+use super::acting;
 use super::cgroup::Cgroup;
 use super::error::{Doing, RunError};
 use super::inside::{GO, Orders, PipesInside, enter};
@@ -59,6 +60,7 @@ pub(super) fn start(
     ends: Ends,
     prove: impl Fn() -> Result<(), String>,
 ) -> Result<Started, RunError> {
+    let uid = orders.uid;
     let child = clone_into_cgroup(cgroup.as_fd(), || enter(&orders))
         .doing("start the run's first process")?;
     // The run's ends are the child's alone from here on, so that their closing is seen.
@@ -75,7 +77,7 @@ pub(super) fn start(
         Ok(listener) => Ok(Started { child, listener }),
         Err(error) => {
             // It may have ended by itself.
-            let _gone = pidfd_send_signal(&child.pidfd, Signal::KILL);
+            let _gone = acting::signal(&child.pidfd, uid, Signal::KILL);
             waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)
                 .doing("wait for the run's first process")?;
             Err(error)

@@ -4,15 +4,16 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use crate::call::RunId;
-use crate::wire::Places;
+use crate::wire::{Ids, Places};
 
 use super::RunError;
 use super::admission::Authority;
 use super::cgroup::Cgroup;
+use super::directory;
 
 /// Takes down runs whose keeper is gone. Their processes died with it; their cgroups, directories and
 /// registrations did not. What cannot be taken down now is left for the next time.
-pub(super) fn sweep(places: &Places, agents_dir: &Path, authority: &Authority) {
+pub(super) fn sweep(places: &Places, ids: &Ids, agents_dir: &Path, authority: &Authority) {
     let Ok(runs) = fs::read_dir(places.run_dir.join("runs")) else {
         // There has been no run yet.
         return;
@@ -29,7 +30,7 @@ pub(super) fn sweep(places: &Places, agents_dir: &Path, authority: &Authority) {
         if lock.try_lock().is_err() {
             continue;
         }
-        match take_down(run, &entry.path(), agents_dir, authority) {
+        match take_down(run, &entry.path(), ids, agents_dir, authority) {
             Ok(()) => tracing::warn!(%run, "took down a run whose keeper was killed"),
             Err(why) => tracing::error!(%run, why, "a run whose keeper was killed is left behind"),
         }
@@ -38,7 +39,8 @@ pub(super) fn sweep(places: &Places, agents_dir: &Path, authority: &Authority) {
 
 fn take_down(
     run: RunId,
-    directory: &Path,
+    path: &Path,
+    ids: &Ids,
     agents_dir: &Path,
     authority: &Authority,
 ) -> Result<(), String> {
@@ -54,5 +56,5 @@ fn take_down(
     if let Some(problem) = cgroup.as_ref().and_then(Cgroup::remove) {
         return Err(problem);
     }
-    fs::remove_dir_all(directory).map_err(|error| error.to_string())
+    directory::remove(path, (ids.gateway, ids.group)).map_err(|error| error.to_string())
 }

@@ -14,6 +14,7 @@ mod outbox;
 mod peer;
 mod pipelined;
 mod places;
+mod ready;
 mod subscription;
 mod telling;
 
@@ -28,5 +29,6 @@ pub use messages::*;
 pub use peer::Peer;
 pub use pipelined::Pipelined;
 pub use places::Places;
+pub use ready::ready;
 pub use subscription::Subscription;
 pub use telling::{MayTell, Told};

@@ -305,7 +305,11 @@ pub struct ToolsArguments {
 #[derive(Debug, Subcommand)]
 pub enum EnforcerAction {
     /// Load, attach, pin and prove, then exit; what is already proven is left alone
-    Up,
+    Up {
+        /// Put this version's programs in the place of those that stand; the maps are kept
+        #[arg(long)]
+        renew: bool,
+    },
     /// Prove that the cage holds
     Check {
         /// The form of the answer

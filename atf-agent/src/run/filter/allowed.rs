@@ -9,6 +9,8 @@
 //! - the kernel itself (`bpf`, modules, `kexec`, `reboot`, swap, `acct`, `quotactl`, clocks, `syslog`,
 //!   `iopl`, `ioperm`, `modify_ldt`): nothing a program needs, much that an attacker does;
 //! - file handles (`name_to_handle_at`, `open_by_handle_at`): names outside the view;
+//! - which processor, memory or turn a run gets (`sched_set*`, `setpriority`, `ioprio_set`, `mbind`,
+//!   `set_mempolicy`): runs share a host, and none chooses its place among the others;
 //! - `vhangup`, `lookup_dcookie`, `fanotify_*`, `remap_file_pages` and others that nobody misses.
 
 use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
@@ -60,7 +62,6 @@ pub(super) fn rules() -> Result<Rules, BackendError> {
 
     // The limit on core dumps must not be lowered to zero: one is what stops pipes, too.
     let not_core = rule(&[(LIMIT, Ne, libc::RLIMIT_CORE)])?;
-    rules.insert(libc::SYS_setrlimit, vec![rule(&[(0, Ne, libc::RLIMIT_CORE)])?]);
     rules.insert(libc::SYS_prlimit64, vec![not_core, only_reads()?]);
     Ok(rules)
 }

@@ -139,6 +139,25 @@ fn without_the_keeper_a_refused_call_fails_and_an_allowed_one_goes_on() {
 }
 
 #[test]
+fn a_run_does_not_choose_its_place_among_the_others() {
+    let none = [0; 6];
+    for (name, call, arguments) in [
+        ("setpriority", libc::SYS_setpriority, none),
+        ("ioprio_set", libc::SYS_ioprio_set, none),
+        ("sched_setaffinity", libc::SYS_sched_setaffinity, none),
+        ("sched_setparam", libc::SYS_sched_setparam, none),
+        ("sched_setscheduler", libc::SYS_sched_setscheduler, none),
+        ("sched_setattr", libc::SYS_sched_setattr, none),
+        ("mbind", libc::SYS_mbind, none),
+        ("set_mempolicy", libc::SYS_set_mempolicy, arguments(&[-1])),
+        // Programs set their limits by prlimit64.
+        ("setrlimit", libc::SYS_setrlimit, none),
+    ] {
+        check(name, call, arguments, EPERM);
+    }
+}
+
+#[test]
 fn a_thread_may_be_cloned_and_a_namespace_may_not() {
     let clone = |flags: i32| arguments(&[i64::from(flags | libc::SIGCHLD)]);
     for namespace in [libc::CLONE_NEWUSER, libc::CLONE_NEWNET, libc::CLONE_NEWPID] {

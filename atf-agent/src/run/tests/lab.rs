@@ -3,12 +3,16 @@
 use std::fs::{self, File};
 use std::io::{Read, Write, pipe};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+
+use seccompiler::BpfProgram;
 
 use crate::run::Task;
 use crate::run::{Hooks, Request, Settings, launch};
@@ -32,6 +36,10 @@ pub(super) struct Lab {
     pub(super) proof: Result<(), String>,
     /// What the keeper is started with.
     pub(super) ignored: Vec<Signal>,
+    /// All that it may do as root; `None` is everything.
+    pub(super) capabilities: Option<CapabilitySet>,
+    /// What it may not call.
+    pub(super) filter: Option<BpfProgram>,
     directory: tempfile::TempDir,
 }
 
@@ -72,6 +80,7 @@ impl Lab {
         };
         change(&mut conduct);
         let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let places = Places {
             run_dir: directory.path().join("run"),
             state_dir: directory.path().join("state"),
@@ -86,6 +95,8 @@ impl Lab {
             settings: Settings::default(),
             proof: Ok(()),
             ignored: Vec::new(),
+            capabilities: None,
+            filter: None,
             places,
             agents_dir,
             directory,
@@ -134,6 +145,17 @@ impl Lab {
                 become_number(fd, number).unwrap();
             }
             self.ignored.iter().copied().for_each(signals::ignore);
+            if let Some(filter) = &self.filter {
+                seccompiler::apply_filter(filter).unwrap();
+            }
+            if let Some(some) = self.capabilities {
+                let sets = CapabilitySets {
+                    effective: some,
+                    permitted: some,
+                    inheritable: CapabilitySet::empty(),
+                };
+                set_capabilities(None, sets).unwrap();
+            }
             let ids = Ids::default();
             let ended = launch(&self.places, &ids, &self.settings, request, &hooks);
             let text = match ended {

@@ -8,4 +8,5 @@ mod lab;
 mod cage;
 /// How runs start, go on and end.
 mod life;
+mod needs;
 mod pipes;

@@ -5,6 +5,7 @@ mod devices;
 mod root;
 mod shown;
 pub(super) mod tree;
+mod walk;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use rustix::mount::{MountAttrFlags, MountPropagationFlags, mount_change};
 
 pub(super) use shown::Shown;
 
+use super::acting::as_user;
 use super::inside::{Step, Stopped};
 use crate::wire::in_run;
 use root::{NO_DEVICES, NO_PROGRAMS, READ_ONLY, Root, Source, fresh};
@@ -59,7 +61,7 @@ pub(super) fn enter(plan: &Plan) -> Result<(), Stopped> {
     let root = Root::mount(&plan.base, ROOT_BYTES)?;
     scratch(&root, plan)?;
     for shown in &plan.shown {
-        shown.place(&root)?;
+        shown.place(&root, plan.uid)?;
     }
     devices::place(&root, plan.terminal)?;
     processes(&root)?;
@@ -76,7 +78,7 @@ fn scratch(root: &Root, plan: &Plan) -> Result<(), Stopped> {
     const WHOLE: &str = "/.scratch";
     let open_to_all = Mode::from_raw_mode(0o1777);
     let bytes = plan.scratch_bytes.to_string();
-    let options = [("size", bytes.as_str()), ("nr_inodes", SCRATCH_FILES), ("mode", "0755")];
+    let options = [("size", bytes.as_str()), ("nr_inodes", SCRATCH_FILES), ("mode", "1777")];
     root.attach(fresh("tmpfs", &options, NO_DEVICES)?, WHOLE)?;
     let own = Mode::RWXU;
     for (part, at, mode, uid) in [
@@ -85,7 +87,7 @@ fn scratch(root: &Root, plan: &Plan) -> Result<(), Stopped> {
         ("home", HOME, own, plan.uid),
     ] {
         let source = format!("{WHOLE}/{part}");
-        root.directory(&source, mode, uid)?;
+        as_user(uid, uid, || root.directory(&source, mode)).step(format!("making {at}"))??;
         root.bind(Source::Inside(&source), at, NO_DEVICES)?;
     }
     root.detach(WHOLE)

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags};
 
 use crate::run::inside::{Step, Stopped};
 use crate::sys::mounts::set_attributes;
 
-use super::tree;
+use super::{tree, walk};
 
 /// Nothing below is written through this mount.
 pub(super) const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
@@ -49,7 +49,7 @@ impl Root {
 
     /// Attaches `mount` at `path`; directories on the way are made.
     pub(super) fn attach(&self, mount: OwnedFd, path: &str) -> Result<(), Stopped> {
-        self.directory(path, Mode::from_raw_mode(0o755), 0)?;
+        self.directory(path, Mode::from_raw_mode(0o755))?;
         self.attach_over(&mount, path)
     }
 
@@ -76,16 +76,15 @@ impl Root {
         set_attributes(mount.as_fd(), super::bits(attributes)).step(doing())?;
         let status = rustix::fs::fstat(mount).step(doing())?;
         if rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Directory {
-            self.directory(path, Mode::from_raw_mode(0o755), 0)?;
+            self.directory(path, Mode::from_raw_mode(0o755))?;
         } else if !self.has(path) {
             self.file(path, "")?;
         }
         self.attach_over(mount, path)
     }
 
-    /// Makes the directory `path` and those above it. One that exists stays as it is, unless it has
-    /// to belong to somebody.
-    pub(super) fn directory(&self, path: &str, mode: Mode, uid: u32) -> Result<(), Stopped> {
+    /// Makes the directory `path` and those above it. One that exists stays as it is.
+    pub(super) fn directory(&self, path: &str, mode: Mode) -> Result<(), Stopped> {
         let doing = || format!("making the directory {path}");
         let mut above = self.open("/").step(doing())?;
         let mut walked = String::new();
@@ -104,18 +103,13 @@ impl Root {
                 Err(error) => return Err(error).step(doing()),
             };
         }
-        if uid == 0 {
-            return Ok(());
-        }
-        let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
-        let flags = rustix::fs::AtFlags::EMPTY_PATH;
-        rustix::fs::chownat(&above, "", Some(user), Some(group), flags).step(doing())
+        Ok(())
     }
 
     /// Writes a small file that all may read.
     pub(super) fn file(&self, path: &str, text: &str) -> Result<(), Stopped> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        self.directory(above, Mode::from_raw_mode(0o755), 0)?;
+        self.directory(above, Mode::from_raw_mode(0o755))?;
         let write = || -> io::Result<()> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let mode = Mode::from_raw_mode(0o644);
@@ -129,7 +123,7 @@ impl Root {
     /// Makes the symbolic link `path`.
     pub(super) fn link(&self, path: &str, target: &Path) -> Result<(), Stopped> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        self.directory(above, Mode::from_raw_mode(0o755), 0)?;
+        self.directory(above, Mode::from_raw_mode(0o755))?;
         self.open(above)
             .and_then(|above| rustix::fs::symlinkat(target, above, name))
             .step(format!("making the link {path}"))
@@ -175,13 +169,17 @@ impl Root {
     /// Opens `path` as the run would see it: links and `..` cannot lead out of the root.
     fn open(&self, path: &str) -> rustix::io::Result<OwnedFd> {
         let path = if path.is_empty() { "/" } else { path };
-        rustix::fs::openat2(
+        let opened = rustix::fs::openat2(
             &self.mount,
             path,
             OFlags::PATH | OFlags::CLOEXEC,
             Mode::empty(),
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        )
+        );
+        match opened {
+            Err(rustix::io::Errno::NOSYS) => walk::open_below(self.mount.as_fd(), path),
+            opened => opened,
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlink};
 
 use crate::run::RunError;
-use crate::run::inside::Stopped;
+use crate::run::acting::as_user;
+use crate::run::inside::{Step, Stopped};
 use crate::run::local;
 use crate::wire::Places;
 
 use super::root::{NO_DEVICES, READ_ONLY, Root, Source};
-use super::{SHOWN_ASIDE, tree};
+use super::{HOME, SHOWN_ASIDE, tree};
 
 /// What the run has of its own; a host path in, at or above these would take their place.
 const OWN: [&str; 4] = ["/proc", "/sys", "/dev", "/run/atf"];
@@ -59,18 +60,28 @@ impl Shown {
 
     /// Puts it where it is on the host. What would lie in the scratch lies beside it, and a link leads
     /// there: where the run may write is said by directory, and holds for all that is mounted below.
-    pub(super) fn place(&self, root: &Root) -> Result<(), Stopped> {
+    pub(super) fn place(&self, root: &Root, uid: u32) -> Result<(), Stopped> {
         let attributes = READ_ONLY.union(NO_DEVICES);
         match &self.what {
-            What::Link(target) => root.link(&self.path, target),
+            What::Link(target) => self.link(root, target, uid),
             What::Tree(held) if is_in_scratch(&self.path) => {
                 let aside = format!("{SHOWN_ASIDE}{}", self.path);
                 root.bind(Source::Copy(held), &aside, attributes)?;
-                // It is there already when a path above it is shown, too.
-                if root.has(&self.path) { Ok(()) } else { root.link(&self.path, aside.as_ref()) }
+                self.link(root, aside.as_ref(), uid)
             }
             What::Tree(held) => root.bind(Source::Copy(held), &self.path, attributes),
         }
+    }
+
+    /// Makes a link in its place, unless it is there already: with a path above it that is shown, too. In the
+    /// run's home the run alone makes anything.
+    fn link(&self, root: &Root, target: &Path, uid: u32) -> Result<(), Stopped> {
+        let owner = if Path::new(&self.path).starts_with(HOME) { uid } else { 0 };
+        as_user(owner, owner, || match root.has(&self.path) {
+            true => Ok(()),
+            false => root.link(&self.path, target),
+        })
+        .step(format!("making the link {}", self.path))?
     }
 }
 
