@@ -73,7 +73,7 @@ impl Cell {
         let name =
             format!("atf-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         // One for all cages of this process, so that the self-test is made once.
-        let state_dir = std::env::temp_dir().join(format!("atf-test-{}", std::process::id()));
+        let state_dir = state_dir();
         LIVE.fetch_add(1, Ordering::SeqCst);
         fs::create_dir_all(&state_dir).expect("a temporary directory can be made");
         let pin_dir = Path::new("/sys/fs/bpf").join(&name);
@@ -154,11 +154,9 @@ impl Drop for Cell {
         kernel::down(&self.cage).expect("the cage comes down");
         let top = self.outside.parent().expect("a test's cgroup has a parent");
         remove_tree(top);
-        if LIVE.fetch_sub(1, Ordering::SeqCst) == 1
-            && let Some(state) = self.cage.state_dir.parent()
-        {
+        if LIVE.fetch_sub(1, Ordering::SeqCst) == 1 {
             // Another one may have just begun, and makes the self-test anew.
-            let _gone = fs::remove_dir_all(state);
+            let _gone = fs::remove_dir_all(state_dir());
         }
     }
 }
@@ -214,6 +212,11 @@ impl Place {
 pub fn lasting(ms: u64) -> Run {
     let end_boot_ms = kernel::boot_ms() + ms;
     Run { end_boot_ms, token_boot_ms: end_boot_ms, netns_cookie: 0 }
+}
+
+/// The state of all cages of this process.
+fn state_dir() -> PathBuf {
+    std::env::temp_dir().join(format!("atf-test-{}", std::process::id()))
 }
 
 fn remove_tree(dir: &Path) {
