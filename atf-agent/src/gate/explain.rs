@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::definitions::{Definition, Definitions, Kind};
 use super::hearing::{Answer, Hearing};
-use super::policy::{Files, PolicyError};
+use super::policy::PolicyError;
+use super::policy_source::Files;
 use super::rego::ENTRYPOINT;
 
 /// Rules below rules that are followed.

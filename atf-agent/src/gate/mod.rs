@@ -29,6 +29,7 @@ mod narrow;
 mod permit;
 mod pins;
 mod policy;
+mod policy_source;
 mod policy_tests;
 mod profile;
 mod provenance;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::definitions::Definitions;
-use super::policy::{Files, PolicyError};
+use super::policy::PolicyError;
+use super::policy_source::Files;
 use super::rego::{self, Lines, Ran};
 
 /// One test of a policy.

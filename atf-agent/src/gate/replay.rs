@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::definitions::Definitions;
 use super::hearing::{Answer, Hearing};
-use super::policy::{Files, Policy, PolicyError};
+use super::policy::{Policy, PolicyError};
+use super::policy_source::Files;
 
 /// How an answer would be another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
