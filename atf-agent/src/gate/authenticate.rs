@@ -3,7 +3,8 @@
 
 use super::era::Era;
 use super::method::Method;
-use super::receive::{Received, ToolCall};
+use super::receive::Received;
+use super::tool_call::ToolCall;
 use crate::audit;
 use crate::call::{Caller, Digest, Reason, Refusal, StateKey, Step, ToolName};
 use crate::identity::{Claims, Verifier};

@@ -45,6 +45,7 @@ mod statement;
 mod talk;
 mod tighten;
 mod tool;
+mod tool_call;
 mod wants;
 
 #[cfg(test)]
@@ -90,7 +91,7 @@ pub use pins::{Pin, PinError, Pins};
 pub use policy::{Judged, Policy, PolicyError, judge};
 pub use policy_tests::{Covered, PolicyTest, test_policy};
 pub use provenance::{Known, Origin, Results, Traced, Trust, name, task_says, trace};
-pub use receive::{Limits, Message, Received, ToolCall};
+pub use receive::{Limits, Message, Received};
 pub use replay::{Change, Difference, differences, replay};
 pub use reply::{Code, Reply};
 pub use revision::Revision;
@@ -99,4 +100,5 @@ pub use statement::{SqlChecked, check_sql};
 pub use talk::Talk;
 pub use tighten::tighten;
 pub use tool::{ToolMode, UNENFORCED};
+pub use tool_call::ToolCall;
 pub use wants::Wants;

@@ -4,9 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::ask::Ask;
-use super::envelope::{
-    self, AnyParams, CancelParams, Envelope, InitializeParams, Meta, ToolParams,
-};
+use super::envelope::{self, AnyParams, CancelParams, Envelope, InitializeParams, Meta};
 use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
 use super::json;
@@ -15,12 +13,11 @@ use super::lists::Lists;
 use super::method::{Method, Notification};
 use super::reply::{Code, Reply, Unread};
 use super::revision::Revision;
-use super::talk::{Said, Talk};
+use super::talk::Said;
+use super::tool_call::ToolCall;
 use super::wants::Wants;
 use crate::audit::Call;
-use crate::call::{
-    Caller, Digest, Level, Reason, Refusal, StateKey, StateOf, Step, Target, ToolName,
-};
+use crate::call::{Caller, Digest, Level, Reason, Refusal, StateKey, StateOf, Step, Target};
 
 /// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
 const DEPTH_MAX: usize = 64;
@@ -73,43 +70,6 @@ pub struct Received {
     level: Option<Level>,
     listens: Option<Lists>,
     prompt: Option<Digest>,
-}
-
-/// The tool that a request names, and its arguments as they came.
-#[derive(Debug)]
-pub struct ToolCall {
-    name: ToolName,
-    arguments: Box<RawValue>,
-    digest: Digest,
-    talk: Box<Talk>,
-}
-
-impl ToolCall {
-    /// The tool.
-    pub fn name(&self) -> &ToolName {
-        &self.name
-    }
-
-    /// The arguments, byte for byte; `{}` when there were none.
-    pub fn arguments(&self) -> &RawValue {
-        &self.arguments
-    }
-
-    /// The digest of the arguments' bytes.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// What may go to and fro while the server works on it.
-    pub(super) fn talk(&self) -> &Talk {
-        &self.talk
-    }
-
-    pub(super) fn describe(&self, call: &mut Call) {
-        call.tool = Some(self.name.as_str().into());
-        call.arguments = Some(self.digest);
-        call.answers = self.talk.digest();
-    }
 }
 
 impl Received {
@@ -322,7 +282,7 @@ fn request(
     let said = Said { era, capabilities: meta.capabilities, wants: &wants };
     let ask = Ask::read(method, params, said).map_err(refused)?.map(Box::new);
     let is = |one: Method| (method == one).then_some(params);
-    let tool = is(Method::ToolsCall).map(|params| tool_call(params, said)).transpose();
+    let tool = is(Method::ToolsCall).map(|params| ToolCall::read(params, said)).transpose();
     let tool = tool.map_err(refused)?;
     let offered = is(Method::Initialize).map(offered).transpose().map_err(refused)?;
     let level = is(Method::SetLevel).map(level::read).transpose();
@@ -356,7 +316,7 @@ fn named(ask: &Ask) -> Option<&str> {
     }
 }
 
-fn invalid(detail: String) -> Refusal {
+pub(super) fn invalid(detail: String) -> Refusal {
     Refusal::new(Step::Receive, Reason::MessageInvalid, detail)
 }
 
@@ -404,20 +364,6 @@ fn offered(params: Option<&RawValue>) -> Result<Revision, Refusal> {
     let asked: InitializeParams<'_> =
         envelope::object(text).map_err(|e| invalid(format!("initialize: params: {e}")))?;
     Ok(Revision::offered(&asked.revision))
-}
-
-fn tool_call(params: Option<&RawValue>, said: Said<'_>) -> Result<ToolCall, Refusal> {
-    let params = params.ok_or_else(|| invalid("tools/call without params".to_owned()))?;
-    let call: ToolParams<'_> =
-        envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
-    let name = call.name.parse().map_err(|error| invalid(format!("{error}")))?;
-    let arguments = match call.arguments {
-        Some(raw) if raw.get().starts_with('{') => raw.to_owned(),
-        Some(_) => return Err(invalid("arguments are no object".to_owned())),
-        None => RawValue::from_string("{}".to_owned()).map_err(|e| invalid(e.to_string()))?,
-    };
-    let talk = Box::new(Talk::read(said, params)?);
-    Ok(ToolCall { name, talk, digest: Digest::of(arguments.get().as_bytes()), arguments })
 }
 
 fn variants(object: &RawValue, known: &[&str]) -> Result<(), Refusal> {

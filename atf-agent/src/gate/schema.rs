@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::authenticate::{Authenticated, describe_claims};
 use super::method::Method;
 use super::pins::{Pin, Pins};
-use super::receive::ToolCall;
+use super::tool_call::ToolCall;
 use crate::audit;
 use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
 use crate::identity::Claims;
