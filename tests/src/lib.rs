@@ -14,3 +14,4 @@ pub mod postgres;
 mod random;
 mod served;
 pub mod sys;
+pub mod systemd;

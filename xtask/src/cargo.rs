@@ -13,7 +13,7 @@ const VM_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The profile of the VM's binaries; `Cargo.toml` says why it exists.
 const VM_PROFILE: &str = "vm";
 
-/// The three programs of a demo.
+/// The programs of a demo and of a VM.
 pub(crate) struct Binaries {
     /// The product.
     pub(crate) atf: PathBuf,
@@ -21,6 +21,8 @@ pub(crate) struct Binaries {
     pub(crate) hijacked: PathBuf,
     /// The harness; also the VM's init.
     pub(crate) demo: PathBuf,
+    /// The init of a VM with a disk, and the suite in it.
+    pub(crate) systemd: PathBuf,
     /// The kernel tests, where they are wanted.
     pub(crate) kernel_tests: Option<PathBuf>,
 }
@@ -60,6 +62,7 @@ pub(crate) fn binaries() -> Result<Binaries> {
             atf: built.join("atf"),
             hijacked: built.join("hijacked"),
             demo: built.join("demo"),
+            systemd: built.join("atf-systemd"),
             kernel_tests: None,
         })
     })
@@ -106,7 +109,7 @@ pub(crate) fn scratch(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-const BUILD: [&str; 13] = [
+const BUILD: [&str; 15] = [
     "build",
     "--quiet",
     "--locked",
@@ -120,4 +123,6 @@ const BUILD: [&str; 13] = [
     "hijacked",
     "--bin",
     "demo",
+    "--bin",
+    "atf-systemd",
 ];

@@ -18,6 +18,7 @@ mod progress;
 mod python;
 mod run;
 mod suite;
+mod systemd;
 mod test;
 mod toolchain;
 mod vm;

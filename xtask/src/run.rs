@@ -67,6 +67,16 @@ pub(crate) struct Shown {
     complaints: Vec<String>,
 }
 
+impl Shown {
+    /// Reads what a suite handed out.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).context("the suite's result is not what it should be")
+    }
+}
+
 impl Options {
     /// The demo on this kernel.
     pub(crate) fn host() -> Self {
@@ -100,16 +110,24 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let (shown, failures) =
         if options.host { (vec![on_host(options)?], Vec::new()) } else { in_vms(options)? };
-    if options.output == Output::Json {
+    print(&shown, &failures, options.output)
+}
+
+/// Prints what was shown, and says what is wrong. The status is 0 if and only if nothing is.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub(crate) fn print(shown: &[Shown], failures: &[String], output: Output) -> Result<ExitCode> {
+    if output == Output::Json {
         let reports: Vec<_> = shown.iter().map(|one| &one.report).collect();
         println!("{}", serde_json::to_string(&reports)?);
     } else {
-        for one in &shown {
+        for one in shown {
             println!("{}", one.table);
         }
     }
     let complaints = shown.iter().flat_map(|one| &one.complaints);
-    let wrong: Vec<&String> = complaints.chain(&failures).collect();
+    let wrong: Vec<&String> = complaints.chain(failures).collect();
     for complaint in &wrong {
         eprintln!("xtask: {complaint}");
     }
@@ -177,10 +195,11 @@ fn in_vm(
         kernel,
         initramfs: &initramfs,
         init_arguments: &["--suite", &options.suite],
+        disk: None,
         kvm: options.kvm,
     };
     let what = format!("{} on Linux {} in a VM", options.suite, kernel.release);
-    parse(&progress::step(&what, || machine.boot())?)
+    Shown::parse(&progress::step(&what, || machine.boot())?)
 }
 
 /// Each version once, in the order in which they were named.
@@ -197,11 +216,7 @@ fn distinct(versions: &[String]) -> Vec<&str> {
 fn read(result: &Path) -> Result<Shown> {
     let text = std::fs::read_to_string(result)
         .with_context(|| format!("the demo left no result at {}", result.display()))?;
-    parse(&text)
-}
-
-fn parse(text: &str) -> Result<Shown> {
-    serde_json::from_str(text).context("the demo's result is not what it should be")
+    Shown::parse(&text)
 }
 
 #[cfg(test)]

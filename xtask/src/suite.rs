@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{comparison, compatibility, conformance, postgres, run};
+use crate::{comparison, compatibility, conformance, postgres, run, systemd};
 
 /// Which campaign.
 #[derive(Subcommand)]
@@ -34,6 +34,12 @@ pub(crate) enum Suite {
         /// A corpus of statements (docs/CORPORA.md) in place of the project's own.
         #[arg(long)]
         file: Option<PathBuf>,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t)]
+        output: run::Output,
+    },
+    /// ATF as Debian's systemd runs it, in a VM: from the installation to the next boot.
+    Systemd {
         /// How to print the result.
         #[arg(long, value_enum, default_value_t)]
         output: run::Output,
@@ -80,6 +86,7 @@ pub(crate) fn run(suite: &Suite) -> Result<ExitCode> {
         Suite::Sockets { calls, dealt } => run::run(&sockets(*calls, dealt)),
         Suite::Postgres { file, output } => postgres::run(file.as_deref(), *output),
         Suite::Comparison { output } => comparison::run(*output),
+        Suite::Systemd { output } => systemd::run(*output),
         Suite::Conformance { output } => conformance::run(*output),
         Suite::Compatibility { output } => compatibility::run(*output),
     }

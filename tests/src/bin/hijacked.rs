@@ -90,7 +90,13 @@ enum Mcp {
         call: Call,
     },
     /// Repeat an honest call until standard input ends.
-    Steady(Call),
+    Steady {
+        /// For ever: a service has no standard input.
+        #[arg(long)]
+        endless: bool,
+        #[command(flatten)]
+        call: Call,
+    },
     /// Repeat a refused call until the run is sealed, and see when the kernel says no.
     Hammer(Call),
     /// Make honest calls, one after the other on one connection, and print what each took.
@@ -172,7 +178,7 @@ fn run(task: Task) -> Result<()> {
         Task::Mcp(Mcp::Stdio { atf, call }) => {
             mcp::print(&stdio::ask(&atf, &call.ask("tools/call")?))
         }
-        Task::Mcp(Mcp::Steady(call)) => mcp::steady(&call.ask("tools/call")?),
+        Task::Mcp(Mcp::Steady { endless, call }) => mcp::steady(&call.ask("tools/call")?, endless),
         Task::Mcp(Mcp::Hammer(call)) => mcp::print(&mcp::hammer(&call.ask("tools/call")?)?),
         Task::Mcp(Mcp::Repeat { calls, call }) => {
             mcp::print(&mcp::repeat(&call.ask("tools/call")?, calls)?)

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -98,13 +99,14 @@ pub fn ask(ask: &Ask) -> Answered {
     answered
 }
 
-/// Repeats a call and a way out every 100 ms and prints what came of both, until standard input ends.
+/// Repeats a call and a way out every 100 ms and prints what came of both, until standard input ends or
+/// for ever.
 ///
 /// # Errors
 /// When standard output is gone.
-pub fn steady(call: &Ask) -> Result<()> {
+pub fn steady(call: &Ask, endless: bool) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(100);
-    let over = until_stdin_ends();
+    let over = if endless { Arc::default() } else { until_stdin_ends() };
     while !over.load(Ordering::SeqCst) {
         let call = ask(call);
         let attempt = super::attempt("tcp4", &super::Around::default())?;
@@ -282,9 +284,9 @@ fn try_ask(ask: &Ask) -> Result<(u16, Option<Value>)> {
     Ok((answer.status, message))
 }
 
-fn until_stdin_ends() -> std::sync::Arc<AtomicBool> {
-    let over = std::sync::Arc::new(AtomicBool::new(false));
-    let told = std::sync::Arc::clone(&over);
+fn until_stdin_ends() -> Arc<AtomicBool> {
+    let over = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&over);
     thread::spawn(move || {
         drop(std::io::stdin().read_to_end(&mut Vec::new()));
         told.store(true, Ordering::SeqCst);

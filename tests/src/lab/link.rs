@@ -52,7 +52,7 @@ pub(crate) fn up(name: &str) -> io::Result<()> {
 }
 
 /// Gives a link an address.
-pub(super) fn add_address(name: &str, address: IpAddr, prefix_bits: u8) -> io::Result<()> {
+pub(crate) fn add_address(name: &str, address: IpAddr, prefix_bits: u8) -> io::Result<()> {
     let (family, bytes) = split(address);
     let mut fixed = vec![family, prefix_bits, 0, 0];
     fixed.extend(index(name)?.to_ne_bytes());

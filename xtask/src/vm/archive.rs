@@ -56,9 +56,7 @@ impl Archive {
             fs::create_dir_all(root.join(folder))?;
         }
         fs::write(root.join("status"), "")?;
-        let source = Source::of_the_system()?;
-        let line = format!("deb [signed-by={}] {} {suite} main\n", source.key, source.address);
-        fs::write(root.join("sources.list"), line)?;
+        fs::write(root.join("sources.list"), source_line(suite)? + "\n")?;
         let at = |name: &str| root.join(name).display().to_string();
         let options = [
             format!("Dir::Etc::sourcelist={}", at("sources.list")),
@@ -114,6 +112,15 @@ impl Archive {
         }
         command
     }
+}
+
+/// The line of sources.list(5) that names `suite` at the address of the system's own archive.
+///
+/// # Errors
+/// When the system has no Debian source.
+pub(super) fn source_line(suite: &str) -> Result<String> {
+    let source = Source::of_the_system()?;
+    Ok(format!("deb [signed-by={}] {} {suite} main", source.key, source.address))
 }
 
 fn packages_in(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -1,4 +1,5 @@
-//! What the VM has: the three programs, the policies, the modules; nothing else, no shell.
+//! What the VM has: the three programs, the policies, the modules; nothing else, no shell. Or what
+//! brings a VM with a disk to its own init, and the project to the disk.
 
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -8,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::cpio::Cpio;
 use super::kernel::Kernel;
-use super::modules;
+use super::modules::{self, Module};
 use crate::cargo::{self, Binaries};
 
 /// The mount points that init needs before it can make folders, and the folders of our files.
@@ -20,25 +21,64 @@ const FOLDERS: [&str; 9] =
 /// # Errors
 /// When a file of it is missing or it cannot be written.
 pub(crate) fn write(kernel: &Kernel, binaries: &Binaries) -> Result<PathBuf> {
-    let path = cargo::scratch("vm")?.join(format!("initramfs-{}.cpio", kernel.release));
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    let mut cpio = Cpio::new(BufWriter::new(file));
-    for folder in FOLDERS {
-        cpio.folder(folder)?;
-    }
+    let (mut cpio, path) = begin(&format!("initramfs-{}.cpio", kernel.release))?;
     cpio.file("init", 0o755, &read(&binaries.demo)?)?;
     cpio.file("bin/atf", 0o755, &read(&binaries.atf)?)?;
     cpio.file("bin/hijacked", 0o755, &read(&binaries.hijacked)?)?;
     if let Some(tests) = &binaries.kernel_tests {
         cpio.file("bin/kernel-tests", 0o755, &read(tests)?)?;
     }
-    for (number, module) in modules::wanted(kernel)?.iter().enumerate() {
-        cpio.file(&format!("modules/{number:02}-{}.ko", module.name), 0o644, &module.object)?;
-    }
+    add_modules(&mut cpio, &modules::wanted(kernel)?)?;
     cpio.folder("etc/atf")?;
     add_tree(&mut cpio, &cargo::workspace().join("policies"), "etc/atf/policies")?;
     cpio.finish()?;
     Ok(path)
+}
+
+/// Writes the initramfs of a VM with a disk: `init` goes on to what is on the disk, and has with it the
+/// project as its README finds it after a build, and the attacker.
+///
+/// # Errors
+/// When a file of it is missing or it cannot be written.
+pub(crate) fn for_a_disk(
+    kernel: &Kernel,
+    init: &Path,
+    atf: &Path,
+    hijacked: &Path,
+) -> Result<PathBuf> {
+    let (mut cpio, path) = begin(&format!("initramfs-disk-{}.cpio", kernel.release))?;
+    cpio.file("init", 0o755, &read(init)?)?;
+    cpio.file("bin/hijacked", 0o755, &read(hijacked)?)?;
+    add_modules(&mut cpio, &modules::of_a_disk(kernel)?)?;
+    for folder in ["project", "project/target", "project/target/release"] {
+        cpio.folder(folder)?;
+    }
+    cpio.file("project/target/release/atf", 0o755, &read(atf)?)?;
+    let project = cargo::workspace();
+    cpio.file("project/README.md", 0o644, &read(&project.join("README.md"))?)?;
+    for folder in ["packaging", "policies"] {
+        add_tree(&mut cpio, &project.join(folder), &format!("project/{folder}"))?;
+    }
+    cpio.finish()?;
+    Ok(path)
+}
+
+fn begin(name: &str) -> Result<(Cpio<BufWriter<File>>, PathBuf)> {
+    let path = cargo::scratch("vm")?.join(name);
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut cpio = Cpio::new(BufWriter::new(file));
+    for folder in FOLDERS {
+        cpio.folder(folder)?;
+    }
+    Ok((cpio, path))
+}
+
+/// Their names begin with the number of their turn.
+fn add_modules<W: std::io::Write>(cpio: &mut Cpio<W>, modules: &[Module]) -> Result<()> {
+    for (number, module) in modules.iter().enumerate() {
+        cpio.file(&format!("modules/{number:02}-{}.ko", module.name), 0o644, &module.object)?;
+    }
+    Ok(())
 }
 
 fn add_tree<W: std::io::Write>(cpio: &mut Cpio<W>, folder: &Path, to: &str) -> Result<()> {

@@ -15,6 +15,9 @@ use crate::packages;
 /// built into Debian's kernels.)
 const WANTED: [&str; 3] = ["veth", "vsock", "vsock_loopback"];
 
+/// QEMU's disk. (ext4 is built into Debian's kernels.)
+const DISK: [&str; 2] = ["virtio_pci", "virtio_blk"];
+
 /// Odd families and protocols, as far as a kernel has them: without its module an attempt shows
 /// nothing, and says so.
 const WELCOME: [&str; 10] = [
@@ -43,16 +46,28 @@ pub(crate) struct Module {
 /// # Errors
 /// When a module is neither in the package nor built in.
 pub(crate) fn wanted(kernel: &Kernel) -> Result<Vec<Module>> {
+    ordered(kernel, &WANTED, &WELCOME)
+}
+
+/// What a root file system on a disk needs, each after its dependencies.
+///
+/// # Errors
+/// When a module is neither in the package nor built in.
+pub(crate) fn of_a_disk(kernel: &Kernel) -> Result<Vec<Module>> {
+    ordered(kernel, &DISK, &[])
+}
+
+fn ordered(kernel: &Kernel, wanted: &[&str], welcome: &[&str]) -> Result<Vec<Module>> {
     let mut files = BTreeMap::new();
     collect(&kernel.modules, &mut files)?;
     // Without the list, what is built in is not known, and a wanted module must be a file.
     let builtin = fs::read_to_string(kernel.modules.join("modules.builtin")).unwrap_or_default();
     let builtin: Vec<String> = builtin.lines().map(|line| name_of(Path::new(line))).collect();
     let mut ordered = Vec::new();
-    for name in WANTED {
+    for name in wanted {
         add(name, &files, &builtin, &mut ordered)?;
     }
-    for name in WELCOME {
+    for name in welcome {
         let loaded = ordered.len();
         if add(name, &files, &builtin, &mut ordered).is_err() {
             ordered.truncate(loaded);

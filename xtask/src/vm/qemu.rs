@@ -21,6 +21,9 @@ pub(crate) struct Machine<'a> {
     pub(crate) initramfs: &'a Path,
     /// The arguments of `/init`.
     pub(crate) init_arguments: &'a [&'a str],
+    /// Its disk. It is not changed: what the machine writes is gone at its end, and not before, so that
+    /// a machine with a disk may boot again.
+    pub(crate) disk: Option<&'a Path>,
     /// Try KVM first.
     pub(crate) kvm: bool,
 }
@@ -93,7 +96,13 @@ impl Machine<'_> {
              atf.accelerator={accelerator} -- {arguments}"
         );
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
+        if let Some(disk) = self.disk {
+            let disk = disk.display();
+            qemu.arg("-drive").arg(format!("file={disk},format=raw,if=virtio,snapshot=on"));
+        } else {
+            qemu.arg("-no-reboot");
+        }
+        qemu.args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args([
                 "-machine",
                 "q35",
