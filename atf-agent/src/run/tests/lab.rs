@@ -1,7 +1,7 @@
 //! One test's installation: directories, a cgroup, the double, and keepers in processes of their own.
 
 use std::fs::{self, File};
-use std::io::{Read, Write, pipe};
+use std::io::{PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use seccompiler::BpfProgram;
@@ -138,9 +139,8 @@ impl Lab {
         output: OwnedFd,
         request: &Request,
     ) -> Kept {
-        let (result, mut result_inside) = pipe().unwrap();
         let hooks = Hooks { agents_dir: self.agents_dir.clone(), prove: || self.proof.clone() };
-        let pid = fork(|| {
+        let (pid, result) = fork_whole(|mut result| {
             for (number, fd) in (0..).zip(stdio) {
                 become_number(fd, number).unwrap();
             }
@@ -162,11 +162,10 @@ impl Lab {
                 Ok(ended) => format!("{}\n{}", ended.status, ended.left_behind.join("\n")),
                 Err(error) => format!("error\n{error}"),
             };
-            result_inside.write_all(text.as_bytes()).unwrap();
+            result.write_all(text.as_bytes()).unwrap();
             0
-        })
-        .unwrap();
-        Kept { pid, output: output.into(), result: OwnedFd::from(result).into() }
+        });
+        Kept { pid, output: output.into(), result }
     }
 
     /// What is left of runs: cgroups and directories.
@@ -184,6 +183,29 @@ impl Lab {
 
     pub(super) fn asked(&self) -> Vec<String> {
         self.authority.lock().unwrap().asked.clone()
+    }
+}
+
+/// Starts `child` in a copy of this process that can start threads, with the end of a pipe; the other end is
+/// returned. Another test's thread may hold a lock of the standard library's in the moment of the copy, in
+/// which nobody will ever give it back; such a copy is ended, and another one made.
+fn fork_whole(child: impl Fn(PipeWriter) -> i32) -> (Pid, File) {
+    /// Far longer than a thread takes to start on a busy machine.
+    const START_MAX: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+    loop {
+        let (result, result_inside) = pipe().unwrap();
+        let (whole, mut whole_inside) = pipe().unwrap();
+        let pid = fork(|| {
+            std::thread::spawn(|| ()).join().unwrap();
+            whole_inside.write_all(b"!").unwrap();
+            child(result_inside.try_clone().unwrap())
+        })
+        .unwrap();
+        if poll(&mut [PollFd::new(&whole, PollFlags::IN)], Some(&START_MAX)).unwrap() == 1 {
+            return (pid, OwnedFd::from(result).into());
+        }
+        kill_process(pid, Signal::KILL).unwrap();
+        waitpid(Some(pid), WaitOptions::empty()).unwrap();
     }
 }
 
