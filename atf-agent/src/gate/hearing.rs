@@ -101,6 +101,12 @@ impl Hearing {
         self.said.as_ref().map_err(String::as_str)
     }
 
+    /// Whether the answer says by itself what is to be reserved, be it nothing.
+    pub(super) fn names_reservation(&self) -> bool {
+        let obligations = self.said.as_ref().ok().and_then(|said| said.get("obligations"));
+        obligations.is_some_and(|obligations| obligations.get("reserve_cents").is_some())
+    }
+
     /// What the policy answered.
     pub fn answer(&self) -> Answer {
         Answer::of(&self.said)

@@ -119,9 +119,10 @@ fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, 
         Refusal::new(Step::Policy, reason(&decision.reasons), detail)
     });
     // A clear no can be waived. What is no answer at all, an error or an obligation that is not understood, has
-    // ended before.
+    // ended before. A no that does not say what it would have reserved, as a default rule's, is none of the call.
+    let waives = policy.waives(traced.checked()) && hearing.names_reservation();
     let waived = match refused {
-        Some(refused) if !policy.waives(traced.checked()) => return Err(refused),
+        Some(refused) if !waives => return Err(refused),
         refused => refused,
     };
     let rows = rows(traced.checked());

@@ -7,7 +7,7 @@ use super::policy_rows::{DATA, read};
 #[test]
 fn a_clear_no_is_waived_and_what_is_no_answer_is_not() {
     let of = |value: &str| format!("package atf.gate\ndecision := {value}");
-    let no = "{\"allow\": false, \"reasons\": [\"cap.exceeded\"], \"obligations\": {}}";
+    let no = "{\"allow\": false, \"reasons\": [\"cap.exceeded\"], \"obligations\": {\"reserve_cents\": 0}}";
     let yes = "{\"allow\": true, \"reasons\": [], \"obligations\": {}}";
     let tool = Attempt::honest().decide(&Gate::shipped()).unwrap().call().target().to_string();
     let data = |mode: &str| {
@@ -24,7 +24,14 @@ fn a_clear_no_is_waived_and_what_is_no_answer_is_not() {
         ("nothing", format!("{} if false", of(no)), &log, false, false),
         ("an error", format!("{} if 1 / 0 == 1", of(no)), &log, false, false),
         ("no obligations", of("{\"allow\": false, \"reasons\": []}"), &log, false, false),
-        ("one that is not known", of(&no.replace("{}", "{\"mask\": 1}")), &log, false, false),
+        (
+            "no word of what to reserve",
+            of(&no.replace("\"reserve_cents\": 0", "")),
+            &log,
+            false,
+            false,
+        ),
+        ("one that is not known", of(&no.replace("reserve_cents", "mask")), &log, false, false),
         ("a word", of("false"), &log, false, false),
     ] {
         let mut gate = Gate::shipped();

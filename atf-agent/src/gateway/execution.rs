@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 use super::changes::Offering;
@@ -67,6 +67,22 @@ pub(super) enum Acted {
     Not(Outcome, Reason),
 }
 
+/// The connection of a lane, and what is known of the life at its other end.
+type Connected<'a> =
+    (Arc<Pipelined<ExecutorRequest, ExecutorReply>>, MutexGuard<'a, Option<Digest>>);
+
+impl Lane {
+    /// The open connection. Whoever opens it anew forgets the nonce of the life before.
+    async fn connected(&self) -> Result<Connected<'_>, Unavailable> {
+        let mut nonce = self.nonce.lock().await;
+        let (pipelined, is_new) = self.link.get().await?;
+        if is_new {
+            *nonce = None;
+        }
+        Ok((pipelined, nonce))
+    }
+}
+
 impl Executor {
     /// The executor at the socket `path`, which has `execute_timeout` for one call.
     pub(super) fn new(path: &Path, execute_timeout: Duration) -> Self {
@@ -92,11 +108,7 @@ impl Executor {
     pub(super) async fn ready(&self) -> Result<Ready, Unavailable> {
         let lane = self.lane();
         let taken = Arc::clone(&lane.taken);
-        let mut nonce = lane.nonce.lock().await;
-        let (pipelined, is_new) = lane.link.get().await?;
-        if is_new {
-            *nonce = None;
-        }
+        let (pipelined, mut nonce) = lane.connected().await?;
         let known = match *nonce {
             Some(known) => known,
             None => *nonce.insert(hello(&pipelined).await?),
@@ -132,7 +144,8 @@ impl Executor {
     /// When the executor goes away meanwhile.
     pub(super) async fn offering(&self, seen: u64) -> Result<(u64, Offering), Unavailable> {
         // It takes no lane: nobody's call is behind it.
-        let (pipelined, _) = self.lanes[0].link.get().await?;
+        let (pipelined, nonce) = self.lanes[0].connected().await?;
+        drop(nonce);
         let away = |error| Unavailable::Away { who: "executor", error };
         match pipelined.ask(&ExecutorRequest::Watch { seen }).await.map_err(away)? {
             ExecutorReply::Offering { number, withheld, offered } => {
@@ -323,6 +336,18 @@ mod tests {
         executor.withheld().await;
         settled(&executor).await;
         assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(2));
+    }
+
+    /// The attack: a run listens, so that it is the first that finds the executor anew.
+    #[tokio::test]
+    async fn who_listens_leaves_no_nonce_of_another_life() {
+        let dir = tempfile::tempdir().unwrap();
+        let executor = executor(dir.path(), 2);
+        executor.withheld().await;
+        settled(&executor).await;
+        // This double offers nothing, but it was connected.
+        assert!(executor.offering(0).await.is_err());
+        assert_eq!(executor.ready().await.unwrap().nonce, nonce_of(1));
     }
 
     #[tokio::test]

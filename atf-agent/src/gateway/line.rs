@@ -155,7 +155,9 @@ async fn answered(
     let (method, received) = (authenticated.method(), authenticated.received());
     let offered = offered(gateway, method, pins).await?;
     let result = mcp::result(authenticated, &offered);
-    if result.is_none() && received.listens().is_none() {
+    let listener =
+        received.listens().map(|lists| listening::admitted(run, sent, lists)).transpose()?;
+    if result.is_none() && listener.is_none() {
         return Ok(None);
     }
     account.decided();
@@ -163,9 +165,10 @@ async fn answered(
         feedback::told(run).await;
         after::record(gateway, account.event(Verdict::Allowed)).await?;
     }
-    match (received.listens(), result) {
-        (Some(lists), _) => {
-            listening::listen(gateway, run, authenticated, (sent, waiting), lists).await.map(Some)
+    match (listener, result) {
+        (Some(listener), _) => {
+            let sent = (sent, waiting);
+            listening::listen(gateway, run, authenticated, sent, listener).await.map(Some)
         }
         (None, Some(result)) => {
             let session = sessions::after(run, sent, received);

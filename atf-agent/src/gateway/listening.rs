@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Gateway;
@@ -31,26 +32,41 @@ struct Told {
     resources: Digest,
 }
 
-/// Listens; what is returned ends it.
+/// One of the places of a run that listens, and what it wants to hear of.
+pub(super) struct Listener {
+    lists: Lists,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A place to listen to `lists`.
 ///
 /// # Errors
 /// When the client takes no stream, or the run listens often enough.
+pub(super) fn admitted(run: &LiveRun, sent: &Sent, lists: Lists) -> Result<Listener, Refusal> {
+    if sent.envelope.stated.takes_one_message {
+        let detail = "who listens has to take text/event-stream";
+        return Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail));
+    }
+    let Ok(place) = Arc::clone(&run.listening).try_acquire_owned() else {
+        let detail = "the run listens as often as it may";
+        return Err(Refusal::new(Step::Reserve, Reason::CapInFlight, detail));
+    };
+    Ok(Listener { lists, _place: place })
+}
+
+/// Listens; what is returned ends it.
+///
+/// # Errors
+/// When what is offered cannot be told any more.
 pub(super) async fn listen(
     gateway: &Gateway,
     run: &LiveRun,
     call: &Authenticated,
     (sent, waiting): (&Sent, &Waiting),
-    lists: Lists,
+    listener: Listener,
 ) -> Result<Answer, Refusal> {
+    let lists = listener.lists;
     let id = call.received().id();
-    if sent.envelope.stated.takes_one_message {
-        let detail = "who listens has to take text/event-stream";
-        return Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail));
-    }
-    let Ok(_listens) = Arc::clone(&run.listening).try_acquire_owned() else {
-        let detail = "the run listens as often as it may";
-        return Err(Refusal::new(Step::Reserve, Reason::CapInFlight, detail));
-    };
     let mut changes = gateway.changes.listen();
     let mut stopping = gateway.stopping.subscribe();
     // What is not known in this time is as if there was nothing, and a change when it is known.

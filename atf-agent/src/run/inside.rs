@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -104,7 +104,7 @@ pub(super) struct Orders {
 
 /// The run's ends of the pipes to the keeper.
 pub(super) struct PipesInside {
-    /// Readable when the keeper says go; its end when the keeper is gone.
+    /// Readable when the keeper says go; at its end when the keeper is gone, for as long as the run lives.
     pub(super) go: OwnedFd,
     /// Takes the message of the step that failed; closed when the command has started.
     pub(super) errors: OwnedFd,
@@ -230,6 +230,11 @@ impl Pipes {
             return Ok(());
         }
         Err(Stopped::at(doing, "it is gone"))
+    }
+
+    /// What ends when the keeper does.
+    pub(super) fn keeper(&self) -> BorrowedFd<'_> {
+        self.go.as_fd()
     }
 
     /// Tells the keeper which step failed.

@@ -149,7 +149,8 @@ impl Made {
             command: wanted.request.command.clone(),
             workdir: wanted.request.workdir.clone(),
         };
-        let Started { child, listener } = start(cgroup, orders, ends, &wanted.hooks.prove)?;
+        let Started { child, listener, alive: _alive } =
+            start(cgroup, orders, ends, &wanted.hooks.prove)?;
         match listener {
             Ok(listener) => {
                 let whose = refusals::Run { cgroup: cgroup.id, uid };

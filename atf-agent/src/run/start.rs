@@ -31,6 +31,8 @@ pub(super) struct Started {
     pub(super) child: Child,
     /// What asks for answers to the calls that the run may not make, or why nothing does.
     pub(super) listener: Result<OwnedFd, String>,
+    /// Its end tells the run's first process that the keeper is gone: to be kept as long as the run.
+    pub(super) alive: OwnedFd,
 }
 
 impl Ends {
@@ -69,12 +71,12 @@ pub(super) fn start(
     let started = prove().map_err(|why| RunError::Unproven { why }).and_then(|()| {
         let mut go = File::from(ends.go);
         go.write_all(GO).doing("tell the run's first process to go")?;
-        // `go` stays open until the command has started: the child looks for its end.
         wait_for_start(ends.errors)?;
-        listener::take_over(&ends.listener).doing("take the filter's listener")
+        let listener = listener::take_over(&ends.listener).doing("take the filter's listener")?;
+        Ok((listener, OwnedFd::from(go)))
     });
     match started {
-        Ok(listener) => Ok(Started { child, listener }),
+        Ok((listener, alive)) => Ok(Started { child, listener, alive }),
         Err(error) => {
             // It may have ended by itself.
             let _gone = acting::signal(&child.pidfd, uid, Signal::KILL);

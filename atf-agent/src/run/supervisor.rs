@@ -29,7 +29,11 @@ const SIGNALLED: i32 = 128;
 /// message.
 const EXIT_NOT_EXECUTED: i32 = 126;
 
-/// Starts the command and ends with it.
+/// What this process exits with when the keeper is gone; nobody reads it.
+const EXIT_ABANDONED: i32 = 125;
+
+/// Starts the command and ends with it, or with the keeper: the death signal that was asked for does not
+/// come from a keeper that may not send this user one (check_kill_permission in kernel/signal.c).
 pub(super) fn supervise(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible, Stopped> {
     let [term, int, hup, quit] = PASSED_ON;
     // SIGTTOU stops who takes a terminal's foreground, unless it is blocked.
@@ -43,9 +47,14 @@ pub(super) fn supervise(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible
     .step("starting the command's process")?;
     pipes.close();
     loop {
-        let mut fds = [PollFd::new(&signals, PollFlags::IN)];
+        let keeper = pipes.keeper();
+        let mut fds =
+            [PollFd::new(&signals, PollFlags::IN), PollFd::new(&keeper, PollFlags::empty())];
         // An interrupted wait is as good as any: everything below only looks.
         let _interrupted = poll(&mut fds, None);
+        if !fds[1].revents().is_empty() {
+            exit_now(EXIT_ABANDONED);
+        }
         while let Ok(Some(signal)) = signals.next() {
             match Signal::from_named_raw(signal) {
                 // Several ended children may have made one signal.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -179,6 +180,20 @@ impl Lab {
         all.retain(|path| path.is_dir());
         all.extend(below(&self.places.run_dir.join("runs")));
         all
+    }
+
+    /// Kills the keeper of the one run that lives; whether nothing of the run lives on.
+    pub(super) fn dies_with(&self, kept: &Kept) -> bool {
+        let cgroup = self.leftovers().into_iter().find(|path| path.starts_with(&self.agents_dir));
+        let events = cgroup.expect("the run has a cgroup").join("cgroup.events");
+        let lives = || fs::read_to_string(&events).unwrap().contains("populated 1");
+        assert!(lives(), "it lives");
+        kill_process(kept.pid, Signal::KILL).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while lives() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        !lives()
     }
 
     pub(super) fn asked(&self) -> Vec<String> {

@@ -1,5 +1,4 @@
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
@@ -70,19 +69,7 @@ fn a_keeper_that_is_killed_takes_its_run_with_it() {
     let lab = Lab::new();
     let mut kept = lab.start(&lab.request(&["sh", "-c", "echo started; sleep 1000"]));
     kept.wait_for("started");
-    let cgroup = lab.leftovers().into_iter().find(|path| path.starts_with(&lab.agents_dir));
-    let cgroup = cgroup.expect("the run has a cgroup");
-    let is_populated = || {
-        let events = std::fs::read_to_string(cgroup.join("cgroup.events")).unwrap();
-        events.contains("populated 1")
-    };
-    assert!(is_populated(), "it lives");
-    kill_process(kept.pid, Signal::KILL).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while is_populated() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(!is_populated(), "it died with its keeper");
+    assert!(lab.dies_with(&kept), "it died with its keeper");
     drop(kept.end());
     assert_eq!(lab.leftovers().len(), 2, "its cgroup and its directory");
     // The next keeper finds them; the run of a keeper that lives is left alone.

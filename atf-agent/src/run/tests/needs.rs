@@ -62,6 +62,17 @@ fn a_run_lives_and_ends_by_what_the_unit_gives() {
     assert!(lab.leftovers().is_empty(), "{:?}", lab.leftovers());
 }
 
+/// The kernel sends a death signal by the rights of who dies, and the unit gives none to signal the run.
+#[test]
+fn a_keeper_that_may_not_kill_takes_its_run_with_it() {
+    let lab = lab(UNIT);
+    let script = "trap '' TERM HUP INT QUIT; echo up; while :; do sleep 1; done";
+    let mut run = lab.start(&lab.request(&["sh", "-c", script]));
+    run.wait_for("up");
+    assert!(lab.dies_with(&run));
+    drop(run.end());
+}
+
 #[test]
 fn each_of_these_is_needed() {
     for missing in [
