@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::suite::{self, Dealt};
-use crate::{bench, cargo, ebpf, packages, postgres, progress, run};
+use crate::{bench, cargo, ebpf, packages, postgres, progress, run, systemd};
 
 /// One step: its name, and the work.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("format", || tool(&["fmt", "--all", "--check"])),
     ("lints", lints),
     ("cargo test", || tool(&with_workspace("test"))),
@@ -24,6 +24,7 @@ const STEPS: [Step; 11] = [
     ("benches, a sample", bench::sample),
     ("SQL on a real PostgreSQL", sql_on_postgres),
     ("demo in the VM, 6.1", || demo(&run::Options::vm("6.1"))),
+    ("systemd in a VM", || shown(systemd::run(run::Output::Text)?)),
 ];
 
 /// Runs every test.
@@ -84,8 +85,12 @@ fn sql_on_postgres() -> Result<()> {
 }
 
 fn demo(options: &run::Options) -> Result<()> {
-    if run::run(options)? != ExitCode::SUCCESS {
-        bail!("the demo shows what it must not; see its table");
+    shown(run::run(options)?)
+}
+
+fn shown(status: ExitCode) -> Result<()> {
+    if status != ExitCode::SUCCESS {
+        bail!("it shows what it must not; see its table");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use super::cage::Cage;
@@ -56,9 +57,19 @@ pub(super) fn settle(cage: &Cage) -> Result<(), KernelError> {
     Ok(())
 }
 
-/// Whether programs are taking the place of others right now. Root alone can make it seem so.
-pub(super) fn is_replacing(cage: &Cage) -> bool {
-    next_dir(cage).exists()
+/// Which programs stand, as far as the pins tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Whether others are taking their place right now. Root alone can make it seem so.
+    pub(super) is_replaced: bool,
+    /// The pin of their configuration, which is another one after each replacing; `None` without one.
+    config: Option<u64>,
+}
+
+/// Which programs stand now.
+pub(super) fn standing(cage: &Cage) -> Standing {
+    let config = fs::metadata(cage.pin_dir.join("CONFIG")).ok().map(|pin| pin.ino());
+    Standing { is_replaced: next_dir(cage).exists(), config }
 }
 
 /// Detaches what [`attach`] attached and [`settle`] has not moved, if anything; nothing is replaced then.

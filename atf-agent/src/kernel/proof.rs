@@ -55,9 +55,12 @@ const REPLACED_POLL: Duration = Duration::from_millis(10);
 pub fn prove(cage: &Cage) -> Result<Proof, KernelError> {
     let until = Instant::now() + REPLACED_WITHIN;
     loop {
-        let replacing = attach::is_replacing(cage);
-        match prove_now(cage) {
-            Err(KernelError::Mismatch(_)) if replacing && Instant::now() < until => {
+        let before = attach::standing(cage);
+        let proof = prove_now(cage);
+        // The replacing may have begun, or been done, since the first look.
+        let replaced = before.is_replaced || attach::standing(cage) != before;
+        match proof {
+            Err(KernelError::Mismatch(_)) if replaced && Instant::now() < until => {
                 sleep(REPLACED_POLL);
             }
             proof => return proof,

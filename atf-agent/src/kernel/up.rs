@@ -124,6 +124,8 @@ fn put_up(cage: &Cage, ids: &Ids) -> Result<Proof, KernelError> {
     attach::settle(cage)?;
     pins::pin_config(cage, ids, &object)?;
     let proof = prove_soon(cage)?;
+    // Once more, by the new programs alone: while the old ones were there, either could have said no.
+    canary::fly(cage, &object, &programs)?;
     attach::discard(cage)?;
     Ok(proof)
 }
