@@ -4,7 +4,7 @@
 /// A revision of MCP that begins with `initialize`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Revision {
-    /// 2024-11-05. Its HTTP+SSE transport is not offered; its messages come over the same door.
+    /// 2024-11-05. Its messages come over HTTP+SSE, or as those of the later ones do.
     V20241105,
     /// 2025-03-26. The one with batches, which ATF refuses: one message is one decision, and no
     /// client library sends them.

@@ -57,7 +57,7 @@ impl Body for Events {
 }
 
 /// One message as an event. A line's end in JSON is white space: inside a string it must be escaped.
-fn event(message: &str) -> Frame<Bytes> {
+pub(super) fn event(message: &str) -> Frame<Bytes> {
     let line = message.replace(['\n', '\r'], " ");
     Frame::data(Bytes::from(format!("event: message\ndata: {line}\n\n")))
 }

@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::Gateway;
@@ -25,6 +26,8 @@ use super::events::Events;
 use super::following::{Following, Next};
 use super::headers::{self, Turned, Wanted};
 use super::runs::LiveRun;
+use super::sse;
+use super::streams::StreamEvents;
 use crate::call::Caller;
 
 /// Most header fields of one request; SDKs send about ten.
@@ -40,28 +43,43 @@ pub(super) struct Patience {
     pub(super) head: Duration,
     /// From the head until the body is whole.
     pub(super) body: Duration,
+    /// How long a stream of HTTP+SSE may be open without a message from its client.
+    pub(super) stream: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { head: Duration::from_secs(60), body: Duration::from_secs(15) }
+        Self {
+            head: Duration::from_secs(60),
+            body: Duration::from_secs(15),
+            // An agent thinks, or waits for its user, for minutes; one that is silent for longer than this
+            // opens another stream.
+            stream: Duration::from_secs(60 * 60),
+        }
     }
 }
 
 /// Serves one connection until it ends or is shut. Calls under way are detached from it.
 pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Caller, open: Open) {
     let patience = gateway.patience;
+    let cut = Arc::new(Notify::new());
+    let cuts = Arc::clone(&cut);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (gateway, run) = (Arc::clone(&gateway), Arc::clone(&run));
+        let place = (Arc::clone(&gateway), Arc::clone(&run));
+        let cut = Arc::clone(&cuts);
         async move {
             let (head, body) = request.into_parts();
-            let answer = answer(gateway, run, caller, &head, body).await;
+            let answer = answer(place, caller, &head, body, cut).await;
             Ok::<_, Infallible>(match answer {
                 Replied::Whole(answer) => {
                     respond(*answer, headers::host(&head.uri, &head.headers)).map(Either::Left)
                 }
                 Replied::Events(events, session) => {
-                    in_session(stream(events), session).map(Either::Right)
+                    let body = |events| Either::Right(Either::Left(events));
+                    in_session(stream(events), session).map(body)
+                }
+                Replied::Stream(events) => {
+                    stream(events).map(|events| Either::Right(Either::Right(events)))
                 }
             })
         }
@@ -72,17 +90,22 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(open.end()), service);
-    if let Err(error) = connection.await {
-        tracing::debug!(run = %caller.run, %error, "a connection ended badly");
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(run = %caller.run, %error, "a connection ended badly");
+        },
+        () = cut.notified() => tracing::debug!(run = %caller.run, "a stream is read too slowly"),
     }
 }
 
 /// How a request is answered.
-enum Replied {
+pub(super) enum Replied {
     /// By one message, or none.
     Whole(Box<Answer>),
     /// By a stream of them, with which a session may begin.
     Events(Events, Option<String>),
+    /// By a stream that does not end with an answer.
+    Stream(StreamEvents),
 }
 
 impl From<Answer> for Replied {
@@ -91,18 +114,24 @@ impl From<Answer> for Replied {
     }
 }
 
-/// One request.
+/// One request. `cut` ends its connection.
 async fn answer(
-    gateway: Arc<Gateway>,
-    run: Arc<LiveRun>,
+    (gateway, run): (Arc<Gateway>, Arc<LiveRun>),
     caller: Caller,
     head: &Parts,
     body: Incoming,
+    cut: Arc<Notify>,
 ) -> Replied {
     let mut envelope = match headers::read(&head.method, &head.uri, &head.headers) {
         Ok(Wanted::Call(envelope)) => envelope,
         Ok(Wanted::End(session)) if run.sessions.end(&session) => return Answer::ended().into(),
         Ok(Wanted::End(_)) => return no_session(),
+        Ok(Wanted::Stream(envelope)) => {
+            return sse::open((gateway, run), caller, envelope, cut).await;
+        }
+        Ok(Wanted::OnStream(envelope, word)) => {
+            return sse::take((gateway, run), caller, (envelope, &word), body).await.into();
+        }
         Ok(Wanted::Metadata) => {
             let host = headers::host(&head.uri, &head.headers).unwrap_or_default();
             return Answer::metadata(authorization::metadata(host, gateway.keys.issuer())).into();
@@ -115,7 +144,9 @@ async fn answer(
                 | Turned::Origin
                 | Turned::Path
                 | Turned::ContentType
-                | Turned::Accept => None,
+                | Turned::Accept
+                | Turned::AcceptEvents
+                | Turned::Revision => None,
             };
             let answer = Answer::turned(turned.status(), &turned.to_string());
             return Answer { allow, ..answer }.into();
@@ -156,7 +187,11 @@ fn no_session() -> Replied {
     Answer::turned(StatusCode::NOT_FOUND, "there is no such session").into()
 }
 
-async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
+/// The whole body, in time and within its limit.
+///
+/// # Errors
+/// The answer that says why there is none.
+pub(super) async fn read_body(body: Incoming, gateway: &Gateway) -> Result<Bytes, Answer> {
     let bytes_max = gateway.settings.body_bytes_max;
     let too_large = || Answer::turned(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -179,7 +214,7 @@ fn in_session<B>(mut response: Response<B>, session: Option<String>) -> Response
     response
 }
 
-fn stream(events: Events) -> Response<Events> {
+fn stream<B>(events: B) -> Response<B> {
     let mut response = Response::new(events);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -39,7 +39,9 @@ mod rules;
 mod runs;
 mod sessions;
 mod settings;
+mod sse;
 mod steady;
+mod streams;
 mod telling;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use super::connections::Connections;
 use super::past::Past;
 use super::sessions::Sessions;
 use super::settings::Settings;
+use super::streams::Streams;
 use crate::call::RunId;
 use crate::wire::RunEntry;
 
@@ -41,6 +42,8 @@ pub(super) struct LiveRun {
     pub(super) awaited: Awaited,
     /// What its clients come back to.
     pub(super) sessions: Sessions,
+    /// The streams of HTTP+SSE on which its clients are answered.
+    pub(super) streams: Streams,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
@@ -61,6 +64,7 @@ impl LiveRun {
             listening: Arc::new(Semaphore::new(LISTENING_MAX)),
             awaited: Awaited::default(),
             sessions: Sessions::default(),
+            streams: Streams::default(),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
             held_back: AtomicBool::new(false),

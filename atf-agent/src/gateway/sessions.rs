@@ -40,9 +40,13 @@ impl Session {
         Self { number, id, level: Mutex::default() }
     }
 
-    /// A connection that is a session by itself.
+    /// A connection, or a stream, that is a session by itself.
     pub(super) fn of_connection() -> Self {
         Self::new(String::new())
+    }
+
+    fn is_of_connection(&self) -> bool {
+        self.id.is_empty()
     }
 
     /// Its number; no two have one.
@@ -60,9 +64,7 @@ impl Sessions {
     /// Begins one; its word, of visible ASCII. None without random bytes: then there is no session, and the
     /// client does without.
     fn begin(&self) -> Option<String> {
-        let mut bytes = [0; RANDOM_BYTES];
-        rand::fill(&mut bytes).ok()?;
-        let id = Digest::of(&bytes).to_string();
+        let id = word()?;
         let mut all = lock(&self.0);
         if all.len() >= SESSIONS_MAX {
             all.pop_front();
@@ -85,11 +87,19 @@ impl Sessions {
     }
 }
 
+/// A word that nobody guesses, of visible ASCII. None without random bytes.
+pub(super) fn word() -> Option<String> {
+    let mut bytes = [0; RANDOM_BYTES];
+    rand::fill(&mut bytes).ok()?;
+    Some(Digest::of(&bytes).to_string())
+}
+
 /// What an answer to `received` means for the sessions of `run`: the word of a new one, when one begins.
 pub(super) fn after(run: &LiveRun, sent: &Sent, received: &Received) -> Option<String> {
+    let is_own = sent.session.as_deref().is_some_and(Session::is_of_connection);
     match received.method() {
-        // Without headers a connection is its own session.
-        Method::Initialize if sent.envelope.stated.has_headers => run.sessions.begin(),
+        // A connection of lines and a stream are their own sessions.
+        Method::Initialize if !is_own => run.sessions.begin(),
         Method::SetLevel => {
             if let Some(session) = &sent.session {
                 *lock(&session.level) = received.level();

@@ -11,7 +11,7 @@ const seen = { revision: null, tools: null, calls: {}, broke: null };
 
 export const door = job.door;
 export const atf = job.atf;
-export const url = new URL("http://localhost/mcp");
+export const url = new URL(door === "sse" ? "/sse" : "/mcp", "http://localhost");
 export const headers = {
   Authorization: `Bearer ${readFileSync(process.env.ATF_TOKEN_FILE, "ascii").trim()}`,
   "ATF-Prompt-SHA256": process.env.ATF_PROMPT_SHA256,

@@ -19,7 +19,7 @@ class Asked:
     def __init__(self):
         job = json.loads(sys.argv[1])
         self.door, self.atf, self.calls = job["door"], job["atf"], job["calls"]
-        self.url = "http://localhost/mcp"
+        self.url = f"http://localhost/{'sse' if self.door == 'sse' else 'mcp'}"
         self.socket = os.environ["ATF_SOCKET"]
         with open(os.environ["ATF_TOKEN_FILE"], encoding="ascii") as token:
             bearer = f"Bearer {token.read().strip()}"

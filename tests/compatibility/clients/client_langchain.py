@@ -15,7 +15,7 @@ def connection(asked):
         return httpx.AsyncClient(transport=transport, headers=headers, timeout=timeout, auth=auth)
 
     return {
-        "transport": "streamable_http",
+        "transport": "sse" if asked.door == "sse" else "streamable_http",
         "url": asked.url,
         "headers": asked.headers,
         "httpx_client_factory": http,

@@ -1,15 +1,18 @@
 """The SDK of Python, major version 1."""
 
+import functools
+
 import httpx
 from asked import play, texts
 from mcp import ClientSession, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 
-def http(asked):
+def http(asked, headers=None, timeout=None, auth=None):
     transport = httpx.AsyncHTTPTransport(uds=asked.socket)
-    return httpx.AsyncClient(transport=transport, headers=asked.headers)
+    return httpx.AsyncClient(transport=transport, headers=headers or asked.headers, timeout=timeout, auth=auth)
 
 
 async def speak(asked, read, write):
@@ -28,6 +31,10 @@ async def client(asked):
     if asked.door == "stdio":
         server = StdioServerParameters(command=asked.atf, args=["connect"])
         async with stdio_client(server) as (read, write):
+            await speak(asked, read, write)
+    elif asked.door == "sse":
+        by = functools.partial(http, asked)
+        async with sse_client(asked.url, asked.headers, httpx_client_factory=by) as (read, write):
             await speak(asked, read, write)
     else:
         async with http(asked) as by, streamable_http_client(asked.url, http_client=by) as (read, write, _):

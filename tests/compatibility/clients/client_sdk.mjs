@@ -1,6 +1,7 @@
 // The SDK of TypeScript, major version 1.
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { atf, door, headers, make, overSocket, play, revision, texts, tools, url } from "./asked.mjs";
@@ -8,6 +9,9 @@ import { atf, door, headers, make, overSocket, play, revision, texts, tools, url
 function transport() {
   if (door === "stdio") {
     return new StdioClientTransport({ command: atf, args: ["connect"] });
+  }
+  if (door === "sse") {
+    return new SSEClientTransport(url, { fetch: overSocket(), requestInit: { headers } });
   }
   return new StreamableHTTPClientTransport(url, { fetch: overSocket(), requestInit: { headers } });
 }

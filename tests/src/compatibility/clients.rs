@@ -11,6 +11,8 @@ use super::seen::{AFTER, AGAIN, ALLOWED, Call, FOREIGN, Outcome, REFUSED, Wanted
 pub(super) enum Door {
     /// HTTP on the run's socket.
     Socket,
+    /// HTTP+SSE of 2024-11-05 on the same socket.
+    Sse,
     /// `atf connect`, which the client starts.
     Stdio,
 }
@@ -22,22 +24,28 @@ pub(super) struct Client {
     pub(super) name: &'static str,
     /// Whether it can be told of a unix socket.
     pub(super) has_socket: bool,
+    /// Whether it is tried with HTTP+SSE.
+    pub(super) speaks_sse: bool,
 }
 
 const fn both(name: &'static str) -> Client {
-    Client { name, has_socket: true }
+    Client { name, has_socket: true, speaks_sse: false }
+}
+
+const fn with_sse(name: &'static str) -> Client {
+    Client { name, has_socket: true, speaks_sse: true }
 }
 
 /// All of them.
 pub(super) const CLIENTS: [Client; 8] = [
-    both("langchain"),
+    with_sse("langchain"),
     both("autogen"),
-    both("mcp1"),
+    with_sse("mcp1"),
     both("mcp2"),
     both("fastmcp"),
-    both("sdk"),
+    with_sse("sdk"),
     both("client"),
-    Client { name: "inspector", has_socket: false },
+    Client { name: "inspector", has_socket: false, speaks_sse: false },
 ];
 
 /// The agent that the clients are.
@@ -47,13 +55,14 @@ pub(super) const AGENT: &str = "client";
 pub(super) const MANIFEST: &str = "tools = [\"ledger.query\"]\n";
 
 impl Door {
-    /// Both.
-    pub(super) const ALL: [Self; 2] = [Self::Socket, Self::Stdio];
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Socket, Self::Sse, Self::Stdio];
 
     /// For the client's script.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Socket => "socket",
+            Self::Sse => "sse",
             Self::Stdio => "stdio",
         }
     }
@@ -62,18 +71,24 @@ impl Door {
     pub(super) fn shown(self) -> &'static str {
         match self {
             Self::Socket => "`$ATF_SOCKET`",
+            Self::Sse => "`$ATF_SOCKET`, HTTP+SSE",
             Self::Stdio => "`atf connect`",
         }
     }
 }
 
 impl Client {
+    /// The doors at which it is tried.
+    pub(super) fn doors(self) -> impl Iterator<Item = Door> {
+        Door::ALL.into_iter().filter(move |door| *door != Door::Sse || self.speaks_sse)
+    }
+
     /// What there is to say without trying.
     pub(super) fn untried(&self, door: Door, is_installed: bool) -> Option<Outcome> {
         match (door, is_installed) {
             (_, false) => Some(Outcome::NotInstalled),
-            (Door::Socket, true) if !self.has_socket => Some(Outcome::NotOffered),
-            (Door::Socket | Door::Stdio, true) => None,
+            (Door::Socket | Door::Sse, true) if !self.has_socket => Some(Outcome::NotOffered),
+            (Door::Socket | Door::Sse | Door::Stdio, true) => None,
         }
     }
 }

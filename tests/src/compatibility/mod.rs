@@ -63,7 +63,7 @@ pub fn run(options: &Options) -> Result<Report> {
     };
     let wanted = clients::wanted();
     for client in CLIENTS {
-        for door in Door::ALL {
+        for door in client.doors() {
             let untried = client.untried(door, have.folder(client.name).is_some());
             let play = || played(&place, &have, (client.name, clients::AGENT), door, &wanted);
             let outcome = untried.unwrap_or_else(play);

@@ -112,7 +112,8 @@ async fn headers_of_64_kib_or_without_end_are_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_sender_is_cut_off_and_holds_nobody_else() {
-    let patience = Patience { head: Duration::from_millis(300), body: Duration::from_millis(300) };
+    let short = Duration::from_millis(300);
+    let patience = Patience { head: short, body: short, ..Patience::default() };
     let lab = Lab::start(Wanted { patience, ..Wanted::default() }).await;
     let (slow, other) = (lab.run(&[]), lab.run(&[]));
     let half_head = b"POST /mcp HTTP/1.1\r\nhost: a".to_vec();

@@ -25,4 +25,5 @@ mod sealing;
 mod sessions;
 mod signing;
 mod stateless;
+mod streams;
 mod telling;
