@@ -229,8 +229,12 @@ pub struct Call {
     pub target: Option<Untrusted>,
     /// The digest of the tool's approved pin.
     pub pin: Option<Digest>,
-    /// The digest of the arguments, byte for byte.
+    /// The digest of the arguments, byte for byte: as they are sent, or as they came when they were refused before
+    /// anything in them was rewritten.
     pub arguments: Option<Digest>,
+    /// The arguments in whose place the gate sends its own text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewritten: Vec<Rewritten>,
     /// The digest of what the run answers to a server, byte for byte; the state in it is the server's own
     /// once the call is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,6 +253,18 @@ pub struct Call {
     pub permit: Option<Digest>,
     /// Nanoseconds from the first byte judged to the decision.
     pub gate_ns: u64,
+}
+
+/// An argument with SQL, in the place of which its canonical text is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rewritten {
+    /// Its name.
+    pub argument: Untrusted,
+    /// The digest of the text that came.
+    pub came: Digest,
+    /// The digest of the text that is sent.
+    pub sent: Digest,
 }
 
 /// What the gate decided.

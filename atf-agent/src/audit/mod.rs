@@ -15,7 +15,7 @@ mod verify;
 
 pub use chain::{Chain, Last, Link, LinkError};
 pub use decided::{Decided, decided};
-pub use event::{Call, Event, Judged, Notified, Outcome, Process, Verdict};
+pub use event::{Call, Event, Judged, Notified, Outcome, Process, Rewritten, Verdict};
 pub use fault::{Broken, Fault, VerifyError};
 pub use head::{HEAD_FILE, Head, HeadError};
 pub use ocsf::Stamp;

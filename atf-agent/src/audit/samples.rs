@@ -2,7 +2,7 @@
 
 use atf_common::mode::Mode;
 
-use super::event::{Call, Event, Judged, Notified, Outcome, Verdict};
+use super::event::{Call, Event, Judged, Notified, Outcome, Rewritten, Verdict};
 use crate::call::{
     Approver, CgroupId, Chain, DecisionId, Delegator, Digest, Reason, RunId, Step, Untrusted,
 };
@@ -22,6 +22,11 @@ pub(crate) fn call(run: RunId) -> Call {
         target: None,
         pin: Some(Digest::of(b"pin")),
         arguments: Some(Digest::of(b"{}")),
+        rewritten: vec![Rewritten {
+            argument: "sql".into(),
+            came: Digest::of(b"select 1"),
+            sent: Digest::of(b"SELECT 1"),
+        }],
         answers: None,
         prompt: Some(Digest::of(b"prompt")),
         policy: Some(Digest::of(b"policy")),

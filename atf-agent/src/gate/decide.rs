@@ -52,6 +52,6 @@ pub fn decide(
     let authenticated: Authenticated =
         authenticate(received, presented.caller, presented.jwt, rules.verifier, now_unix_s)?;
     let well_formed = check_schema(authenticated, rules.pins)?;
-    let checked = check_sql(well_formed)?;
+    let checked = check_sql(well_formed, rules.pins)?;
     judge(trace(checked, known), rules.policy, facts).1
 }

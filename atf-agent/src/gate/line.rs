@@ -376,6 +376,7 @@ fn the_log_learns_all_that_was_known() {
         target: None,
         pin: None,
         arguments: None,
+        rewritten: Vec::new(),
         answers: None,
         prompt: None,
         policy: None,

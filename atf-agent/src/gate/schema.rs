@@ -8,7 +8,7 @@ use super::authenticate::{Authenticated, describe_claims};
 use super::method::Method;
 use super::pins::{Pin, Pins};
 use super::tool_call::ToolCall;
-use crate::audit;
+use crate::audit::{self, Rewritten};
 use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
 use crate::identity::Claims;
 
@@ -21,6 +21,7 @@ pub struct WellFormed {
     prompt: Option<Digest>,
     call: ToolCall,
     arguments: Value,
+    rewritten: Vec<Rewritten>,
     pin: Arc<Pin>,
 }
 
@@ -44,18 +45,54 @@ pub fn check_schema(authenticated: Authenticated, pins: &Pins) -> Result<WellFor
         Ok(arguments) => arguments,
         Err(error) => return refuse(Reason::SchemaArguments, error.to_string()),
     };
-    if let Err(error) = pin.validator().validate(&arguments) {
-        let detail = format!("at {:?}: {}", error.instance_path().as_str(), error.masked());
-        return refuse(Reason::SchemaArguments, detail);
-    }
-    let (claimed, schema) = ((&claims, token), pin.input_schema());
-    if let Err(detail) = pins.fragments().check(claimed, pin.name(), schema, &arguments) {
-        return refuse(Reason::TokenNarrowed, detail);
-    }
-    Ok(WellFormed { caller, claims, token, prompt, call, arguments, pin: Arc::clone(pin) })
+    let pin = Arc::clone(pin);
+    let rewritten = Vec::new();
+    let well_formed = WellFormed { caller, claims, token, prompt, call, arguments, rewritten, pin };
+    well_formed.holds(pins)?;
+    Ok(well_formed)
 }
 
 impl WellFormed {
+    /// Pin and token, on the arguments as they are now.
+    fn holds(&self, pins: &Pins) -> Result<(), Refusal> {
+        let Self { claims, token, arguments, pin, .. } = self;
+        let refuse = |reason, detail: String| Err(Refusal::new(Step::Schema, reason, detail));
+        if let Err(error) = pin.validator().validate(arguments) {
+            let detail = format!("at {:?}: {}", error.instance_path().as_str(), error.masked());
+            return refuse(Reason::SchemaArguments, detail);
+        }
+        let (claimed, schema) = ((claims, *token), pin.input_schema());
+        match pins.fragments().check(claimed, pin.name(), schema, arguments) {
+            Err(detail) => refuse(Reason::TokenNarrowed, detail),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The call with these canonical texts in the place of those that came, which pin and token have to allow as
+    /// well.
+    pub(super) fn rewritten(
+        mut self,
+        texts: Vec<(String, String)>,
+        pins: &Pins,
+    ) -> Result<Self, Refusal> {
+        if texts.is_empty() {
+            return Ok(self);
+        }
+        for (argument, text) in texts {
+            let refuse = |detail| Refusal::new(Step::Sql, Reason::SqlRefused, detail);
+            self.call.put(&argument, &text).map_err(refuse)?;
+            let Some(value) = self.arguments.get_mut(&argument) else {
+                return Err(refuse(format!("no argument {argument}")));
+            };
+            let came = Digest::of(value.as_str().unwrap_or_default().as_bytes());
+            let sent = Digest::of(text.as_bytes());
+            *value = Value::String(text);
+            self.rewritten.push(Rewritten { argument: argument.into(), came, sent });
+        }
+        self.holds(pins)?;
+        Ok(self)
+    }
+
     /// The caller, by the kernel's word.
     pub fn caller(&self) -> Caller {
         self.caller
@@ -103,5 +140,6 @@ impl WellFormed {
         self.call.describe(call);
         describe_claims(&self.claims, self.token, call);
         call.pin = Some(self.pin.digest());
+        call.rewritten.clone_from(&self.rewritten);
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::pins::Pins;
 use super::schema::WellFormed;
-use super::sql::{self, SqlFacts};
+use super::sql::{self, Passed, SqlFacts};
 use crate::call::{Reason, Refusal, Step};
 
 /// A tool call whose SQL, if it has any, is known and allowed. Only [`check_sql`] makes one.
@@ -13,12 +14,13 @@ pub struct SqlChecked {
     facts: Vec<(String, SqlFacts)>,
 }
 
-/// Checks each argument that the pin marks as SQL.
+/// Checks each argument that the pin marks as SQL. Where the pin asks for the canonical text, the call has that
+/// from here on, and pin and token are asked again.
 ///
 /// # Errors
 /// At the first statement that is refused.
-pub fn check_sql(call: WellFormed) -> Result<SqlChecked, Refusal> {
-    let mut facts = Vec::new();
+pub fn check_sql(call: WellFormed, pins: &Pins) -> Result<SqlChecked, Refusal> {
+    let (mut facts, mut canonical) = (Vec::new(), Vec::new());
     for (argument, profile) in call.pin().sql() {
         let refuse = |detail: String| Refusal::new(Step::Sql, Reason::SqlRefused, detail);
         // The schema decides whether an argument may be absent; what is present has to be text.
@@ -27,10 +29,12 @@ pub fn check_sql(call: WellFormed) -> Result<SqlChecked, Refusal> {
             Some(Value::String(text)) => text,
             Some(_) => return Err(refuse(format!("{argument} is no string"))),
         };
-        let fact = sql::check(text, profile).map_err(|e| refuse(format!("{argument}: {e}")))?;
+        let passed = sql::judge(text, profile).map_err(|e| refuse(format!("{argument}: {e}")))?;
+        let Passed { facts: fact, canonical: print } = passed;
         facts.push((argument.clone(), fact));
+        canonical.extend(print.map(|print| (argument.clone(), print)));
     }
-    Ok(SqlChecked { call, facts })
+    Ok(SqlChecked { call: call.rewritten(canonical, pins)?, facts })
 }
 
 impl SqlChecked {

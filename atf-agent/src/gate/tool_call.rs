@@ -1,5 +1,9 @@
 //! The tool that a `tools/call` names, read strictly and once.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{self, ToolParams};
@@ -7,6 +11,10 @@ use super::receive::invalid;
 use super::talk::{Said, Talk};
 use crate::audit::Call;
 use crate::call::{Digest, Refusal, ToolName};
+
+/// The arguments, each as it is written.
+#[derive(Deserialize)]
+struct Members<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 /// The tool that a request names, and its arguments as they came.
 #[derive(Debug)]
@@ -38,7 +46,7 @@ impl ToolCall {
         &self.name
     }
 
-    /// The arguments, byte for byte; `{}` when there were none.
+    /// The arguments, byte for byte but for a canonical text (R13); `{}` when there were none.
     pub fn arguments(&self) -> &RawValue {
         &self.arguments
     }
@@ -53,9 +61,60 @@ impl ToolCall {
         &self.talk
     }
 
+    /// Puts a text in the place of an argument, and leaves every other byte as it came. From here on this is what
+    /// is judged, permitted and sent: the digest is of it.
+    pub(super) fn put(&mut self, argument: &str, text: &str) -> Result<(), String> {
+        let whole = self.arguments.get();
+        let Members(members) = envelope::object(whole)?;
+        let old = members.get(argument).ok_or_else(|| format!("no argument {argument}"))?.get();
+        // A value is borrowed from the text that it stands in.
+        let at = old.as_ptr().addr() - whole.as_ptr().addr();
+        let new = serde_json::to_string(text).map_err(|error| error.to_string())?;
+        let changed = [&whole[..at], &new, &whole[at + old.len()..]].concat();
+        self.digest = Digest::of(changed.as_bytes());
+        self.arguments = RawValue::from_string(changed).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
     pub(super) fn describe(&self, call: &mut Call) {
         call.tool = Some(self.name.as_str().into());
         call.arguments = Some(self.digest);
         call.answers = self.talk.digest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(arguments: &str) -> ToolCall {
+        let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
+        let digest = Digest::of(arguments.get().as_bytes());
+        ToolCall { name: "t".parse().unwrap(), arguments, digest, talk: Box::default() }
+    }
+
+    #[test]
+    fn one_argument_changes_and_no_other_byte() {
+        for (came, expected) in [
+            (r#"{"sql":"a"}"#, r#"{"sql":"say \"é\""}"#),
+            (
+                r#"{ "n" : 1.0 ,"sql":"a" , "x":[ 1, "a" ] }"#,
+                r#"{ "n" : 1.0 ,"sql":"say \"é\"" , "x":[ 1, "a" ] }"#,
+            ),
+            (
+                r#"{"other":"a","s\u0071l":"\u0061","z":{"sql":"a"}}"#,
+                r#"{"other":"a","s\u0071l":"say \"é\"","z":{"sql":"a"}}"#,
+            ),
+        ] {
+            let mut call = call(came);
+            call.put("sql", "say \"é\"").unwrap();
+            assert_eq!(call.arguments().get(), expected);
+            assert_eq!(
+                call.digest(),
+                Digest::of(expected.as_bytes()),
+                "the digest is of what is sent"
+            );
+        }
+        assert!(call(r#"{"s":"a"}"#).put("sql", "b").is_err(), "what is not there is not added");
     }
 }

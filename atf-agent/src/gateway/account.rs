@@ -80,6 +80,7 @@ impl Account {
                 target: None,
                 pin: None,
                 arguments: None,
+                rewritten: Vec::new(),
                 answers: None,
                 prompt: None,
                 policy: None,

@@ -191,7 +191,9 @@ fn checked(
     }
     let well_formed = gate::check_schema(authenticated, pins)?;
     account.learn(|call| well_formed.describe(call));
-    gate::check_sql(well_formed).map(Checked::Tool)
+    let checked = gate::check_sql(well_formed, pins)?;
+    account.learn(|call| checked.call().describe(call));
+    Ok(Checked::Tool(checked))
 }
 
 /// What is asked of the executor for the list that `method` wants.

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use atf_agent::gate::corpus::ledger;
-use atf_agent::gate::sql::{Dialect, SqlProfile, check};
+use atf_agent::gate::sql::{self as gate, Dialect, Rewrite, SqlProfile, check};
 use serde::Deserialize;
 
 use cluster::{Cluster, Role, Said};
@@ -54,8 +54,9 @@ pub fn judge(file: Option<&Path>) -> Result<Report> {
     };
     let profile = SqlProfile { dialect: Dialect::Postgres, ..ledger() };
     let of_postgres = cases.into_iter().filter(|case| case.dialect == Dialect::Postgres);
-    let (allowed, refused): (Vec<Case>, Vec<Case>) =
+    let (mut allowed, refused): (Vec<Case>, Vec<Case>) =
         of_postgres.partition(|case| check(&case.sql, &profile).is_ok());
+    allowed.extend(prints(&allowed, &profile));
     let cluster = Cluster::start()?;
     let listed: BTreeSet<String> = profile.tables.keys().cloned().collect();
     let rows = answers(&cluster, Role::Narrow, &allowed)?
@@ -73,6 +74,16 @@ pub fn judge(file: Option<&Path>) -> Result<Report> {
     };
     let seen = answers(&cluster, Role::Wide, &controls)?.iter().filter(|row| foreign(row)).count();
     Ok(Report { server: cluster.version()?, rows, controls: controls.len(), seen })
+}
+
+/// What is sent in their place by a profile that has the canonical text sent, where that is another text.
+fn prints(allowed: &[Case], profile: &SqlProfile) -> Vec<Case> {
+    let rewriting = SqlProfile { rewrite: Some(Rewrite::Canonical), ..profile.clone() };
+    let print = |Case { id, dialect, sql }: &Case| {
+        let print = gate::judge(sql, &rewriting).ok()?.canonical.filter(|print| print != sql)?;
+        Some(Case { id: format!("{id}, printed"), dialect: *dialect, sql: print })
+    };
+    allowed.iter().filter_map(print).collect()
 }
 
 fn read(file: &Path) -> Result<Vec<Case>> {

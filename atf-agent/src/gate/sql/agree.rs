@@ -92,6 +92,7 @@ fn reading(token: &Token) -> Reading {
         Token::SemiColon => Reading::Token(Kind::Semicolon),
         Token::DoubleColon => Reading::Token(Kind::Cast),
         Token::Eq
+        | Token::DoubleEq
         | Token::Neq
         | Token::Lt
         | Token::Gt
@@ -122,7 +123,6 @@ fn reading(token: &Token) -> Reading {
         | Token::EscapedStringLiteral(_)
         | Token::UnicodeStringLiteral(_)
         | Token::HexStringLiteral(_)
-        | Token::DoubleEq
         | Token::Spaceship
         | Token::DuckIntDiv
         | Token::Colon

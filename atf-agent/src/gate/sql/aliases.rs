@@ -23,11 +23,12 @@ impl<'p> Walk<'p> {
             return self.expr(condition, here);
         }
         self.enter_node()?;
-        let mut first = condition;
+        let (mut first, mut terms) = (condition, 0);
         while let Expr::BinaryOp { left, op, right } = first {
             operators::between(left, op, right)?;
             self.having(right, outputs, here)?;
-            first = left;
+            (first, terms) = (left, terms + 1);
+            self.enter_term();
         }
         match first {
             Expr::Identifier(ident) if self.is_output(ident, outputs)? => self.see(ident),
@@ -45,6 +46,7 @@ impl<'p> Walk<'p> {
             }
             other => self.expr(other, here)?,
         }
+        self.leave_terms(terms);
         self.leave_node();
         Ok(())
     }

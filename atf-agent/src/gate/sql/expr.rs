@@ -24,13 +24,15 @@ impl<'p> Walk<'p> {
     /// in a loop.
     pub(super) fn expr(&mut self, expr: &Expr, here: Here<'_, 'p>) -> Result<(), SqlRefusal> {
         self.enter_node()?;
-        let mut first = expr;
+        let (mut first, mut terms) = (expr, 0);
         while let Expr::BinaryOp { left, op, right } = first {
             operators::between(left, op, right)?;
             self.expr(right, here)?;
-            first = left;
+            (first, terms) = (left, terms + 1);
+            self.enter_term();
         }
         self.node(first, here)?;
+        self.leave_terms(terms);
         self.leave_node();
         Ok(())
     }

@@ -28,17 +28,24 @@ impl<'p> Walk<'p> {
     ) -> Result<u64, SqlRefusal> {
         let lacks = |column: &str| {
             let found = format!("a write without {column} = .. in its WHERE");
-            SqlRefusal::new(Rule::R13, None, found, allowed(key))
+            SqlRefusal::new(Rule::R16, None, found, allowed(key))
         };
         // The rows that each column of the key lets through, so far.
         let mut named: BTreeMap<&str, u64> = BTreeMap::new();
         let mut rest = selection.map(|condition| vec![condition]).unwrap_or_default();
+        let mut terms = 0;
         while let Some(condition) = rest.pop() {
             match condition {
                 Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                    self.enter_term();
+                    terms += 1;
                     rest.extend([&**right, &**left]);
                 }
-                Expr::Nested(inner) => rest.push(inner),
+                Expr::Nested(inner) => {
+                    self.enter_term();
+                    terms += 1;
+                    rest.push(inner);
+                }
                 condition => {
                     if let Some((column, rows)) = self.condition(condition, key, here)? {
                         self.facts.columns.insert(format!("{table}.{column}"));
@@ -48,6 +55,7 @@ impl<'p> Walk<'p> {
                 }
             }
         }
+        self.leave_terms(terms);
         let mut rows: u64 = 1;
         for column in key.keys() {
             let of_the_column = named.get(column.as_str()).filter(|rows| **rows != u64::MAX);
@@ -64,7 +72,7 @@ impl<'p> Walk<'p> {
         key: &'g BTreeMap<String, KeyKind>,
         here: Here<'_, 'p>,
     ) -> Result<Option<(&'g str, Option<u64>)>, SqlRefusal> {
-        let plain = || SqlRefusal::new(Rule::R13, None, "another condition", allowed(key));
+        let plain = || SqlRefusal::new(Rule::R16, None, "another condition", allowed(key));
         let (ident, literals, names_rows) = match condition {
             Expr::BinaryOp { left, op, right } => {
                 let names_rows = match op {
@@ -128,7 +136,7 @@ fn of_kind(expr: &Expr, kind: KeyKind, column: &Ident) -> Result<(), SqlRefusal>
             KeyKind::Text => "a text in single quotes".to_owned(),
         };
         let found = format!("{} compared with {found}", quote(&column.value));
-        Err(SqlRefusal::new(Rule::R13, at, found, expected))
+        Err(SqlRefusal::new(Rule::R16, at, found, expected))
     };
     let Expr::Value(ValueWithSpan { value, span }) = expr else {
         return no(names::place(column), "an expression".to_owned());

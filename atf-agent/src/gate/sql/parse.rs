@@ -1,6 +1,8 @@
 //! R3: the text parses, as exactly one statement of a class that the profile allows. Only the parser's
 //! entries for these are used, so that none of its hundred other statements can be reached from outside.
 
+use std::fmt;
+
 use sqlparser::ast::{Delete, Insert, Query, Statement, Update};
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::parser::{Parser, ParserError};
@@ -17,8 +19,8 @@ use super::scan::{Kind, Lexeme};
 /// debug build, so that all of them fit the 2 MiB of a thread.
 const RECURSION_MAX: usize = 16;
 
-/// One statement.
-#[derive(Debug)]
+/// One statement. Places in the text are no part of what is compared.
+#[derive(Debug, PartialEq)]
 pub(super) enum Parsed {
     Query(Box<Query>),
     Insert(Box<Insert>),
@@ -37,11 +39,32 @@ impl Parsed {
     }
 }
 
+impl fmt::Display for Parsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(query) => query.fmt(f),
+            Self::Insert(insert) => insert.fmt(f),
+            Self::Update(update) => update.fmt(f),
+            Self::Delete(delete) => delete.fmt(f),
+        }
+    }
+}
+
+/// How the tree has its literals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Literals {
+    /// As what they mean.
+    Read,
+    /// As they are written, with each quote twice: the parser's printer takes a pair of quotes for one that
+    /// is written so, and would print less than it was given.
+    Written,
+}
+
 /// Parses scanned text.
 pub(super) fn parse(
     text: &str,
     lexemes: &[Lexeme<'_>],
-    profile: &SqlProfile,
+    (profile, literals): (&SqlProfile, Literals),
     engine: Engine,
 ) -> Result<Parsed, SqlRefusal> {
     let class = class(lexemes, profile)?;
@@ -57,8 +80,11 @@ pub(super) fn parse(
     let tokens = Tokenizer::new(dialect, text)
         .tokenize_with_location()
         .map_err(|error| unread(error.to_string()))?;
-    let tokens = part_signs(tokens);
+    let mut tokens = part_signs(tokens);
     agree::agree(lexemes, &tokens)?;
+    if literals == Literals::Written {
+        tokens.iter_mut().for_each(write_out);
+    }
 
     let mut parser =
         Parser::new(dialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens);
@@ -77,6 +103,12 @@ pub(super) fn parse(
             format!("{} behind the query", quote(&rest.token.to_string())),
             "one SELECT and nothing behind it",
         ))
+    }
+}
+
+fn write_out(TokenWithSpan { token, span: _ }: &mut TokenWithSpan) {
+    if let Token::SingleQuotedString(text) = token {
+        *text = text.replace('\'', "''");
     }
 }
 

@@ -83,6 +83,17 @@ pub struct SqlProfile {
     /// `postgres`, by a build with the feature `second-parser`.
     #[serde(default)]
     pub second_parser: bool,
+    /// What is sent in the place of the text that came (R13); nothing is unless it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
+}
+
+/// What is sent instead of the text that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rewrite {
+    /// The print of the judged tree: one spelling of words, white space and literals.
+    Canonical,
 }
 
 impl SqlProfile {
@@ -128,6 +139,7 @@ impl SqlProfile {
             selects_max: selects_max(),
             list_max: list_max(),
             second_parser: false,
+            rewrite: None,
         }
     }
 }

@@ -100,9 +100,11 @@ impl<'p> Walk<'p> {
             self.enter_node()?;
             widths.push(self.body(right, None, outer, ctes)?.len());
             self.leave_node();
+            self.enter_term();
             first = left;
         }
         let outputs = self.body(first, None, outer, ctes)?;
+        self.leave_terms(u32::try_from(widths.len()).unwrap_or(u32::MAX));
         // No engine runs it; who asks so counts the columns of a query that is not theirs.
         if widths.iter().any(|width| *width != outputs.len()) {
             return Err(refused("branches of different numbers of columns"));

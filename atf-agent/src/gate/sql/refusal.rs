@@ -9,7 +9,8 @@ use crate::call::Untrusted;
 /// Longest quotation of the caller's text in a refusal, in characters: enough to recognise it.
 const QUOTE_CHARS_MAX: usize = 80;
 
-/// The rules, in the order in which a text meets them.
+/// The rules, by their number; the writes' came last and stands before the limits. There is no R15 here: that the
+/// database's role is limited too is for who sets it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum Rule {
     /// The raw text: size, tokens, control characters, letters outside ASCII.
@@ -38,10 +39,12 @@ pub enum Rule {
     R11,
     /// Resources: joins, depth, branches, lists.
     R12,
-    /// Writes: what the profile grants, and rows that can be counted.
+    /// The canonical text, where the profile asks for it: it must be read as the text that came.
     R13,
     /// A second parser, where the profile asks for it: it must read the same.
     R14,
+    /// Writes: what the profile grants, and rows that can be counted.
+    R16,
 }
 
 impl fmt::Display for Rule {

@@ -283,6 +283,10 @@ impl<'t> Scanner<'t> {
                 sign.is_empty() || (matches!(sign, "-" | "+") && !glued)
             })
         });
+        // SQLite's other spelling of `=`.
+        if run == "==" && self.engine == Engine::Sqlite {
+            return self.push(Kind::Operator, 2);
+        }
         match known {
             Some(operator) => self.push(Kind::Operator, operator.len()),
             None => Err(SqlRefusal::new(

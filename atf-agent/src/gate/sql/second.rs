@@ -29,6 +29,37 @@ pub(super) fn agree(text: &str, facts: &SqlFacts) -> Result<(), SqlRefusal> {
     Ok(())
 }
 
+/// Compares what the grammar makes of the text that came and of its canonical print (R13): the fingerprints, which
+/// are of the trees without their literals, and its own prints of both, which have them.
+#[cfg(feature = "second-parser")]
+pub(super) fn same(came: &str, canonical: &str) -> Result<(), SqlRefusal> {
+    let read = |text: &str| -> pg_query::Result<(String, String)> {
+        let print = pg_query::parse(text, pg_query::ParserOptions::DEFAULT)?
+            .deparse(pg_query::DeparseOptions::default())?;
+        Ok((
+            pg_query::fingerprint(
+                text,
+                pg_query::ParserOptions::DEFAULT,
+                pg_query::FingerprintOptions::DEFAULT,
+            )?
+            .hex,
+            print,
+        ))
+    };
+    let differ = || super::rewrite::refused("a print that PostgreSQL reads as another statement");
+    match (read(came), read(canonical)) {
+        (Ok(came), Ok(canonical)) if came == canonical => Ok(()),
+        (Ok(_), Ok(_)) => Err(differ()),
+        (Err(error), _) | (_, Err(error)) => Err(differ().with_detail(error.to_string())),
+    }
+}
+
+/// As [`agree`].
+#[cfg(not(feature = "second-parser"))]
+pub(super) fn same(_came: &str, _canonical: &str) -> Result<(), SqlRefusal> {
+    Err(super::rewrite::refused("a print that no second parser has read"))
+}
+
 /// No profile comes here; if one did, it could have no answer but no.
 #[cfg(not(feature = "second-parser"))]
 pub(super) fn agree(_text: &str, _facts: &SqlFacts) -> Result<(), SqlRefusal> {

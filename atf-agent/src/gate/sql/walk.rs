@@ -45,6 +45,9 @@ pub(super) struct Walk<'p> {
     pub(super) facts: SqlFacts,
     seen: Vec<Position>,
     nodes_deep: u32,
+    /// Terms of the left-deep chains around this place, which `nodes_deep` does not count.
+    terms_deep: u32,
+    levels: u32,
     queries_deep: u32,
     selects: u32,
     joins: u32,
@@ -59,6 +62,8 @@ impl<'p> Walk<'p> {
             facts: SqlFacts::of_a_select(),
             seen: Vec::new(),
             nodes_deep: 0,
+            terms_deep: 0,
+            levels: 0,
             queries_deep: 0,
             selects: 0,
             joins: 0,
@@ -80,8 +85,9 @@ impl<'p> Walk<'p> {
         }
     }
 
-    pub(super) fn into_facts(self) -> SqlFacts {
-        self.facts
+    /// What it does, and the most levels of its tree.
+    pub(super) fn into_facts(self) -> (SqlFacts, u32) {
+        (self.facts, self.levels)
     }
 
     /// Where the names stood that the walk has read.
@@ -107,6 +113,7 @@ impl<'p> Walk<'p> {
 
     pub(super) fn enter_node(&mut self) -> Result<(), SqlRefusal> {
         self.nodes_deep += 1;
+        self.levels = self.levels.max(self.nodes_deep + self.terms_deep);
         cap(self.nodes_deep, NODE_DEPTH_MAX, "levels of nesting")
     }
 
@@ -114,12 +121,22 @@ impl<'p> Walk<'p> {
         self.nodes_deep -= 1;
     }
 
+    /// One term further down a left-deep chain, which is walked in a loop.
+    pub(super) fn enter_term(&mut self) {
+        self.terms_deep += 1;
+        self.levels = self.levels.max(self.nodes_deep + self.terms_deep);
+    }
+
+    pub(super) fn leave_terms(&mut self, terms: u32) {
+        self.terms_deep -= terms;
+    }
+
     pub(super) fn enter_query(&mut self) -> Result<(), SqlRefusal> {
         match self.facts.class {
             Class::Select => {}
             Class::Insert | Class::Update | Class::Delete => {
                 let allowed = "values without queries";
-                return Err(SqlRefusal::new(Rule::R13, None, "a query in a write", allowed));
+                return Err(SqlRefusal::new(Rule::R16, None, "a query in a write", allowed));
             }
         }
         self.queries_deep += 1;

@@ -1,4 +1,4 @@
-//! R13: INSERT, UPDATE and DELETE, as narrow as the profile's grants: one table, named columns, values
+//! R16: INSERT, UPDATE and DELETE, as narrow as the profile's grants: one table, named columns, values
 //! without queries, rows that can be counted before the act. Every field by name, so that a new clause of
 //! the parser has to be judged.
 
@@ -84,7 +84,7 @@ impl<'p> Walk<'p> {
         for Parens { opening_token: _, content, closing_token: _ } in rows {
             if content.len() != columns.len() {
                 let found = format!("{} values for {} columns", content.len(), columns.len());
-                return Err(SqlRefusal::new(Rule::R13, None, found, "a value for each column"));
+                return Err(SqlRefusal::new(Rule::R16, None, found, "a value for each column"));
             }
             self.exprs(content, Here { scope: &nothing, ctes: &ctes })?;
         }
@@ -201,7 +201,7 @@ impl<'p> Walk<'p> {
             }
         }
         Err(SqlRefusal::new(
-            Rule::R13,
+            Rule::R16,
             names::place(ident),
             format!("a write to the table {}", quote(&ident.value)),
             one_of(grants.keys().map(String::as_str)),
@@ -223,11 +223,11 @@ impl<'p> Walk<'p> {
             else {
                 let found = format!("a write to the column {}", quote(&ident.value));
                 let allowed = one_of(granted.iter().map(String::as_str));
-                return Err(SqlRefusal::new(Rule::R13, at, found, allowed));
+                return Err(SqlRefusal::new(Rule::R16, at, found, allowed));
             };
             if !self.facts.written.insert(format!("{table}.{column}")) {
                 let found = format!("the column {} twice", quote(&ident.value));
-                return Err(SqlRefusal::new(Rule::R13, at, found, "each column once"));
+                return Err(SqlRefusal::new(Rule::R16, at, found, "each column once"));
             }
             self.see(ident);
         }
@@ -243,7 +243,7 @@ impl<'p> Walk<'p> {
     fn count_rows(&mut self, rows: u64, rows_max: u64) -> Result<(), SqlRefusal> {
         if rows == 0 || rows > rows_max {
             let found = format!("a write of {rows} rows");
-            return Err(SqlRefusal::new(Rule::R13, None, found, format!("1 to {rows_max} rows")));
+            return Err(SqlRefusal::new(Rule::R16, None, found, format!("1 to {rows_max} rows")));
         }
         self.facts.rows = Some(rows);
         Ok(())
@@ -331,9 +331,9 @@ fn absent(clause: &str, is_absent: bool) -> Result<(), SqlRefusal> {
     if is_absent { Ok(()) } else { Err(SqlRefusal::new(Rule::R5, None, clause, FORMS)) }
 }
 
-/// R13: a kind of node that a write must not have.
+/// R16: a kind of node that a write must not have.
 fn refused(node: &str) -> SqlRefusal {
-    SqlRefusal::new(Rule::R13, None, node, FORMS)
+    SqlRefusal::new(Rule::R16, None, node, FORMS)
 }
 
 /// What a write may look like.

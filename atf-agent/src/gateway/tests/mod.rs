@@ -21,6 +21,7 @@ mod pacing;
 mod provenance;
 mod questions;
 mod registering;
+mod rewriting;
 mod sealing;
 mod sessions;
 mod signing;

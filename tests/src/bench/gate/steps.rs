@@ -83,7 +83,7 @@ fn walk(bench: &Bench, message: &[u8], times: &mut Times) -> Result<(), Refusal>
     times.schema.0.push(elapsed_ns(began));
 
     let began = Instant::now();
-    let checked = check_sql(well_formed)?;
+    let checked = check_sql(well_formed, &bench.pins)?;
     times.sql.0.push(elapsed_ns(began));
 
     let began = Instant::now();

@@ -3,6 +3,7 @@
 
 use super::super::Dialect;
 use super::super::check;
+use super::rewrite::rewriting;
 use super::writes::writable;
 use super::{ALL, judge};
 
@@ -13,7 +14,15 @@ const STACK_BYTES: usize = 2 * 1024 * 1024;
 fn judge_on_a_small_stack(text: String) -> Vec<bool> {
     std::thread::Builder::new()
         .stack_size(STACK_BYTES)
-        .spawn(move || ALL.map(|dialect| check(&text, &writable(dialect)).is_ok()).to_vec())
+        .spawn(move || {
+            let plain = ALL.map(|dialect| check(&text, &writable(dialect)).is_ok()).to_vec();
+            // Printed and compared as well, as far as the tree may be deep for that.
+            for (dialect, plain) in ALL.iter().zip(&plain) {
+                let printed = check(&text, &rewriting(&writable(*dialect))).is_ok();
+                assert!(*plain || !printed, "{text}");
+            }
+            plain
+        })
         .unwrap()
         .join()
         .unwrap()

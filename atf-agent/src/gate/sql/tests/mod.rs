@@ -5,6 +5,7 @@ mod depth;
 mod language;
 mod random;
 mod resources;
+mod rewrite;
 mod rows;
 mod second;
 mod sqlite;
@@ -25,5 +26,5 @@ fn ledger_of(dialect: Dialect) -> SqlProfile {
 }
 
 fn judge(dialect: Dialect, sql: &str) -> Result<SqlFacts, SqlRefusal> {
-    check(sql, &ledger_of(dialect))
+    rewrite::both(sql, &ledger_of(dialect))
 }
