@@ -35,7 +35,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tar", &["gate"]),
     ("flate2", &["gate"]),
     ("jsonwebtoken", &["identity"]),
-    ("hyper", &["gateway"]),
+    ("hyper", &["gateway", "executor"]),
+    ("rustls", &["executor"]),
+    ("rustls_native_certs", &["executor"]),
+    ("tokio_rustls", &["executor"]),
     ("rusqlite", &["state", "executor", "gate"]),
     // Numbers of system calls and errors; the calls themselves need `unsafe`, which is `sys`'s.
     ("libc", &["sys", "kernel", "run"]),

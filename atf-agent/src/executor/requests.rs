@@ -116,6 +116,7 @@ impl Executor {
             answers,
             unexpired: Box::new(move || super::checks::unexpired(expires_unix_s)),
             unsealed: Box::new(move || executor.checks.not_sealed(cgroup)),
+            is_again: false,
             reply,
         }
     }

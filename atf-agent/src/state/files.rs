@@ -36,6 +36,20 @@ pub enum FileError {
         /// Its mode.
         found_mode: u32,
     },
+    /// What is to be trusted, and others may write.
+    #[error(
+        "{path} must be a file of root or uid {uid} that nobody else may write, found uid {found_uid}, mode {found_mode:04o}"
+    )]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Whose it may be.
+        uid: u32,
+        /// Whose it is.
+        found_uid: u32,
+        /// Its mode.
+        found_mode: u32,
+    },
     /// A FIFO, a directory, a device.
     #[error("{path} is no regular file; remove it, and whoever publishes it makes a new one")]
     Kind {
@@ -55,13 +69,40 @@ pub enum FileError {
 /// # Errors
 /// When it cannot be read, is a link, or is open to others.
 pub fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    read_secret_of(path, rustix::process::geteuid().as_raw())
+}
+
+/// The secret of `uid` at `path`; `None` when there is none yet.
+///
+/// # Errors
+/// When it cannot be read, is a link, is another's, or is open to others.
+pub fn read_secret_of(path: &Path, uid: u32) -> Result<Option<Vec<u8>>, FileError> {
     let Some(file) = open(path)? else {
         return Ok(None);
     };
     let meta = file.metadata().map_err(io_error("look at", path))?;
-    let uid = rustix::process::geteuid().as_raw();
     if meta.uid() != uid || meta.mode() & 0o077 != 0 {
         return Err(FileError::Open {
+            path: path.to_owned(),
+            uid,
+            found_uid: meta.uid(),
+            found_mode: meta.mode() & 0o7777,
+        });
+    }
+    read_all(file, path).map(Some)
+}
+
+/// The file at `path`, which anybody may read and only root or `uid` may write; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read, is a link, or others may write it.
+pub fn read_trusted(path: &Path, uid: u32) -> Result<Option<Vec<u8>>, FileError> {
+    let Some(file) = open(path)? else {
+        return Ok(None);
+    };
+    let meta = file.metadata().map_err(io_error("look at", path))?;
+    if (meta.uid() != uid && meta.uid() != 0) || meta.mode() & 0o022 != 0 {
+        return Err(FileError::Writable {
             path: path.to_owned(),
             uid,
             found_uid: meta.uid(),

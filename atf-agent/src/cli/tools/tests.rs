@@ -148,3 +148,46 @@ fn a_draft_that_leaves_something_open_or_is_another_s_is_not_approved() {
     fs::write(&path, good).unwrap();
     assert_eq!((lab.lint(), lab.approve()), (EXIT_OK, EXIT_OK), "the control");
 }
+
+/// The same commands for a server that is reached by a URL: nothing is started.
+#[test]
+fn a_tool_of_a_server_by_url_is_proposed_and_approved_too() {
+    let lab = Lab::new();
+    let path = lab.dir.path().join("mcp.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || listener.incoming().for_each(|stream| over_http(stream.unwrap())));
+    let text = format!(
+        "url = \"http://localhost/mcp\"\nunix = {:?}\nstateless = true\n",
+        path.display().to_string()
+    );
+    let file = lab.config.places.servers_dir.join("one.toml");
+    fs::write(&file, text).unwrap();
+    assert_eq!(lab.pin(), EXIT_OK);
+    assert!(lab.has("proposed/one.echo.json"));
+    assert_eq!((lab.diff(), lab.approve(), lab.diff()), (EXIT_NO, EXIT_OK, EXIT_OK));
+    fs::remove_file(path).unwrap();
+    assert_eq!(lab.diff(), EXIT_NO, "it is away");
+}
+
+/// A server with one tool; a request a connection.
+fn over_http(stream: std::os::unix::net::UnixStream) {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).unwrap() > 0 {}
+    let length = head.to_ascii_lowercase();
+    let length = length.split("content-length: ").nth(1).and_then(|found| found.lines().next());
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).unwrap();
+    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let result = match asked["method"].as_str().unwrap_or_default() {
+        "server/discover" => r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#,
+        _ => r#"{"tools":[{"name":"echo","inputSchema":{"type":"object","properties":{}}}]}"#,
+    };
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, asked["id"]);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+    let length = answer.len();
+    let said = format!("{head}Content-Length: {length}\r\n\r\n{answer}");
+    // One who has what he wanted has hung up.
+    drop(stream.get_mut().write_all(said.as_bytes()));
+}

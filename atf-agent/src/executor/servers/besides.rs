@@ -116,6 +116,11 @@ impl Reading {
         Some(Box::new(Self { id, server, list, left: lists, items, bytes: 0, pages: 0, found }))
     }
 
+    /// The method of the request that is under way.
+    pub(super) fn method(&self) -> &'static str {
+        self.list.method()
+    }
+
     /// The request that is under way.
     pub(super) fn request(&self, era: Era, cursor: Option<&str>) -> String {
         let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));

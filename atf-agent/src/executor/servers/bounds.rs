@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::settings::Server;
+use super::settings::{Server, Way};
 use crate::gate::Era;
 
 /// How a server is spoken with: in which way, how long a call may be, and how many of them at once.
@@ -14,12 +14,16 @@ pub(super) struct Bounds {
     pub(super) call_timeout: Duration,
     /// Calls under way.
     pub(super) calls_max: usize,
+    /// Whether it may say that it does not know the session, so that calls have to be made again.
+    pub(super) may_forget: bool,
 }
 
 impl Server {
     /// Its bounds.
     pub(super) fn bounds(&self) -> Bounds {
         let (era, call_timeout, calls_max) = (self.era, self.call_timeout, self.calls_max);
-        Bounds { era, call_timeout, calls_max }
+        let may_forget =
+            matches!(&self.way, Way::Url(remote) if era == Era::Handshake && !remote.is_sse);
+        Bounds { era, call_timeout, calls_max, may_forget }
     }
 }

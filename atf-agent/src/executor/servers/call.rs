@@ -31,13 +31,19 @@ pub(in crate::executor) struct Call {
     pub(in crate::executor) unexpired: Standing,
     /// Whether the run is still unsealed.
     pub(in crate::executor) unsealed: Standing,
+    /// Whether a server has heard of it before, and said that it knows nothing of its session.
+    pub(in crate::executor) is_again: bool,
     /// Where the outcome goes.
     pub(in crate::executor) reply: Reply,
 }
 
 impl Call {
-    /// The server has not heard of it and never will.
+    /// The server has not heard of it and never will. Of one that it says to have passed over, only its own
+    /// word says so.
     pub(super) fn not_done(self, why: Mistrust) {
-        self.reply.give(Outcome::NotDone(why));
+        self.reply.give(match self.is_again {
+            false => Outcome::NotDone(why),
+            true => Outcome::Unknown(format!("its server ended the session, and then: {why}")),
+        });
     }
 }

@@ -13,6 +13,17 @@ use crate::gate::{Era, STATELESS};
 /// same in all.
 const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
+/// What asks to be told of changes, where that has to be asked for.
+pub(super) const LISTEN: &str = "subscriptions/listen";
+
+/// What the talk begins with.
+pub(super) fn method(era: Era) -> &'static str {
+    match era {
+        Era::Handshake => "initialize",
+        Era::Stateless => "server/discover",
+    }
+}
+
 /// Says who we are. No capability is declared, so that a server has nothing to ask of us.
 pub(super) fn opening(era: Era, id: u64) -> String {
     match era {
@@ -22,9 +33,9 @@ pub(super) fn opening(era: Era, id: u64) -> String {
                 "capabilities": {},
                 "clientInfo": request::client(),
             });
-            request::request(era, id, "initialize", params)
+            request::request(era, id, method(era), params)
         }
-        Era::Stateless => request::request(era, id, "server/discover", json!({})),
+        Era::Stateless => request::request(era, id, method(era), json!({})),
     }
 }
 
@@ -48,7 +59,7 @@ pub(super) fn listen(era: Era, id: u64, lists: &[List]) -> Option<String> {
                 "resourcesListChanged": lists.contains(&List::Resources),
             });
             let params = json!({ "notifications": notifications });
-            Some(request::request(era, id, "subscriptions/listen", params))
+            Some(request::request(era, id, LISTEN, params))
         }
     }
 }
@@ -80,6 +91,7 @@ pub(super) fn agreed(era: Era, body: &Body) -> Result<(&'static str, Capabilitie
             return Err(format!("it answered with error {code}: {message:?}"));
         }
         Body::Broken(what) => return Err(format!("it answered with {what}")),
+        Body::Failed(failed) => return Err(failed.to_string()),
     };
     if era == Era::Stateless {
         let found: Discovered =

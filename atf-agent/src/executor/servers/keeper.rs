@@ -1,4 +1,4 @@
-//! Keeps one server alive: starts it, speaks with it, ends it, and starts it again after a pause that
+//! Keeps one server alive: starts or reaches it, speaks with it, ends that, and begins again after a pause that
 //! grows. Meanwhile its calls are not done, and those of other servers know nothing of it.
 
 use std::os::fd::OwnedFd;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc::Receiver;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::error::Mistrust;
 use super::super::spawner::{Pipes, Spawner};
 use super::bounds::Bounds;
-use super::call::Call;
 use super::hear;
 use super::orders::Orders;
+use super::remote::{self, Remote};
 use super::session::{self, Ended};
+use super::sides;
 use super::stderr;
 
 /// First pause before a dead server is started again; it doubles up to the last.
@@ -32,77 +32,114 @@ pub(super) struct Kept {
     pub(super) name: String,
     /// What it may do.
     pub(super) bounds: Bounds,
-    /// Its number with the spawner.
-    pub(super) number: u32,
-    /// Who starts it.
-    pub(super) spawner: Arc<Spawner>,
+    /// How it is reached.
+    pub(super) reached: Reached,
     /// Who is told what it offers.
     pub(super) offered: hear::Hear,
+}
+
+/// How a server is reached.
+pub(super) enum Reached {
+    /// As a process, which the spawner starts by its number.
+    Child(u32, Arc<Spawner>),
+    /// By its URL.
+    Url(Arc<Remote>),
 }
 
 /// Keeps it until the executor ends.
 pub(super) async fn keep(kept: Kept, mut orders: Orders) {
     let mut pause = PAUSE_FIRST;
+    let mut is_anew = false;
     loop {
         let began = Instant::now();
-        let why = match start(&kept).await {
-            Ok(pipes) => match life(&kept, pipes, &mut orders).await {
-                Ok(Ended::NoCallers) => return,
-                Ok(ended) => ended.to_string(),
-                Err(error) => error.to_string(),
-            },
-            Err(error) => error,
+        let ended = life(&kept, &mut orders).await;
+        // A session that the server ended is begun anew at once, and once: until a call was answered in it.
+        if let Ok(Ended::Forgotten { has_served }) = &ended
+            && (*has_served || !is_anew)
+        {
+            is_anew = true;
+            tracing::info!(server = kept.name, "a tool server ended the session; it is begun anew");
+            continue;
+        }
+        is_anew = false;
+        let why = match ended {
+            Ok(Ended::NoCallers) => return,
+            Ok(ended) => ended.to_string(),
+            Err(why) => why,
         };
-        stop(&kept).await;
         if began.elapsed() >= LIVED_WELL {
             pause = PAUSE_FIRST;
         }
         tracing::warn!(server = kept.name, ?pause, %why, "a tool server is away");
-        if !wait(&kept.name, &why, Instant::now() + pause, &mut orders.calls).await {
+        if !wait(&kept.name, &why, Instant::now() + pause, &mut orders).await {
             return;
         }
         pause = (pause * 2).min(PAUSE_LAST);
     }
 }
 
-/// One life, from its pipes to its end.
-pub(super) async fn life(kept: &Kept, pipes: Pipes, orders: &mut Orders) -> std::io::Result<Ended> {
+/// One life, from its begin to its end.
+///
+/// # Errors
+/// When it cannot begin.
+pub(super) async fn life(kept: &Kept, orders: &mut Orders) -> Result<Ended, String> {
+    let Kept { name, bounds, offered, .. } = kept;
+    match &kept.reached {
+        Reached::Child(number, spawner) => {
+            let lived = match start(spawner, *number).await {
+                Ok(pipes) => of_a_child(kept, pipes, orders).await.map_err(|e| e.to_string()),
+                Err(why) => Err(why),
+            };
+            stop(name, spawner, *number).await;
+            lived
+        }
+        Reached::Url(remote) => {
+            let link = remote.link(bounds.era)?;
+            let carry = remote::over(Arc::clone(&link), bounds.call_timeout);
+            let ended = session::live(name, *bounds, carry, orders, offered).await;
+            link.bye().await;
+            Ok(ended)
+        }
+    }
+}
+
+async fn of_a_child(kept: &Kept, pipes: Pipes, orders: &mut Orders) -> std::io::Result<Ended> {
     let [input, output, errors] = pipes.0;
     let to = pipe::Sender::from_owned_fd(input)?;
     let from = pipe::Receiver::from_owned_fd(output)?;
     let errors = pipe::Receiver::from_owned_fd(errors)?;
     // Ends with the pipe: when the last process of the server is gone.
     tokio::spawn(stderr::log(kept.name.clone(), errors));
-    Ok(session::live(&kept.name, kept.bounds, (from, to), orders, &kept.offered).await)
+    let carry = sides::over(from, to);
+    Ok(session::live(&kept.name, kept.bounds, carry, orders, &kept.offered).await)
 }
 
 /// Has the spawner start it.
-pub(super) async fn start(kept: &Kept) -> Result<Pipes, String> {
-    let (spawner, number) = (Arc::clone(&kept.spawner), kept.number);
+async fn start(spawner: &Arc<Spawner>, number: u32) -> Result<Pipes, String> {
+    let spawner = Arc::clone(spawner);
     let started = spawn_blocking(move || spawner.start(number)).await;
     let started: Result<[OwnedFd; 3], _> = started.map_err(|error| error.to_string())?;
     started.map(Pipes).map_err(|error| format!("it cannot be started: {error}"))
 }
 
 /// Has the spawner end it.
-pub(super) async fn stop(kept: &Kept) {
-    let (spawner, number) = (Arc::clone(&kept.spawner), kept.number);
+async fn stop(name: &str, spawner: &Arc<Spawner>, number: u32) {
+    let spawner = Arc::clone(spawner);
     if let Ok(Err(error)) = spawn_blocking(move || spawner.stop(number)).await {
-        tracing::error!(server = kept.name, %error, "a tool server cannot be ended");
+        tracing::error!(server = name, %error, "a tool server cannot be ended");
     }
 }
 
 /// Refuses calls until the pause is over; false when no more will come.
-async fn wait(name: &str, why: &str, until: Instant, calls: &mut Receiver<Call>) -> bool {
+async fn wait(name: &str, why: &str, until: Instant, orders: &mut Orders) -> bool {
+    let away = || Mistrust::ServerAway { server: name.to_owned(), why: why.to_owned() };
+    orders.again.drain(..).for_each(|call| call.not_done(away()));
     loop {
         tokio::select! {
             () = sleep_until(until) => return true,
-            call = calls.recv() => match call {
+            call = orders.calls.recv() => match call {
                 None => return false,
-                Some(call) => {
-                    let (server, why) = (name.to_owned(), why.to_owned());
-                    call.not_done(Mistrust::ServerAway { server, why });
-                }
+                Some(call) => call.not_done(away()),
             },
         }
     }

@@ -55,6 +55,22 @@ pub(super) enum Body {
     },
     /// Both, neither, or an error that is none.
     Broken(&'static str),
+    /// There is none, and there will not be.
+    Failed(Failed),
+}
+
+/// Why a request has no answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failed {
+    /// The server did not hear of it.
+    #[error("it was not reached: {0}")]
+    Unheard(String),
+    /// It may have heard of it.
+    #[error("{0}")]
+    Unanswered(String),
+    /// It says that it does not know the session.
+    #[error("it ended the session")]
+    Forgotten,
 }
 
 /// Names that occur twice are refused by the reader that serde derives.
@@ -156,7 +172,7 @@ mod tests {
         let kind = |text: &[u8]| match read(text) {
             Heard::Answer { body: Body::Result(_), .. } => "result",
             Heard::Answer { body: Body::Error { .. }, .. } => "error",
-            Heard::Answer { body: Body::Broken(_), .. } => "broken",
+            Heard::Answer { body: Body::Broken(_) | Body::Failed(_), .. } => "broken",
             Heard::Asked { is_ping: true, .. } => "ping",
             Heard::Asked { .. } => "asked",
             Heard::Told { news: News::Tools } => "tools",

@@ -1,5 +1,5 @@
-//! The tool servers behind the executor: processes of their own, which hold what they need and are not
-//! believed. A permit was checked before anything here hears of a call.
+//! The tool servers behind the executor: processes of their own, or servers that are reached by a URL. They
+//! are not believed. A permit was checked before anything here hears of a call.
 
 mod besides;
 mod bounds;
@@ -13,7 +13,9 @@ mod news;
 mod offer;
 mod once;
 mod orders;
+mod remote;
 mod request;
+mod saying;
 mod session;
 mod settings;
 mod sides;
@@ -41,6 +43,7 @@ use crate::wire::{Catalogue, Ids, Places};
 pub(super) use call::Call;
 pub use offer::Offered;
 pub use once::{Answer, offers};
+use settings::Way;
 pub use settings::{Server, ServersError, read};
 pub(super) use watch::Watch;
 
@@ -53,7 +56,7 @@ const THREADS: usize = 2;
 /// The servers and the process that starts them, ready before the executor gives root up.
 pub struct Prepared {
     servers: Vec<Server>,
-    spawner: Option<Spawner>,
+    spawner: Option<Arc<Spawner>>,
 }
 
 impl Prepared {
@@ -67,25 +70,58 @@ impl Prepared {
     /// in the executor's.
     ///
     /// # Errors
-    /// When a file is refused, or there are servers and this is not root.
+    /// When a file is refused, or there are servers to be started and this is not root.
     pub fn fork(places: &Places, ids: &Ids, cgroup: Option<PathBuf>) -> Result<Self, ServersError> {
         let mut servers = read(&places.servers_dir, ids)?;
-        if servers.is_empty() {
-            return Ok(Self::none());
+        let children = servers.iter().filter_map(|server| match &server.way {
+            Way::Child(child) => Some((server.name.clone(), child.clone())),
+            Way::Url(_) => None,
+        });
+        let children: Vec<_> = children.collect();
+        if children.is_empty() {
+            return Self { servers, spawner: None }.checked();
         }
         if !rustix::process::geteuid().is_root() {
-            return Err(ServersError::NotRoot { count: servers.len() });
+            return Err(ServersError::NotRoot { count: children.len() });
         }
-        let orders = servers.iter().map(|server| (server.name.clone(), server.child.clone()));
         let confinement =
             Confinement { hidden: vec![places.run_dir.clone(), places.state_dir.clone()], cgroup };
-        let spawner =
-            Spawner::fork(orders.collect(), confinement).map_err(ServersError::Spawner)?;
-        // From here on the spawner alone has the credentials.
+        let spawner = Spawner::fork(children, confinement).map_err(ServersError::Spawner)?;
+        // From here on the spawner alone has the credentials of its servers.
         for server in &mut servers {
-            server.child.environment.clear();
+            if let Way::Child(child) = &mut server.way {
+                child.environment.clear();
+            }
         }
-        Ok(Self { servers, spawner: Some(spawner) })
+        Self { servers, spawner: Some(Arc::new(spawner)) }.checked()
+    }
+
+    /// What servers by URL need is there. It is read again when it is used.
+    fn checked(self) -> Result<Self, ServersError> {
+        for server in &self.servers {
+            if let Way::Url(remote) = &server.way {
+                let failed = |what| ServersError::Remote { server: server.name.clone(), what };
+                remote.link(server.era).map_err(failed)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Each server, and how it is reached.
+    fn reached(self) -> impl Iterator<Item = (Server, keeper::Reached)> {
+        let mut number = 0;
+        self.servers.into_iter().filter_map(move |server| {
+            let reached = match (&server.way, &self.spawner) {
+                (Way::Url(remote), _) => keeper::Reached::Url(Arc::clone(remote)),
+                (Way::Child(_), Some(spawner)) => {
+                    number += 1;
+                    keeper::Reached::Child(number - 1, Arc::clone(spawner))
+                }
+                // Whoever prepared them has forked it.
+                (Way::Child(_), None) => return None,
+            };
+            Some((server, reached))
+        })
     }
 }
 
@@ -104,20 +140,18 @@ impl Servers {
     /// When there are no threads to be had.
     pub(super) fn start(prepared: Prepared, watch: Watch) -> std::io::Result<Self> {
         let watch = Arc::new(watch);
-        let Some(spawner) = prepared.spawner else {
+        if prepared.servers.is_empty() {
             return Ok(Self { by_name: HashMap::new(), watch, _runtime: None });
-        };
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .enable_all()
             .build()?;
-        let spawner = Arc::new(spawner);
         let mut by_name = HashMap::new();
-        for (number, server) in (0..).zip(prepared.servers) {
+        for (server, reached) in prepared.reached() {
             let (giving, waiting) = orders(WAITING_MAX);
             let bounds = server.bounds();
             by_name.insert(server.name.clone(), giving);
-            let spawner = Arc::clone(&spawner);
             let (name, watch) = (server.name, Arc::clone(&watch));
             let offered = hear::Hear {
                 tools: {
@@ -129,7 +163,7 @@ impl Servers {
                     Box::new(move |offered| watch.besides(&name, offered))
                 },
             };
-            let kept = keeper::Kept { name, bounds, number, spawner, offered };
+            let kept = keeper::Kept { name, bounds, reached, offered };
             runtime.spawn(keeper::keep(kept, waiting));
         }
         Ok(Self { by_name, watch, _runtime: Some(runtime) })

@@ -110,10 +110,13 @@ impl Offered {
     }
 }
 
+/// What asks for it.
+pub(super) const METHOD: &str = "tools/list";
+
 /// Asks for a page.
 pub(super) fn ask(era: Era, id: u64, cursor: Option<&str>) -> String {
     let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
-    request::request(era, id, "tools/list", params)
+    request::request(era, id, METHOD, params)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the servers offer now, asked once: for an operator who is about to approve it. The servers are
-//! started as the executor starts them, and end at once.
+//! started or reached as the executor does it, and that ends at once.
 
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::hear::Hear;
@@ -32,14 +32,12 @@ pub struct Answer {
 /// When a server's file is refused, this is not root, or there are no threads.
 pub fn offers(places: &Places, ids: &Ids, only: Option<&str>) -> Result<Vec<Answer>, ServersError> {
     let prepared = Prepared::fork(places, ids, None)?;
-    let Some(spawner) = prepared.spawner else { return Ok(Vec::new()) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ServersError::Spawner)?;
-    let spawner = Arc::new(spawner);
     let mut answers = Vec::new();
-    for (number, server) in (0..).zip(prepared.servers) {
+    for (server, reached) in prepared.reached() {
         if only.is_some_and(|only| only != server.name) {
             continue;
         }
@@ -52,8 +50,7 @@ pub fn offers(places: &Places, ids: &Ids, only: Option<&str>) -> Result<Vec<Answ
         });
         // Nobody approves of what has no pin.
         let offered = Hear { tools, besides: Box::new(drop) };
-        let spawner = Arc::clone(&spawner);
-        let kept = keeper::Kept { name: server.name, bounds, number, spawner, offered };
+        let kept = keeper::Kept { name: server.name, bounds, reached, offered };
         let ended = runtime.block_on(one_life(&kept));
         let tools = told.try_recv().map_err(|_| ended);
         answers.push(Answer { server: kept.name, tools });
@@ -65,14 +62,8 @@ pub fn offers(places: &Places, ids: &Ids, only: Option<&str>) -> Result<Vec<Answ
 async fn one_life(kept: &keeper::Kept) -> String {
     let (giving, mut none) = orders(NO_CALLS);
     drop(giving);
-    let life = async {
-        let pipes = keeper::start(kept).await?;
-        keeper::life(kept, pipes, &mut none).await.map_err(|error| error.to_string())
-    };
-    let ended: Result<session::Ended, String> = match tokio::time::timeout(ANSWER_MAX, life).await {
-        Ok(ended) => ended,
-        Err(_) => Err(format!("it did not say what it offers in {ANSWER_MAX:?}")),
-    };
-    keeper::stop(kept).await;
+    let life = tokio::time::timeout(ANSWER_MAX, keeper::life(kept, &mut none)).await;
+    let ended: Result<session::Ended, String> =
+        life.unwrap_or_else(|_| Err(format!("it did not say what it offers in {ANSWER_MAX:?}")));
     ended.map_or_else(|why| why, |ended| ended.to_string())
 }

@@ -14,6 +14,8 @@ pub(super) struct Orders {
     pub(super) calls: Receiver<Call>,
     /// Calls on which nobody waits any more.
     pub(super) cancels: Receiver<DecisionId>,
+    /// Calls to a session that the server does not know any more: the next one makes them once more.
+    pub(super) again: Vec<Call>,
 }
 
 /// The other end.
@@ -28,5 +30,8 @@ pub(super) struct Giving {
 pub(super) fn orders(waiting_max: usize) -> (Giving, Orders) {
     let ((give_calls, calls), (give_cancels, cancels)) =
         (channel(waiting_max), channel(CANCELS_MAX));
-    (Giving { calls: give_calls, cancels: give_cancels }, Orders { calls, cancels })
+    (
+        Giving { calls: give_calls, cancels: give_cancels },
+        Orders { calls, cancels, again: Vec::new() },
+    )
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::framing::push_on_one_line;
+use super::saying::What;
 use crate::call::{Questions, Target};
 use crate::gate::{Era, STATELESS};
 use crate::wire::Answers;
@@ -59,6 +60,18 @@ pub(super) fn request(era: Era, id: u64, method: &str, mut params: Value) -> Str
     }
     let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     format!("{message}\n")
+}
+
+/// What the call `id` of the target is: its method, and the server's own name for what it is of.
+pub(super) fn what(id: u64, target: &Target) -> What {
+    let own = || Some(target.split().1.to_owned());
+    let (method, name) = match target {
+        Target::Tool(_) => ("tools/call", own()),
+        Target::Prompt(_) => ("prompts/get", own()),
+        Target::Resource(_) => ("resources/read", own()),
+        Target::PromptArgument(_) | Target::TemplateArgument(_) => ("completion/complete", None),
+    };
+    What::Request { id, method, name }
 }
 
 /// A call of the target, by the name that its server has for it.
@@ -171,6 +184,7 @@ mod tests {
             answers: None,
             unexpired: Box::new(|| Ok(())),
             unsealed: Box::new(|| Ok(())),
+            is_again: false,
             reply: Reply::new(drop),
         }
     }
@@ -216,6 +230,11 @@ mod tests {
             let message: Value = serde_json::from_str(&line).unwrap();
             let expected = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
             assert_eq!(message, expected, "{target}");
+
+            let What::Request { id, method: said, name } = what(7, &target) else { panic!() };
+            assert_eq!((id, said), (7, method), "what is said beside it");
+            let own = params.get("name").or(params.get("uri")).and_then(Value::as_str);
+            assert_eq!(name.as_deref(), own, "{target}");
 
             let line = call(Era::Stateless, 7, &made(&target, &arguments));
             let mut message: Value = serde_json::from_str(&line).unwrap();

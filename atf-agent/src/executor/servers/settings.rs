@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::super::spawner::ChildOrders;
+use super::remote::{self, Remote};
 use crate::gate::Era;
 use crate::state::files::{self, FileError};
 use crate::wire::Ids;
@@ -26,6 +28,9 @@ const SERVERS_MAX: usize = 64;
 /// by default, and should learn from the executor what became of the call.
 const CALL_TIMEOUT_MS_MAX: u64 = 600_000;
 
+/// Most calls that a server may have under way at all.
+const CALLS_MAX_MAX: u64 = 1_024;
+
 /// One tool server.
 pub struct Server {
     /// Its name: what stands before the dot in the names of its tools.
@@ -36,8 +41,16 @@ pub struct Server {
     pub(in crate::executor) call_timeout: Duration,
     /// Calls that it may have under way.
     pub(in crate::executor) calls_max: usize,
-    /// The process that it is.
-    pub(in crate::executor) child: ChildOrders,
+    /// How it is reached.
+    pub(in crate::executor) way: Way,
+}
+
+/// How a server is reached.
+pub(in crate::executor) enum Way {
+    /// As a process of its own.
+    Child(ChildOrders),
+    /// By its URL.
+    Url(Arc<Remote>),
 }
 
 /// Why there are no servers.
@@ -60,6 +73,14 @@ pub enum ServersError {
         /// The file.
         path: PathBuf,
         /// What was found, what was expected.
+        what: String,
+    },
+    /// What a server by URL needs is not there.
+    #[error("the tool server {server} cannot be reached: {what}")]
+    Remote {
+        /// The server.
+        server: String,
+        /// What is the matter.
         what: String,
     },
     /// Nobody can give the servers uids of their own.
@@ -110,12 +131,12 @@ fn yes() -> bool {
 }
 
 /// Below the gateway's half a minute.
-fn call_timeout_ms() -> u64 {
+pub(super) fn call_timeout_ms() -> u64 {
     25_000
 }
 
 /// Twice what one run may have under way.
-fn calls_max() -> usize {
+pub(super) fn calls_max() -> usize {
     32
 }
 
@@ -147,10 +168,18 @@ pub fn read(dir: &Path, ids: &Ids) -> Result<Vec<Server>, ServersError> {
             continue;
         }
         let invalid = |what: String| ServersError::Invalid { path: path.clone(), what };
-        let bytes = files::read_secret(&path)?.unwrap_or_default();
-        let server = server(&path, &bytes, ids).map_err(invalid)?;
-        if let Some(other) = servers.values().find(|other| other.child.uid == server.child.uid) {
-            let (uid, other) = (server.child.uid, &other.name);
+        // What is to be believed, root or the executor wrote; what holds credentials, nobody else reads.
+        let bytes = files::read_trusted(&path, ids.executor)?.unwrap_or_default();
+        let found = table(&bytes).map_err(invalid)?;
+        let server = match remote::is_by_url(&found) {
+            true => by_url(&path, found, ids),
+            false => {
+                let secret = files::read_secret(&path)?.unwrap_or_default();
+                table(&secret).and_then(|found| child(&path, found, ids))
+            }
+        };
+        let server = server.map_err(invalid)?;
+        if let Some((uid, other)) = servers.values().find_map(|other| same_uid(&server, other)) {
             return Err(invalid(format!("uid {uid} is {other}'s too; each server has its own")));
         }
         servers.insert(server.name.clone(), server);
@@ -161,11 +190,54 @@ pub fn read(dir: &Path, ids: &Ids) -> Result<Vec<Server>, ServersError> {
     Ok(servers.into_values().collect())
 }
 
-fn server(path: &Path, bytes: &[u8], ids: &Ids) -> Result<Server, String> {
-    let name = name(path)?;
+fn table(bytes: &[u8]) -> Result<toml::Table, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     // The message alone: the snippet that goes with it may be a credential.
-    let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    toml::from_str(text).map_err(|error| error.message().to_owned())
+}
+
+/// The uid of two servers that have one, and the name of the other.
+fn same_uid<'a>(server: &Server, other: &'a Server) -> Option<(u32, &'a str)> {
+    match (&server.way, &other.way) {
+        (Way::Child(one), Way::Child(two)) => {
+            (one.uid == two.uid).then_some((one.uid, other.name.as_str()))
+        }
+        (Way::Url(_), _) | (_, Way::Url(_)) => None,
+    }
+}
+
+fn by_url(path: &Path, table: toml::Table, ids: &Ids) -> Result<Server, String> {
+    let name = name(path)?;
+    let file: remote::File =
+        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    bounded(&[
+        ("call_timeout_ms", file.call_timeout_ms, CALL_TIMEOUT_MS_MAX),
+        ("calls_max", file.calls_max as u64, CALLS_MAX_MAX),
+    ])?;
+    Ok(Server {
+        name,
+        era: era(file.stateless),
+        call_timeout: Duration::from_millis(file.call_timeout_ms),
+        calls_max: file.calls_max,
+        way: Way::Url(Arc::new(file.remote(ids.executor)?)),
+    })
+}
+
+fn era(stateless: bool) -> Era {
+    if stateless { Era::Stateless } else { Era::Handshake }
+}
+
+fn bounded(all: &[(&str, u64, u64)]) -> Result<(), String> {
+    match all.iter().find(|(_, found, most)| !(1..=*most).contains(found)) {
+        Some((what, found, most)) => Err(format!("{what} is {found}, expected 1 to {most}")),
+        None => Ok(()),
+    }
+}
+
+fn child(path: &Path, table: toml::Table, ids: &Ids) -> Result<Server, String> {
+    let name = name(path)?;
+    let file: File =
+        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
     let plain = |path: &Path| {
         path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
     };
@@ -187,22 +259,18 @@ fn server(path: &Path, bytes: &[u8], ids: &Ids) -> Result<Server, String> {
     if file.environment.values().chain(&file.arguments).any(|text| held(text)) {
         return Err("arguments and environment cannot hold a NUL".to_owned());
     }
-    for (what, found, most) in [
+    bounded(&[
         ("call_timeout_ms", file.call_timeout_ms, CALL_TIMEOUT_MS_MAX),
-        ("calls_max", file.calls_max as u64, 1_024),
+        ("calls_max", file.calls_max as u64, CALLS_MAX_MAX),
         ("processes_max", file.processes_max.into(), 65_536),
         ("memory_bytes_max", file.memory_bytes_max, 1 << 50),
-    ] {
-        if !(1..=most).contains(&found) {
-            return Err(format!("{what} is {found}, expected 1 to {most}"));
-        }
-    }
+    ])?;
     Ok(Server {
         name,
-        era: if file.stateless { Era::Stateless } else { Era::Handshake },
+        era: era(file.stateless),
         call_timeout: Duration::from_millis(file.call_timeout_ms),
         calls_max: file.calls_max,
-        child: ChildOrders {
+        way: Way::Child(ChildOrders {
             program: file.command,
             arguments: file.arguments,
             directory: file.directory,
@@ -211,7 +279,7 @@ fn server(path: &Path, bytes: &[u8], ids: &Ids) -> Result<Server, String> {
             private_tmp: file.private_tmp,
             processes_max: file.processes_max,
             memory_bytes_max: file.memory_bytes_max,
-        },
+        }),
     })
 }
 

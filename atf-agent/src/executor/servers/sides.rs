@@ -3,9 +3,11 @@
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::task::JoinSet;
 
 use super::framing::{Line, Lines};
 use super::message::{self, Heard};
+use super::saying::Saying;
 
 /// Longest line in bytes that a server may say. The gateway passes on a quarter of it by default, and
 /// a frame of the wire carries twice as much.
@@ -19,9 +21,20 @@ pub(super) enum Said {
     Endless,
 }
 
+/// Both directions, as tasks of a set: they end with it.
+pub(super) fn over(
+    from: impl AsyncRead + Unpin + Send + 'static,
+    to: impl AsyncWrite + Unpin + Send + 'static,
+) -> impl FnOnce(&mut JoinSet<()>, Receiver<Saying>, Sender<Said>) {
+    move |both, queue, say| {
+        both.spawn(write(to, queue));
+        both.spawn(read(from, say));
+    }
+}
+
 /// Writes what is queued, until the server takes no more.
-pub(super) async fn write(mut to: impl AsyncWrite + Unpin, mut queue: Receiver<String>) {
-    while let Some(line) = queue.recv().await {
+async fn write(mut to: impl AsyncWrite + Unpin, mut queue: Receiver<Saying>) {
+    while let Some(Saying { line, .. }) = queue.recv().await {
         // A server that does not take it is about to end, and the reading side notices.
         if to.write_all(line.as_bytes()).await.is_err() || to.flush().await.is_err() {
             return;
@@ -30,7 +43,7 @@ pub(super) async fn write(mut to: impl AsyncWrite + Unpin, mut queue: Receiver<S
 }
 
 /// Reads until the server says no more.
-pub(super) async fn read(from: impl AsyncRead + Unpin, say: Sender<Said>) {
+async fn read(from: impl AsyncRead + Unpin, say: Sender<Said>) {
     let mut lines = Lines::new(from, LINE_BYTES_MAX);
     loop {
         let said = match lines.next().await {

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::super::outcome::Reply;
-use super::call::{Call, Standing};
+use super::super::error::Mistrust;
+use super::super::outcome::Outcome;
+use super::call::Call;
 use crate::call::{DecisionId, Level};
 use crate::gate::Era;
 use crate::wire::{MayTell, Told};
@@ -25,16 +27,9 @@ const GONE_MAX: usize = 64;
 /// A call that the server may have heard of.
 pub(super) struct UnderWay {
     until: Instant,
-    decision: DecisionId,
-    may_tell: MayTell,
     told: usize,
     told_bytes: usize,
-    /// Whether it is a tool's.
-    pub(super) is_tool: bool,
-    /// Whether the run may still act.
-    pub(super) unsealed: Standing,
-    /// Where the outcome goes.
-    pub(super) reply: Reply,
+    call: Call,
 }
 
 /// All of them, by our numbers.
@@ -47,16 +42,37 @@ pub(super) struct Calls {
 }
 
 impl UnderWay {
-    /// Tells the run, within the bounds of its call, and while it may act.
-    fn tell(&mut self, told: Told) {
+    /// Whether it is a tool's.
+    pub(super) fn is_tool(&self) -> bool {
+        self.call.target.tool().is_some()
+    }
+
+    /// Whether the run may still act.
+    pub(super) fn is_unsealed(&self) -> Result<(), Mistrust> {
+        (self.call.unsealed)()
+    }
+
+    /// What became of it.
+    pub(super) fn give(self, outcome: Outcome) {
+        self.call.reply.give(outcome);
+    }
+
+    /// The call as it was before the server heard of it.
+    pub(super) fn into_call(self) -> Call {
+        self.call
+    }
+
+    /// Tells the run, within the bounds of its call, and while it may act; false when it is told nothing.
+    fn tell(&mut self, told: Told) -> bool {
         let bytes = serde_json::to_vec(&told).map_or(usize::MAX, |text| text.len());
         let bytes = self.told_bytes.saturating_add(bytes);
-        if self.told >= TOLD_MAX || bytes > TOLD_BYTES_MAX || (self.unsealed)().is_err() {
-            return;
+        if self.told >= TOLD_MAX || bytes > TOLD_BYTES_MAX || self.is_unsealed().is_err() {
+            return false;
         }
         self.told += 1;
         self.told_bytes = bytes;
-        self.reply.tell(told);
+        self.call.reply.tell(told);
+        true
     }
 }
 
@@ -71,14 +87,18 @@ impl Calls {
         self.all.values().map(|call| call.until).min()
     }
 
-    /// The server is about to hear of `call` by this number, and has until then to answer.
-    pub(super) fn begin(&mut self, id: u64, call: Call, until: Instant) {
-        let is_tool = call.target.tool().is_some();
-        let Call { decision, may_tell, unsealed, reply, .. } = call;
-        let (told, told_bytes) = (0, 0);
-        let under_way =
-            UnderWay { until, decision, may_tell, told, told_bytes, is_tool, unsealed, reply };
-        self.all.insert(id, under_way);
+    /// The server is about to hear of `call` by this number, and has until then to answer. `keeps`: what it
+    /// heard may have to be said again.
+    pub(super) fn begin(&mut self, id: u64, mut call: Call, until: Instant, keeps: bool) {
+        if !keeps {
+            (call.arguments, call.answers) = (RawValue::NULL.to_owned(), None);
+        }
+        self.all.insert(id, UnderWay { until, told: 0, told_bytes: 0, call });
+    }
+
+    /// A call ended without an answer.
+    pub(super) fn ended_unheard(&mut self) {
+        self.ended_unheard = true;
     }
 
     /// The call that an answer is to.
@@ -102,14 +122,14 @@ impl Calls {
     /// Nobody waits for the call of `decision`. Its number, when the server has heard of it: it keeps its
     /// place for a while, for nobody knows whether the server stops.
     pub(super) fn cancel(&mut self, decision: DecisionId) -> Option<u64> {
-        let found = self.all.iter_mut().find(|(_, call)| call.decision == decision);
-        let Some((id, call)) = found else {
+        let found = self.all.iter_mut().find(|(_, of)| of.call.decision == decision);
+        let Some((id, of)) = found else {
             self.gone.truncate(GONE_MAX - 1);
             self.gone.push_front(decision);
             return None;
         };
-        call.may_tell = MayTell::default();
-        call.until = call.until.min(Instant::now() + CANCELLED_MAX);
+        of.call.may_tell = MayTell::default();
+        of.until = of.until.min(Instant::now() + CANCELLED_MAX);
         Some(*id)
     }
 
@@ -118,21 +138,19 @@ impl Calls {
         !self.gone.contains(&call.decision)
     }
 
-    /// The server tells how far call `id` has come.
-    pub(super) fn progress(&mut self, id: u64, told: Told) {
-        if let Some(call) = self.all.get_mut(&id).filter(|call| call.may_tell.progress) {
-            call.tell(told);
-        }
+    /// The server tells how far call `id` has come; false when nobody is told.
+    pub(super) fn progress(&mut self, id: u64, told: Told) -> bool {
+        let of = self.all.get_mut(&id).filter(|of| of.call.may_tell.progress);
+        of.is_some_and(|of| of.tell(told))
     }
 
     /// The server writes something down, and does not say of which call. It is of the only one that is
     /// under way, when none was left without an answer before; else it goes to nobody.
-    pub(super) fn log(&mut self, level: Level, told: Told) {
+    pub(super) fn log(&mut self, level: Level, told: Told) -> bool {
         let is_alone = self.all.len() == 1 && !self.ended_unheard;
         let only = self.all.values_mut().next().filter(|_| is_alone);
-        if let Some(call) = only.filter(|call| call.may_tell.level.is_some_and(|of| level >= of)) {
-            call.tell(told);
-        }
+        only.filter(|of| of.call.may_tell.level.is_some_and(|least| level >= least))
+            .is_some_and(|of| of.tell(told))
     }
 }
 

@@ -1,3 +1,4 @@
+mod by_url;
 mod servers;
 
 use std::os::unix::fs::MetadataExt as _;

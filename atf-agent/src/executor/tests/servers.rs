@@ -69,7 +69,7 @@ impl World {
     }
 
     /// Pins a tool; `approved` is the digest of what its server said.
-    fn pin(&self, tool: &str, approved: &str) {
+    pub(super) fn pin(&self, tool: &str, approved: &str) {
         let pin =
             json!({"name": tool, "inputSchema": {"type": "object"}, "x-atf-server": approved});
         let path = self.places.policy_dir.join(format!("tools/{tool}.json"));
@@ -77,7 +77,7 @@ impl World {
     }
 
     /// An honest draft of a server's tool.
-    fn of_server(&self, tool: &str) -> Draft {
+    pub(super) fn of_server(&self, tool: &str) -> Draft {
         let mut draft = self.draft(tool, &json!({"text": "a\nb"}));
         let path = self.places.policy_dir.join(format!("tools/{tool}.json"));
         if let Ok(pin) = std::fs::read(path) {
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// What the server tells of itself, once it is there.
-    fn told(&self, tool: &str) -> Value {
+    pub(super) fn told(&self, tool: &str) -> Value {
         let until = Instant::now() + Duration::from_secs(20);
         loop {
             match self.execute(self.of_server(tool)) {

@@ -21,6 +21,7 @@ use crate::executor::servers::hear::Hear;
 use crate::executor::servers::offer::Offered;
 use crate::executor::servers::orders::{Giving, orders};
 use crate::executor::servers::session::{Ended, live};
+use crate::executor::servers::sides::over;
 use crate::gate::Era;
 use crate::wire::{ExecutorReply, MayTell, Told};
 
@@ -41,7 +42,8 @@ pub(super) struct Lab {
 }
 
 pub(super) fn bounds(timeout_ms: u64, calls_max: usize) -> Bounds {
-    Bounds { era: Era::Handshake, call_timeout: Duration::from_millis(timeout_ms), calls_max }
+    let call_timeout = Duration::from_millis(timeout_ms);
+    Bounds { era: Era::Handshake, call_timeout, calls_max, may_forget: false }
 }
 
 impl Lab {
@@ -52,7 +54,7 @@ impl Lab {
         let (from, to) = split(ours);
         let life = tokio::spawn(async move {
             let offered = Hear { tools: Box::new(|_| {}), besides: Box::new(drop) };
-            live("fixture", bounds, (from, to), &mut waiting, &offered).await
+            live("fixture", bounds, over(from, to), &mut waiting, &offered).await
         });
         let (hears, says) = split(theirs);
         let hears = Lines::new(hears, 1 << 20);
@@ -131,6 +133,7 @@ impl Lab {
             answers: None,
             unexpired: Box::new(move || refuse(expired.load(Ordering::SeqCst), "expired")),
             unsealed: Box::new(move || refuse(sealed.load(Ordering::SeqCst), "sealed")),
+            is_again: false,
             reply: Reply::new(move |reply| drop(give.send(reply))).telling(
                 move |reply| match reply {
                     ExecutorReply::Told { told: one } => told.lock().unwrap().push(one),

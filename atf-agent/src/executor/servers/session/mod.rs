@@ -1,31 +1,35 @@
 //! One life of a server: the handshake, the calls that are under way, and their answers. The server is
 //! not believed: it may answer what nobody asked, twice, never, or without end.
 
+mod answers;
+mod ended;
+mod lists;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::super::answer;
 use super::super::error::Mistrust;
 use super::super::outcome::Outcome;
-use super::besides::{List, Reading, Then};
+use super::besides::{List, Reading};
 use super::bounds::Bounds;
 use super::call::Call;
 use super::hear::Hear;
 use super::message::{Body, Heard};
 use super::news::News;
-use super::offer::{self, Listing, Next};
+use super::offer::Listing;
 use super::orders::Orders;
-use super::sides::{self, LINE_BYTES_MAX, Said};
+use super::saying::{Saying, What};
+use super::sides::Said;
 use super::under_way::{self, Calls};
 use super::{handshake, request};
 use crate::call::{DecisionId, Digest, Untrusted};
 use crate::gate::Era;
-use crate::wire::Catalogue;
+
+pub(super) use ended::Ended;
 
 /// Messages to the server that may wait until it reads; past that a call is not taken.
 const UNREAD_MAX: usize = 64;
@@ -42,39 +46,19 @@ const BAD_MAX: u32 = 100;
 /// How long the handshake may take: an interpreter starts in a second, on a busy host in some.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
 
-/// Why a life is over.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Ended {
-    /// Its output ended.
-    #[error("its output ended")]
-    Closed,
-    /// A line that does not end.
-    #[error("it said a line of more than {LINE_BYTES_MAX} bytes")]
-    Endless,
-    /// Messages that nobody asked for.
-    #[error("it said {UNASKED_MAX} messages in a row that answer nothing")]
-    Flood,
-    /// Something else than MCP.
-    #[error("it said {BAD_MAX} lines that are no message")]
-    Gibberish,
-    /// No handshake.
-    #[error("no handshake: {0}")]
-    Handshake(String),
-    /// The executor has no more calls: it ends.
-    #[error("the executor ends")]
-    NoCallers,
-}
-
-/// MCP 2026-07-28: the client does not say that it answers what would have to be asked.
-const MISSING_CAPABILITY: i64 = -32021;
-
 /// One life.
 pub(super) struct Session<'a> {
     name: &'a str,
     bounds: Bounds,
-    unread: Sender<String>,
+    unread: Sender<Saying>,
+    revision: Option<&'static str>,
     next: u64,
     under_way: Calls,
+    /// Calls to a session that the server does not know any more.
+    forgotten: Vec<Call>,
+    /// Until when the calls under way are waited for, and why no other is begun.
+    leaves: Option<(Instant, Ended)>,
+    has_served: bool,
     unasked: u32,
     bad: u32,
     /// The digests of what it offers now.
@@ -94,22 +78,25 @@ pub(super) struct Session<'a> {
 pub(super) async fn live(
     name: &str,
     bounds: Bounds,
-    (from, to): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
+    carry: impl FnOnce(&mut JoinSet<()>, Receiver<Saying>, Sender<Said>),
     orders: &mut Orders,
     offered: &Hear,
 ) -> Ended {
     let (unread, queue) = mpsc::channel(UNREAD_MAX);
     let (say, mut said) = mpsc::channel(UNHEARD_MAX);
-    // Both end with this life: dropping the set aborts them.
-    let mut both = JoinSet::new();
-    both.spawn(sides::write(to, queue));
-    both.spawn(sides::read(from, say));
+    // They end with this life: dropping the set aborts them.
+    let mut carriers = JoinSet::new();
+    carry(&mut carriers, queue, say);
     let mut session = Session {
         name,
         bounds,
         unread,
+        revision: None,
         next: 0,
         under_way: Calls::default(),
+        forgotten: Vec::new(),
+        leaves: None,
+        has_served: false,
         unasked: 0,
         bad: 0,
         offers: HashMap::new(),
@@ -129,8 +116,9 @@ pub(super) async fn live(
     };
     for call in session.under_way.left() {
         let why = format!("the server {name} ended before it answered: {ended}");
-        call.reply.give(Outcome::Unknown(why));
+        call.give(Outcome::Unknown(why));
     }
+    orders.again.append(&mut session.forgotten);
     ended
 }
 
@@ -138,7 +126,8 @@ impl Session<'_> {
     /// The handshake, as every revision up to 2025-11-25 has it.
     async fn greet(&mut self, said: &mut Receiver<Said>) -> Result<(), Ended> {
         let id = self.number();
-        self.say(handshake::opening(self.bounds.era, id));
+        let era = self.bounds.era;
+        self.say(What::asks(id, handshake::method(era)), handshake::opening(era, id));
         let result = loop {
             match self.hear(said.recv().await)? {
                 Some((answered, body)) if answered == id => break body,
@@ -146,14 +135,15 @@ impl Session<'_> {
                 None => {}
             }
         };
-        let era = self.bounds.era;
         let (agreed, has) = handshake::agreed(era, &result).map_err(Ended::Handshake)?;
-        handshake::opened(era).into_iter().for_each(|line| self.say(line));
+        self.revision = Some(agreed);
+        handshake::opened(era).into_iter().for_each(|line| self.say(What::Opened, line));
         // Before the lists are read: no change of them falls between the two.
         self.besides = has.lists();
         let listens = self.number();
         let listen = handshake::listen(era, listens, &self.besides);
-        listen.into_iter().for_each(|line| self.say(line));
+        let asks = || What::asks(listens, handshake::LISTEN);
+        listen.into_iter().for_each(|line| self.say(asks(), line));
         if has.has_tools() {
             self.list();
         } else {
@@ -170,10 +160,20 @@ impl Session<'_> {
     }
 
     async fn serve(&mut self, said: &mut Receiver<Said>, orders: &mut Orders) -> Ended {
+        // They were to a session before this one.
+        std::mem::take(&mut orders.again).into_iter().for_each(|call| self.ask(call));
         loop {
-            let first = self.under_way.until();
+            if let Some((until, _)) = &self.leaves
+                && (self.under_way.len() == 0 || *until <= Instant::now())
+                && let Some((_, ended)) = self.leaves.take()
+            {
+                return ended;
+            }
+            let leave_at = self.leaves.as_ref().map(|(until, _)| *until);
+            let first = self.under_way.until().into_iter().chain(leave_at).min();
             let lists = self.listing.is_some();
-            let has_room = !lists && self.under_way.len() < self.bounds.calls_max;
+            let forgets = matches!(self.leaves, Some((_, Ended::Forgotten { .. })));
+            let has_room = !lists && !forgets && self.under_way.len() < self.bounds.calls_max;
             let list_until = self.list_until;
             let heard = tokio::select! {
                 heard = said.recv() => self.hear(heard),
@@ -210,7 +210,8 @@ impl Session<'_> {
         }
         call.may_tell = under_way::may_tell(self.bounds.era, call.may_tell);
         let stands = self
-            .is_approved(&call)
+            .is_there()
+            .and_then(|()| self.is_approved(&call))
             .and_then(|()| self.takes_answers(&call))
             .and_then(|()| (call.unexpired)())
             .and_then(|()| (call.unsealed)());
@@ -219,17 +220,20 @@ impl Session<'_> {
         }
         let id = self.number();
         let line = request::call(self.bounds.era, id, &call);
-        if self.unread.try_send(line).is_err() {
+        let what = request::what(id, &call.target);
+        if self.unread.try_send(self.saying(what, line)).is_err() {
             let server = self.name.to_owned();
             return call.not_done(Mistrust::ServerBusy { server });
         }
-        self.under_way.begin(id, call, Instant::now() + self.bounds.call_timeout);
+        let until = Instant::now() + self.bounds.call_timeout;
+        self.under_way.begin(id, call, until, self.bounds.may_forget);
     }
 
     /// Tells the server that nobody waits for a call; whether it stops is its own affair.
     fn cancel(&mut self, decision: DecisionId) {
         if let Some(id) = self.under_way.cancel(decision) {
-            self.say(request::cancelled(id, "nobody waits for it"));
+            let what = What::Cancel { id, is_over: false };
+            self.say(what, request::cancelled(id, "nobody waits for it"));
         }
     }
 
@@ -241,18 +245,25 @@ impl Session<'_> {
             Some(Said::Message(Heard::Answer { id, body })) => Ok(Some((id, body))),
             Some(Said::Message(Heard::Asked { id, is_ping })) => {
                 // Nothing was declared that it could ask for: no sampling, no elicitation, no roots.
-                self.say(request::answer_of(&id, is_ping));
+                self.say(What::Told, request::answer_of(&id, is_ping));
                 self.count_unasked().map(|()| None)
             }
             Some(Said::Message(Heard::Told { news })) => {
-                match news {
-                    News::Tools => self.list(),
-                    News::Besides => self.list_besides(),
+                let is_told = match news {
+                    News::Tools => {
+                        self.list();
+                        false
+                    }
+                    News::Besides => {
+                        self.list_besides();
+                        false
+                    }
                     News::Progress(id, told) => self.under_way.progress(id, told),
                     News::Log(level, told) => self.under_way.log(level, told),
-                    News::Other => {}
-                }
-                self.count_unasked().map(|()| None)
+                    News::Other => false,
+                };
+                // What a run is told, its call bounds.
+                if is_told { Ok(None) } else { self.count_unasked().map(|()| None) }
             }
             Some(Said::Message(Heard::Bad(why))) => {
                 let why = Untrusted::new(why);
@@ -263,70 +274,15 @@ impl Session<'_> {
         }
     }
 
-    /// Asks for its tools; when that is under way, it is done again afterwards.
-    fn list(&mut self) {
-        if self.listing.is_some() {
-            self.is_stale = true;
-            return;
-        }
-        let listing = Listing::begin(self.number());
-        self.say(offer::ask(self.bounds.era, listing.id, None));
-        self.list_until = Instant::now() + HANDSHAKE_MAX;
-        self.listing = Some(listing);
-    }
-
-    /// Asks for all else that it offers. What is read of it at the moment is out of date then: the
-    /// answers to come are to nobody.
-    fn list_besides(&mut self) {
-        let id = self.number();
-        self.reading = Reading::begin(self.name, self.besides.clone(), id);
-        match &self.reading {
-            Some(reading) => self.say(reading.request(self.bounds.era, None)),
-            None => (self.offered.besides)(Catalogue::default()),
-        }
-    }
-
-    /// Takes a page of one of these lists.
-    fn listed_besides(&mut self, reading: Box<Reading>, body: &Body) {
-        match reading.take(body) {
-            Then::Ask(mut reading, cursor) => {
-                reading.id = self.number();
-                self.say(reading.request(self.bounds.era, cursor.as_deref()));
-                self.reading = Some(reading);
+    /// It could be reached when it was tried last.
+    fn is_there(&self) -> Result<(), Mistrust> {
+        match &self.leaves {
+            Some((_, ended @ Ended::Unreachable(_))) => {
+                let (server, why) = (self.name.to_owned(), ended.to_string());
+                Err(Mistrust::ServerAway { server, why })
             }
-            Then::Whole(catalogue) => (self.offered.besides)(catalogue),
+            _ => Ok(()),
         }
-    }
-
-    /// Takes a page of the list.
-    fn listed(&mut self, mut listing: Listing, body: &Body) -> Result<(), Ended> {
-        match listing.take(body).map_err(Ended::Handshake)? {
-            Next::Page(cursor) => {
-                listing.id = self.number();
-                self.say(offer::ask(self.bounds.era, listing.id, Some(&cursor)));
-                self.listing = Some(listing);
-            }
-            Next::Whole(tools) => {
-                (self.offered.tools)(&tools);
-                self.offers = tools.into_iter().map(|tool| (tool.tool, tool.digest)).collect();
-                if std::mem::take(&mut self.is_stale) {
-                    self.list();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The tool is what an operator approved, by what its server said last. Nothing else has a pin.
-    fn is_approved(&self, call: &Call) -> Result<(), Mistrust> {
-        let Some(tool) = call.target.tool() else { return Ok(()) };
-        let why = match (self.offers.get(call.target.split().1), call.approved) {
-            (Some(offered), Some(approved)) if *offered == approved => return Ok(()),
-            (Some(_), Some(_)) => "its server changed it after it was approved",
-            (Some(_), None) => "its pin does not say what of its server was approved",
-            (None, _) => "its server does not offer it",
-        };
-        Err(Mistrust::ToolWithheld { tool: tool.clone(), why })
     }
 
     /// A server that is spoken with after a handshake asks nothing by its results.
@@ -337,54 +293,26 @@ impl Session<'_> {
         }
     }
 
-    fn answered(&mut self, id: u64, body: Body) -> Result<(), Ended> {
-        if let Some(listing) = self.listing.take_if(|listing| listing.id == id) {
-            return self.listed(listing, &body);
-        }
-        if let Some(reading) = self.reading.take_if(|reading| reading.id == id) {
-            self.listed_besides(reading, &body);
-            return Ok(());
-        }
-        // Answered before, given up, or never asked.
-        let Some(call) = self.under_way.answered(id) else { return self.count_unasked() };
-        self.unasked = 0;
-        let outcome = match ((call.unsealed)(), body) {
-            // It is done; what came of it stays here.
-            (Err(mistrust), _) => Outcome::Unknown(format!("answered, but: {mistrust}")),
-            (Ok(()), Body::Result(result)) => Outcome::Answered(result),
-            // A model can do nothing about what its client does not answer.
-            (Ok(()), Body::Error { code, message, missing })
-                if !call.is_tool || code == MISSING_CAPABILITY =>
-            {
-                Outcome::Erred { code, message, missing }
-            }
-            (Ok(()), Body::Error { code, message, missing: _ }) => {
-                let message = Untrusted::new(message);
-                answer::failed(&format!("the server answered with error {code}: {message}"))
-            }
-            (Ok(()), Body::Broken(what)) => {
-                Outcome::Unknown(format!("the server {} answered with {what}", self.name))
-            }
-        };
-        call.reply.give(outcome);
-        Ok(())
-    }
-
     /// Ends the calls whose time is over. The server is told; whether it stops is its own affair.
     fn give_up(&mut self) {
         while let Some((id, call)) = self.under_way.overdue() {
             let after = self.bounds.call_timeout;
             let why = format!("the server {} did not answer in {after:?}", self.name);
-            call.reply.give(Outcome::Unknown(why));
-            self.say(request::cancelled(id, "its time is over"));
+            call.give(Outcome::Unknown(why));
+            let what = What::Cancel { id, is_over: true };
+            self.say(what, request::cancelled(id, "its time is over"));
         }
     }
 
     /// Says something on which nobody waits; one who does not read does not hear it.
-    fn say(&self, line: String) {
-        if self.unread.try_send(line).is_err() {
+    fn say(&self, what: What, line: String) {
+        if self.unread.try_send(self.saying(what, line)).is_err() {
             tracing::debug!(server = self.name, "a tool server does not read");
         }
+    }
+
+    fn saying(&self, what: What, line: String) -> Saying {
+        Saying { line, what, revision: self.revision }
     }
 
     fn count_unasked(&mut self) -> Result<(), Ended> {

@@ -1,0 +1,204 @@
+//! A stream of events (text/event-stream), read as it comes: bounded in its lines, its events, and in what it
+//! says between two events. What is not UTF-8 is no stream.
+
+/// What may come between two events: comments that keep a connection open, and fields that nobody reads.
+const IDLE_BYTES_MAX: usize = 1 << 20;
+
+/// Longest name of an event.
+const KIND_BYTES_MAX: usize = 64;
+
+/// One event with data.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    /// Its type; `message` when it says none.
+    pub(super) kind: String,
+    /// Its data, lines joined by line ends.
+    pub(super) data: String,
+}
+
+/// Why a stream is read no further.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    /// A line or an event without end.
+    #[error("an event of more than {0} bytes")]
+    Long(usize),
+    /// Nothing, at length.
+    #[error("{IDLE_BYTES_MAX} bytes without an event")]
+    Idle,
+    /// Other bytes.
+    #[error("an event that is not UTF-8")]
+    NotText,
+}
+
+/// The reader of one stream.
+pub(super) struct Events {
+    bytes_max: usize,
+    line: Vec<u8>,
+    data: Vec<u8>,
+    has_data: bool,
+    kind: String,
+    idle: usize,
+    after_return: bool,
+    is_first: bool,
+}
+
+impl Events {
+    /// A stream whose events have at most `bytes_max` bytes.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            kind: String::new(),
+            idle: 0,
+            after_return: false,
+            is_first: true,
+        }
+    }
+
+    /// Takes what came; the events that end in it. What is left over when the stream ends was not said.
+    ///
+    /// # Errors
+    /// When it is to be read no further.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<Vec<Event>, Fault> {
+        let mut found = Vec::new();
+        while !bytes.is_empty() {
+            // A line end is CR, LF, or both.
+            if std::mem::take(&mut self.after_return) && bytes[0] == b'\n' {
+                bytes = &bytes[1..];
+                continue;
+            }
+            let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let part = &bytes[..end.unwrap_or(bytes.len())];
+            if self.line.len() + part.len() > self.bytes_max {
+                return Err(Fault::Long(self.bytes_max));
+            }
+            self.line.extend_from_slice(part);
+            self.idle += part.len() + 1;
+            if self.idle > IDLE_BYTES_MAX + self.bytes_max {
+                return Err(Fault::Idle);
+            }
+            let Some(end) = end else { break };
+            self.after_return = bytes[end] == b'\r';
+            bytes = &bytes[end + 1..];
+            let line = std::mem::take(&mut self.line);
+            found.extend(self.line(&line)?);
+        }
+        Ok(found)
+    }
+
+    /// One whole line; the event that it ends.
+    fn line(&mut self, line: &[u8]) -> Result<Option<Event>, Fault> {
+        let is_first = std::mem::take(&mut self.is_first);
+        let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| is_first).unwrap_or(line);
+        if line.is_empty() {
+            return self.end();
+        }
+        let (field, value) = match line.iter().position(|b| *b == b':') {
+            Some(at) => (&line[..at], &line[at + 1..]),
+            None => (line, &line[..0]),
+        };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"data" => {
+                if self.data.len() + value.len() + 1 > self.bytes_max {
+                    return Err(Fault::Long(self.bytes_max));
+                }
+                if self.has_data {
+                    self.data.push(b'\n');
+                }
+                self.has_data = true;
+                self.data.extend_from_slice(value);
+            }
+            b"event" => {
+                let kind = std::str::from_utf8(value).map_err(|_| Fault::NotText)?;
+                if kind.len() > KIND_BYTES_MAX {
+                    return Err(Fault::Long(KIND_BYTES_MAX));
+                }
+                kind.clone_into(&mut self.kind);
+            }
+            // Comments, and what nobody here reads: nothing is resumed.
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self) -> Result<Option<Event>, Fault> {
+        let kind = std::mem::take(&mut self.kind);
+        let has_data = std::mem::take(&mut self.has_data);
+        let data = std::mem::take(&mut self.data);
+        // One with empty data is there for its id alone.
+        if !has_data || data.is_empty() {
+            return Ok(None);
+        }
+        let data = String::from_utf8(data).map_err(|_| Fault::NotText)?;
+        self.idle = 0;
+        let kind = if kind.is_empty() { "message".to_owned() } else { kind };
+        Ok(Some(Event { kind, data }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Vec<(String, String)>, Fault> {
+        let found = Events::new(64).take(bytes)?;
+        Ok(found.into_iter().map(|event| (event.kind, event.data)).collect())
+    }
+
+    #[test]
+    fn events_are_read_as_the_standard_has_them() {
+        for (text, expected) in [
+            ("data: a\n\n", vec![("message", "a")]),
+            ("data:a\r\n\r\n", vec![("message", "a")]),
+            ("data: a\r\r", vec![("message", "a")]),
+            ("\u{feff}data: a\n\n", vec![("message", "a")]),
+            ("data: a\ndata: b\n\n", vec![("message", "a\nb")]),
+            ("data:  a\n\n", vec![("message", " a")]),
+            ("event: endpoint\ndata: /m\n\n", vec![("endpoint", "/m")]),
+            ("event: x\n\ndata: a\n\n", vec![("message", "a")]),
+            (": ping\n\ndata: a\n\n", vec![("message", "a")]),
+            ("id: 7\nretry: 10\ndata:\n\n", vec![]),
+            ("data\n\n", vec![]),
+            ("data: a\n\ndata: b\n\n", vec![("message", "a"), ("message", "b")]),
+            // Not ended, not said.
+            ("data: a\n", vec![]),
+            ("data: a", vec![]),
+            ("Data: a\n\n", vec![]),
+            (" data: a\n\n", vec![]),
+        ] {
+            let found = read(text.as_bytes()).unwrap();
+            let found: Vec<_> = found.iter().map(|(k, d)| (k.as_str(), d.as_str())).collect();
+            assert_eq!(found, expected, "{text:?}");
+            // Byte by byte it is the same.
+            let mut events = Events::new(64);
+            let parts = text.as_bytes().iter().map(|b| events.take(&[*b]).unwrap());
+            let parts: Vec<Event> = parts.flatten().collect();
+            let parts: Vec<_> = parts.iter().map(|e| (e.kind.as_str(), e.data.as_str())).collect();
+            assert_eq!(parts, expected, "{text:?}, byte by byte");
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_or_is_no_text_is_read_no_further() {
+        let fits = format!("data: {}\n\n", "x".repeat(58));
+        assert_eq!(read(fits.as_bytes()).unwrap().len(), 1, "the control");
+        let line = format!("data: {}", "x".repeat(64));
+        assert_eq!(read(line.as_bytes()), Err(Fault::Long(64)));
+        let event = "data: 0123456789\n".repeat(6);
+        assert_eq!(read(event.as_bytes()), Err(Fault::Long(64)));
+        assert_eq!(read(&b"x".repeat(65)), Err(Fault::Long(64)));
+        assert_eq!(read(b"data: \xff\n\n"), Err(Fault::NotText));
+        assert_eq!(read(b"event: \xff\n"), Err(Fault::NotText));
+
+        let mut events = Events::new(64);
+        let borne = (0..1_000_000).take_while(|_| events.take(b": keeps open\n\n").is_ok()).count();
+        assert!((1 << 15..1 << 17).contains(&borne), "{borne}");
+        let mut events = Events::new(64);
+        for _ in 0..200_000 {
+            events.take(b": keeps open\n\n").and_then(|_| events.take(b"data: a\n\n")).unwrap();
+        }
+    }
+}

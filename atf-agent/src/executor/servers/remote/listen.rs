@@ -1,0 +1,111 @@
+//! What a server tells without being asked: a stream that is held open while its life lasts, and opened again
+//! when it ends.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use tokio::time::Instant;
+
+use super::super::message::{Failed, Heard};
+use super::super::news::News;
+use super::super::saying::Saying;
+use super::events::Events;
+use super::exchange::{self, Answered, Kind};
+use super::{Talk, heard};
+
+/// How one asks for the stream.
+pub(super) enum Asks {
+    /// By GET, in a session.
+    Get(Option<&'static str>),
+    /// By a request of its own.
+    Post(Saying),
+}
+
+impl Talk {
+    /// Listens until this life is over, or the server says that it has no such stream.
+    pub(super) async fn listen(&self, asks: Asks) {
+        let mut pause = Pause::new();
+        let mut was_open = false;
+        loop {
+            let since = Instant::now();
+            match self.open(&asks).await {
+                Ok(Some(mut body)) => {
+                    if was_open {
+                        // What it told meanwhile was told to nobody.
+                        for news in [News::Tools, News::Besides] {
+                            self.hear(Heard::Told { news }).await;
+                        }
+                    }
+                    was_open = true;
+                    let ended = self.follow(&mut body).await;
+                    tracing::debug!(?ended, "a tool server's stream ended");
+                }
+                Ok(None) => return,
+                Err(error) => tracing::debug!(%error, "a tool server's stream is not open"),
+            }
+            pause.wait(since).await;
+        }
+    }
+
+    /// The stream; none when the server has none.
+    async fn open(&self, asks: &Asks) -> Result<Option<hyper::body::Incoming>, Failed> {
+        let Answered { response, kind, .. } = match asks {
+            Asks::Post(saying) => self.post(saying).await?,
+            Asks::Get(revision) => {
+                let asking = self.link.asking(Method::GET, self.path(), "", (None, *revision));
+                self.link.send(asking.map_err(Failed::Unheard)?).await?
+            }
+        };
+        let status = response.status();
+        if status.is_server_error() {
+            return Err(Failed::Unanswered(format!("it answered with status {status}")));
+        }
+        let is_open = status == StatusCode::OK && kind == Kind::Events;
+        Ok(is_open.then(|| response.into_body()))
+    }
+
+    /// Reads a stream to its end.
+    async fn follow(&self, body: &mut hyper::body::Incoming) -> Result<(), Failed> {
+        let mut events = Events::new(self.link.remote.answer_bytes_max);
+        while let Some(data) = exchange::piece(body).await? {
+            let found = events.take(&data);
+            let found = found.map_err(|fault| Failed::Unanswered(format!("it said {fault}")))?;
+            for heard in found.iter().filter_map(heard) {
+                self.hear(notice(heard)).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No request is answered on this stream.
+fn notice(heard: Heard) -> Heard {
+    match heard {
+        Heard::Answer { .. } => Heard::Told { news: News::Other },
+        other => other,
+    }
+}
+
+/// Until when a stream that ended is asked for again.
+struct Pause {
+    next: Duration,
+}
+
+impl Pause {
+    const FIRST: Duration = Duration::from_secs(1);
+    const LAST: Duration = Duration::from_secs(30);
+
+    /// None yet.
+    fn new() -> Self {
+        Self { next: Self::FIRST }
+    }
+
+    /// After a stream that was opened at `since`.
+    async fn wait(&mut self, since: Instant) {
+        if since.elapsed() >= Self::LAST {
+            self.next = Self::FIRST;
+        }
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(Self::LAST);
+    }
+}

@@ -1,0 +1,94 @@
+//! What becomes of a request that is answered, and of a call that is not.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::message::{Body, Failed};
+use super::super::under_way::UnderWay;
+use super::{Ended, Session};
+use crate::call::Untrusted;
+use crate::executor::answer;
+use crate::executor::error::Mistrust;
+use crate::executor::outcome::Outcome;
+
+/// MCP 2026-07-28: the client does not say that it answers what would have to be asked.
+const MISSING_CAPABILITY: i64 = -32021;
+
+/// How long the calls under way have for their answers when a life is about to end.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+
+impl Session<'_> {
+    /// An answer to one of our numbers: of a list, of a call, or to nobody.
+    pub(super) fn answered(&mut self, id: u64, body: Body) -> Result<(), Ended> {
+        if let Some(listing) = self.listing.take_if(|listing| listing.id == id) {
+            return self.listed(listing, &body);
+        }
+        if let Some(reading) = self.reading.take_if(|reading| reading.id == id) {
+            self.listed_besides(reading, &body);
+            return Ok(());
+        }
+        // Answered before, given up, or never asked.
+        let Some(call) = self.under_way.answered(id) else { return self.count_unasked() };
+        self.unasked = 0;
+        let body = match body {
+            Body::Failed(failed) => {
+                self.failed(call, failed);
+                return Ok(());
+            }
+            body => body,
+        };
+        self.has_served = true;
+        let outcome = match (call.is_unsealed(), body) {
+            // It is done; what came of it stays here.
+            (Err(mistrust), _) => Outcome::Unknown(format!("answered, but: {mistrust}")),
+            (Ok(()), Body::Result(result)) => Outcome::Answered(result),
+            // A model can do nothing about what its client does not answer.
+            (Ok(()), Body::Error { code, message, missing })
+                if !call.is_tool() || code == MISSING_CAPABILITY =>
+            {
+                Outcome::Erred { code, message, missing }
+            }
+            (Ok(()), Body::Error { code, message, missing: _ }) => {
+                let message = Untrusted::new(message);
+                answer::failed(&format!("the server answered with error {code}: {message}"))
+            }
+            (Ok(()), Body::Broken(what)) => {
+                Outcome::Unknown(format!("the server {} answered with {what}", self.name))
+            }
+            (Ok(()), Body::Failed(failed)) => Outcome::Unknown(failed.to_string()),
+        };
+        call.give(outcome);
+        Ok(())
+    }
+
+    /// A call has no answer.
+    fn failed(&mut self, call: UnderWay, failed: Failed) {
+        let now = Instant::now();
+        match failed {
+            Failed::Unanswered(why) => {
+                self.under_way.ended_unheard();
+                call.give(Outcome::Unknown(format!("the server {}: {why}", self.name)));
+            }
+            Failed::Unheard(why) => {
+                let server = self.name.to_owned();
+                let away = Mistrust::ServerAway { server, why: why.clone() };
+                call.into_call().not_done(away);
+                // What it has heard of before, it may still answer.
+                let until = now + self.bounds.call_timeout;
+                self.leaves.get_or_insert((until, Ended::Unreachable(why)));
+            }
+            Failed::Forgotten => {
+                let mut call = call.into_call();
+                let has_served = self.has_served;
+                self.leaves.get_or_insert((now + LEAVE_MAX, Ended::Forgotten { has_served }));
+                if call.is_again {
+                    let why = format!("the server {} ended the session again", self.name);
+                    return call.reply.give(Outcome::Unknown(why));
+                }
+                call.is_again = true;
+                self.forgotten.push(call);
+            }
+        }
+    }
+}
