@@ -12,6 +12,10 @@ use crate::wire::Catalogue;
 /// Pause after an executor that did not say.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Least time between two changes that are followed: each has the lists of all who listen made anew, and a server
+/// can change what it offers as fast as it can speak.
+const STEADY: Duration = Duration::from_millis(200);
+
 /// What they offer, and what of it is withheld.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Offering {
@@ -61,6 +65,7 @@ pub(super) async fn follow(gateway: Arc<Gateway>) {
                     }
                     is_other
                 });
+                tokio::time::sleep(STEADY).await;
             }
             Err(error) => {
                 tracing::debug!(%error, "what the servers offer is not known");

@@ -11,6 +11,10 @@ use crate::wire::Told;
 /// Longest parameters of a notification in bytes that are told on: a line or two for a person.
 const TOLD_BYTES_MAX: usize = 4 << 10;
 
+/// How deep what a server writes down may be nested. It is told on inside of other values, and every reader on its
+/// way has a bound of its own.
+const DEPTH_MAX: usize = 32;
+
 /// What a notification says, as far as anybody listens.
 #[derive(Debug, PartialEq)]
 pub(super) enum News {
@@ -57,10 +61,12 @@ impl News {
                 let Progress { token, progress, total, message } = told;
                 Self::Progress(token, Told::Progress { progress, total, message })
             }),
-            "notifications/message" => told(params).map_or(Self::Other, |told: Log| {
-                let Log { level, logger, data } = told;
-                Self::Log(level, Told::Log { level, logger, data })
-            }),
+            "notifications/message" => match told(params) {
+                Some(Log { level, logger, data }) if depth(&data) <= DEPTH_MAX => {
+                    Self::Log(level, Told::Log { level, logger, data })
+                }
+                Some(_) | None => Self::Other,
+            },
             _ => Self::Other,
         }
     }
@@ -71,6 +77,15 @@ fn told<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Option<T> {
     let text = params?.get();
     let is_read = text.starts_with('{') && text.len() <= TOLD_BYTES_MAX;
     is_read.then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// How deep a value is nested; its reader has bounded it before.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +128,27 @@ mod tests {
             assert_eq!(found != News::Other, fine, "{method} {params}");
         }
         assert_eq!(News::read("notifications/progress", None), News::Other);
+    }
+
+    /// The attack: what is written down is read here, and the frame that has it is read by nobody any more.
+    #[test]
+    fn what_is_told_on_can_be_read_on_its_way() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let read = |depth: usize| {
+            let params = format!(r#"{{"level":"info","data":{}}}"#, nested(depth));
+            let params = RawValue::from_string(params).unwrap();
+            News::read("notifications/message", Some(&params))
+        };
+        let News::Log(_, told) = read(DEPTH_MAX) else { panic!("the deepest is told") };
+        let frame = serde_json::to_vec(&crate::wire::ExecutorReply::Told { told }).unwrap();
+        let wrapped = format!(r#"{{"a":[{}]}}"#, String::from_utf8(frame).unwrap());
+        assert!(serde_json::from_str::<Value>(&wrapped).is_ok());
+        for depth in [DEPTH_MAX + 1, 120, 126, 2_000] {
+            assert_eq!(read(depth), News::Other, "{depth}");
+        }
+        // The control: one that its first reader takes, and the next one does not.
+        let deep = nested(126);
+        assert!(serde_json::from_str::<Value>(&deep).is_ok());
+        assert!(serde_json::from_str::<Value>(&format!(r#"{{"a":[{deep}]}}"#)).is_err());
     }
 }

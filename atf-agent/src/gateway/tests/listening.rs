@@ -126,6 +126,29 @@ async fn a_run_is_told_which_of_its_own_lists_changed() {
     assert_eq!(lab.events().iter().filter(|event| is_recorded(event)).count(), 1);
 }
 
+/// The attack: a server changes what it offers as fast as it can, so that all who listen are busy with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_all_the_time_is_told_now_and_then_and_then_as_it_is() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    let mut listener = Listener::of(&run, &run.token, &all()).await;
+    listener.hears().await;
+    let began = std::time::Instant::now();
+    let mut flaps = 0;
+    while began.elapsed() < Duration::from_secs(1) {
+        flaps += 1;
+        offer(&lab, "files.review", &format!("review {flaps}"));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let mut heard = 0;
+    while listener.next(Duration::from_millis(600)).await.is_some() {
+        heard += 1;
+    }
+    assert!(flaps > 100 && (2..=8).contains(&heard), "{flaps} changes, {heard} told");
+    offer(&lab, "files.review", "as it is");
+    assert_eq!(listener.hears().await, "notifications/prompts/list_changed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_hears_of_what_it_named_alone() {
     let lab = Lab::start(Wanted::default()).await;

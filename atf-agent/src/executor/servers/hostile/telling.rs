@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use super::{Lab, TOOL, bounds, word};
 use crate::call::{DecisionId, Level};
 use crate::executor::servers::bounds::Bounds;
+use crate::executor::servers::session::Ended;
 use crate::gate::{Era, STATELESS};
 use crate::wire::{ExecutorReply, MayTell, Told};
 
@@ -109,6 +110,34 @@ async fn more_is_not_told_than_one_call_may_have_and_nothing_of_a_sealed_run() {
     lab.sealed.store(false, std::sync::atomic::Ordering::SeqCst);
     lab.may_tell = MayTell::default();
     lab.control().await;
+}
+
+/// What runs are told is no flood, however many they are: each call has its bound. What nobody is told is.
+#[tokio::test]
+async fn what_many_calls_are_told_does_not_end_their_server() {
+    const CALLS: usize = 50;
+    let mut lab = lab(Era::Handshake, 64).await;
+    let mut under_way = Vec::new();
+    for _ in 0..CALLS {
+        under_way.push((lab.call("a").await, lab.hear().await));
+    }
+    for done in 0..250 {
+        for (_, asked) in &under_way {
+            lab.progress(&asked["id"], done).await;
+        }
+    }
+    for (given, asked) in under_way {
+        lab.answer(&asked, &json!({"of": "done"})).await;
+        assert_eq!(word(given.await.unwrap()), "done");
+    }
+    assert_eq!(std::mem::take(&mut *lab.told.lock().unwrap()).len(), CALLS * 250);
+    // The control: one call, past what it may be told.
+    let (given, asked) = (lab.call("b").await, lab.hear().await);
+    for done in 0..11_000 {
+        lab.progress(&asked["id"], done).await;
+    }
+    assert_eq!(lab.life.await.unwrap(), Ended::Flood);
+    assert!(word(given.await.unwrap()).starts_with("unknown"));
 }
 
 /// What a server writes down names no call: it goes to the only one that it can be of, or to nobody.

@@ -10,6 +10,7 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustix::net::sockopt;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,6 +27,9 @@ const IDLE_MAX: usize = 8;
 /// How long one is kept. Servers close theirs after some seconds, and a request that meets the end of its
 /// connection is one of which nobody knows whether it was heard.
 const IDLE_FOR: Duration = Duration::from_secs(2);
+
+/// How long a connection may be quiet until the other host is asked whether it is there.
+const QUIET_MAX: Duration = Duration::from_secs(60);
 
 /// Most bytes of an answer's head, and most of its headers.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -122,8 +126,7 @@ impl Dial {
         for address in found {
             match TcpStream::connect(SocketAddr::new(address, url.port)).await {
                 Ok(stream) => {
-                    // A request is one write; nothing is gained by waiting for more.
-                    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+                    prepared(&stream).map_err(|error| error.to_string())?;
                     return Ok(stream);
                 }
                 Err(error) => why = format!("{address}: {error}"),
@@ -131,6 +134,16 @@ impl Dial {
         }
         Err(why)
     }
+}
+
+/// A request is one write: nothing is gained by waiting for more. A stream that is held open notices that the
+/// other host is gone.
+fn prepared(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, QUIET_MAX)?;
+    sockopt::set_tcp_keepintvl(stream, QUIET_MAX / 4)?;
+    Ok(())
 }
 
 /// HTTP on a stream. The task ends with the connection, which ends with its sender.

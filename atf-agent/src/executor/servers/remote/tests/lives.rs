@@ -140,6 +140,38 @@ async fn a_call_that_is_made_once_more_is_of_what_was_approved() {
     assert_eq!(calls(&played).len(), 1);
 }
 
+/// What a server tells while nobody listens is told to nobody: its lists are read again.
+#[tokio::test]
+async fn a_stream_of_notices_that_ended_is_opened_again_and_the_lists_are_read_then() {
+    for (what, first_ends) in [("the control", false), ("it ends", true)] {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let opens = Arc::clone(&opened);
+        let played = Played::new(move |request| {
+            if !request.is_get() {
+                return honest(request, "s1");
+            }
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hi\n\n";
+            match opens.fetch_add(1, Ordering::SeqCst) {
+                0 if first_ends => Play::Close(head.to_vec()),
+                _ => Play::Hang(head.to_vec()),
+            }
+        });
+        let (port, _serving) = played.on_loopback().await;
+        let text = format!("url = \"http://127.0.0.1:{port}/mcp\"\n");
+        let lab = Lab::keep(remote(&text), Era::Handshake, 5_000);
+        assert_eq!(lab.echo("x").await, "x");
+        // It is opened again after a second.
+        tokio::time::sleep(Duration::from_millis(2_000)).await;
+        assert_eq!(lab.echo("y").await, "y", "{what}");
+        let lists = played.heard().iter().filter(|r| r.method() == "tools/list").count();
+        let found = (opened.load(Ordering::SeqCst), lists);
+        assert_eq!(found, if first_ends { (2, 2) } else { (1, 1) }, "{what}");
+        let opening = played.heard().into_iter().find(Request::is_get).unwrap();
+        assert_eq!(opening.header("mcp-session-id"), Some("s1"));
+        assert_eq!(opening.header("accept"), Some("text/event-stream"));
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_away_is_not_asked_and_is_there_again_when_it_is_back() {
     let played = Played::new(|request| honest(request, "s1"));
