@@ -40,12 +40,12 @@ refused(decision, reason) if {
 
 test_a_query_is_allowed if {
 	decision := gate.decision with input as query
-	decision == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 0}}
+	decision == {"allow": true, "reasons": set(), "obligations": {"reserve_cents": 0}}
 }
 
 test_an_adjustment_reserves_its_amount if {
 	decision := gate.decision with input as adjust({"amount_cents": 100})
-	decision == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 100}}
+	decision == {"allow": true, "reasons": set(), "obligations": {"reserve_cents": 100}}
 }
 
 test_the_cap_itself_is_allowed if {
@@ -66,7 +66,7 @@ servers := {"files": {"methods": ["resources/read"]}}
 
 test_a_method_that_the_data_names_of_a_server_is_allowed if {
 	decision := gate.decision with input as reading with data.servers as servers
-	decision == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 0}}
+	decision == {"allow": true, "reasons": set(), "obligations": {"reserve_cents": 0}}
 }
 
 test_a_run_that_may_have_read_a_secret_asks_no_server if {
@@ -135,7 +135,7 @@ test_a_statement_that_writes_is_allowed_where_the_data_says_so if {
 
 test_another_prompt_is_refused if {
 	decision := gate.decision with input as object.union(query, {"prompt": "bb"})
-	decision == {"allow": false, "reasons": ["policy.prompt_digest"], "obligations": {"reserve_cents": 0}}
+	decision == {"allow": false, "reasons": {"policy.prompt_digest"}, "obligations": {"reserve_cents": 0}}
 }
 
 test_no_prompt_is_refused if {
@@ -279,9 +279,9 @@ asks(value) := object.union(data.tools, {"ledger.adjust": {"approve_from_cents":
 
 test_a_person_is_asked_from_the_amount_on if {
 	less := gate.decision with input as adjust({"amount_cents": 99}) with data.tools as asks(100)
-	less == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 99}}
+	less == {"allow": true, "reasons": set(), "obligations": {"reserve_cents": 99}}
 	more := gate.decision with input as adjust({"amount_cents": 100}) with data.tools as asks(100)
-	more == {"allow": true, "reasons": [], "obligations": {"reserve_cents": 100, "require_approval": true}}
+	more == {"allow": true, "reasons": set(), "obligations": {"reserve_cents": 100, "require_approval": true}}
 }
 
 test_a_person_is_asked_when_the_amount_is_no_number if {

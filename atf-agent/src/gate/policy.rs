@@ -195,6 +195,12 @@ impl Policy {
         self.revision
     }
 
+    /// Why its rules are interpreted, which takes some eight times as long as on the register machine; `None`
+    /// when they are not.
+    pub fn why_interpreted(&self) -> Option<&str> {
+        self.rules.why_interpreted()
+    }
+
     /// After how many refusals a run is sealed.
     pub fn seal_refusals(&self) -> u64 {
         self.settings.seal.refusals.get()

@@ -1,8 +1,18 @@
 //! The policy's rules, ready to be asked.
 //!
-//! They are interpreted. The library's register machine is four times as quick, and swallows the error
-//! of a built-in function inside a rule, so that `not` of that rule is true and the call goes through;
-//! the interpreter, strict, gives the error, and an error denies. A test keeps it so.
+//! The library has two ways to evaluate them. Its interpreter, strict, is what counts: an error is an error,
+//! and denies. Its register machine is eight times as quick, and differs: an error inside a rule is
+//! "undefined" for it, so that `not` of that rule is true and the call goes through, and so is `x := y` of
+//! an undefined `y` no end of a rule. The rules that ATF ships are therefore served on the machine, since the
+//! tests compare both on them over many thousands of inputs, with functions whose errors end the evaluation
+//! (`guarded`), and once more over the data at hand when they are loaded (`probes`). All other rules are
+//! interpreted, and `atf policy check` says so.
+
+mod guarded;
+mod machine;
+mod probes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -12,8 +22,13 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
+use machine::Machine;
+
 /// The rule that is asked.
 pub(super) const ENTRYPOINT: &str = "data.atf.gate.decision";
+
+/// The rules that ATF ships.
+const SHIPPED: &str = include_str!("../../../../policies/atf/gate.rego");
 
 /// Longest evaluation. The shipped policy takes some tens of microseconds; the rest is for the time
 /// that the scheduler may take the thread away, during which this clock runs on.
@@ -25,11 +40,18 @@ const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 /// How often a test of a policy may fail by an error before it has failed.
 const HELD_TRIES: u32 = 5;
 
-/// Engines that are kept for the next decision.
+/// Engines, or machines, that are kept for the next decision.
 const POOL_MAX: usize = 16;
 
 /// Rules with their data.
 pub(super) struct Rules {
+    interpreted: Interpreted,
+    /// Or why the interpreter serves.
+    machine: Result<Machine, String>,
+}
+
+/// Rules for the interpreter.
+struct Interpreted {
     /// Never asked itself: what an evaluation leaves in an engine stays in its clone.
     template: Mutex<Engine>,
     idle: Mutex<Vec<Engine>>,
@@ -40,8 +62,18 @@ impl Rules {
     pub(super) fn compile(modules: &[(String, String)], data: &str) -> Result<Self, String> {
         let mut engine = engine(modules, data)?;
         // Compiles the modules, and fails when the rule is not there.
-        engine.compile_with_entrypoint(&ENTRYPOINT.into()).map_err(|error| error.to_string())?;
-        Ok(Self { template: Mutex::new(engine), idle: Mutex::default() })
+        let compiled = engine
+            .compile_with_entrypoint(&ENTRYPOINT.into())
+            .map_err(|error| error.to_string())?;
+        let machine = if is_shipped(modules) {
+            Machine::of(&compiled, data).and_then(|machine| {
+                probes::same(&mut engine.clone(), &machine, data).map(|()| machine)
+            })
+        } else {
+            Err("these are not word for word the rules that ATF ships".to_owned())
+        };
+        let interpreted = Interpreted { template: Mutex::new(engine), idle: Mutex::default() };
+        Ok(Self { interpreted, machine })
     }
 
     /// What the rules say of `input`, JSON. An error is a denial, once it has come twice: the first may
@@ -49,32 +81,55 @@ impl Rules {
     /// sealed for its denials. What is wrong with rules or input is wrong again.
     pub(super) fn eval(&self, input: &str) -> Result<Value, String> {
         let input = Value::from_json_str(input).map_err(|error| error.to_string())?;
-        self.eval_once(input.clone()).or_else(|_first| self.eval_once(input))
+        let once = |input| match &self.machine {
+            Ok(machine) => machine.eval(input),
+            Err(_) => self.interpreted.eval(input),
+        };
+        once(input.clone()).or_else(|_first| once(input))
     }
 
-    fn eval_once(&self, input: Value) -> Result<Value, String> {
+    /// Why the rules are interpreted, which takes longer; `None` when the register machine serves them.
+    pub(super) fn why_interpreted(&self) -> Option<&str> {
+        self.machine.as_ref().err().map(String::as_str)
+    }
+}
+
+impl Interpreted {
+    fn eval(&self, input: Value) -> Result<Value, String> {
         let idle = locked(&self.idle).pop();
         let mut engine = idle.unwrap_or_else(|| locked(&self.template).clone());
         engine.set_input(input);
         // On an error the engine is dropped: what the error left in it is nobody's business.
         let value = engine.eval_rule(ENTRYPOINT.to_owned()).map_err(|error| error.to_string())?;
         engine.set_input(Value::Undefined);
-        let mut idle = locked(&self.idle);
-        if idle.len() < POOL_MAX {
-            idle.push(engine);
-        }
+        keep(&self.idle, engine);
         Ok(value)
     }
+}
+
+/// Whether these are the rules that ATF ships, and nothing else.
+fn is_shipped(modules: &[(String, String)]) -> bool {
+    matches!(modules, [(_, source)] if source == SHIPPED)
+}
+
+/// Keeps what has evaluated for the next decision.
+fn keep<T>(idle: &Mutex<Vec<T>>, whole: T) {
+    let mut idle = locked(idle);
+    if idle.len() < POOL_MAX {
+        idle.push(whole);
+    }
+}
+
+/// How long an evaluation may take.
+fn time_limit() -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit: EVALUATION_MAX, check_interval: CHECK_INTERVAL }
 }
 
 /// An interpreter of `modules`, each a name and a source, over `data`, JSON: strict, and bounded in time.
 pub(super) fn engine(modules: &[(String, String)], data: &str) -> Result<Engine, String> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
-    engine.set_execution_timer_config(ExecutionTimerConfig {
-        limit: EVALUATION_MAX,
-        check_interval: CHECK_INTERVAL,
-    });
+    engine.set_execution_timer_config(time_limit());
     for (name, source) in modules {
         engine.add_policy(name.clone(), source.clone()).map_err(|error| error.to_string())?;
     }
