@@ -83,7 +83,7 @@ impl Reach {
         match target {
             Target::Tool(_) => false,
             Target::Prompt(name) | Target::PromptArgument(name) => self.names(name),
-            Target::Resource(uri) => self.covers(uri),
+            Target::Resource(uri) | Target::Subscription(uri) => self.covers(uri),
             Target::TemplateArgument(template) => self.covers_all_of(template),
         }
     }

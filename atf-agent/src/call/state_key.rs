@@ -63,6 +63,7 @@ impl StateKey {
             Target::Tool(_) => "tool",
             Target::Prompt(_) => "prompt",
             Target::Resource(_) => "resource",
+            Target::Subscription(_) => "subscription",
             Target::PromptArgument(_) => "prompt argument",
             Target::TemplateArgument(_) => "template argument",
         };

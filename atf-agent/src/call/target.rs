@@ -88,6 +88,8 @@ pub enum Target {
     Prompt(PromptName),
     /// `resources/read` of it.
     Resource(ResourceUri),
+    /// `resources/subscribe` to it.
+    Subscription(ResourceUri),
     /// `completion/complete` of an argument of it.
     PromptArgument(PromptName),
     /// `completion/complete` of a place in it.
@@ -100,7 +102,7 @@ impl Target {
         match self {
             Self::Tool(name) => name.as_str(),
             Self::Prompt(name) | Self::PromptArgument(name) => name.as_str(),
-            Self::Resource(uri) => uri.as_str(),
+            Self::Resource(uri) | Self::Subscription(uri) => uri.as_str(),
             Self::TemplateArgument(template) => template.as_str(),
         }
     }
@@ -111,6 +113,7 @@ impl Target {
             Self::Tool(name) => Some(name),
             Self::Prompt(_)
             | Self::Resource(_)
+            | Self::Subscription(_)
             | Self::PromptArgument(_)
             | Self::TemplateArgument(_) => None,
         }
@@ -125,7 +128,7 @@ impl Target {
             Self::Prompt(name) | Self::PromptArgument(name) => {
                 name.as_str().split_once('.').unwrap_or(whole(name.as_str()))
             }
-            Self::Resource(uri) => uri.split(),
+            Self::Resource(uri) | Self::Subscription(uri) => uri.split(),
             Self::TemplateArgument(template) => template.split(),
         }
     }

@@ -1,5 +1,8 @@
 //! What became of a permitted call, and the one way in which it reaches the gateway.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::value::RawValue;
 
 use super::error::Mistrust;
@@ -48,6 +51,7 @@ impl From<Outcome> for ExecutorReply {
 pub(super) struct Reply {
     give: Option<Give>,
     tell: Option<Tell>,
+    gone: Option<Arc<AtomicBool>>,
 }
 
 type Give = Box<dyn FnOnce(ExecutorReply) + Send>;
@@ -56,13 +60,24 @@ type Tell = Box<dyn Fn(ExecutorReply) + Send>;
 impl Reply {
     /// The answer goes to `give`.
     pub(super) fn new(give: impl FnOnce(ExecutorReply) + Send + 'static) -> Self {
-        Self { give: Some(Box::new(give)), tell: None }
+        Self { give: Some(Box::new(give)), tell: None, gone: None }
     }
 
     /// The same, where what is told before the answer goes to `tell`.
     pub(super) fn telling(mut self, tell: impl Fn(ExecutorReply) + Send + 'static) -> Self {
         self.tell = Some(Box::new(tell));
         self
+    }
+
+    /// The same, of one who asked on a connection that is `gone` when this is true.
+    pub(super) fn until(mut self, gone: Arc<AtomicBool>) -> Self {
+        self.gone = Some(gone);
+        self
+    }
+
+    /// Whether nobody is there to be told anything.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.as_ref().is_some_and(|gone| gone.load(Ordering::SeqCst))
     }
 
     /// Tells something before the answer.

@@ -1,5 +1,6 @@
 //! The gateway's connections, each with a thread: many requests under way on each, one of them at work.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::value::RawValue;
@@ -20,6 +21,7 @@ pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
         return;
     };
     let back = Arc::new(Mutex::new(back));
+    let gone = Gone::default();
     loop {
         let (number, request) = match server.hear() {
             Ok(Some(next)) => next,
@@ -31,8 +33,19 @@ pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
         };
         let (back, before) = (Arc::clone(&back), Arc::clone(&back));
         let reply = Reply::new(move |reply| say(&back, |back| back.answer(number, &reply)))
-            .telling(move |told| say(&before, |back| back.tell(number, &told)));
+            .telling(move |told| say(&before, |back| back.tell(number, &told)))
+            .until(Arc::clone(&gone.0));
         executor.answer(request, reply);
+    }
+}
+
+/// Is true when its connection has ended.
+#[derive(Default)]
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

@@ -11,7 +11,7 @@ use super::envelope::{self, present};
 use super::method::Method;
 use super::talk::{Said, Talk};
 use crate::audit::Call;
-use crate::call::{Digest, Reason, Refusal, Step, Target};
+use crate::call::{Digest, Reason, Refusal, ResourceUri, Step, Target};
 
 /// A prompt, a resource or a completion that a request names, and the arguments as they came.
 #[derive(Debug)]
@@ -56,6 +56,16 @@ struct ResourceParams<'a> {
     #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
     state: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubscriptionParams<'a> {
+    #[serde(borrow)]
+    uri: Cow<'a, str>,
+    #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
+    #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
+    meta: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +128,10 @@ impl Ask {
                 Target::Prompt(_) | Target::Resource(_) => {
                     raw.map(|raw| Talk::read(said, raw)).transpose()?
                 }
-                Target::Tool(_) | Target::PromptArgument(_) | Target::TemplateArgument(_) => None,
+                Target::Tool(_)
+                | Target::Subscription(_)
+                | Target::PromptArgument(_)
+                | Target::TemplateArgument(_) => None,
             };
             let (digest, talk) = (Digest::of(arguments.get().as_bytes()), talk.unwrap_or_default());
             Ok(Some(Self { target, digest, arguments, talk }))
@@ -134,6 +147,7 @@ impl Ask {
                 let uri = asked.uri.parse().map_err(|error| invalid(format!("{error}")))?;
                 whole(Target::Resource(uri), NONE.to_owned())
             }
+            Method::Subscribe => whole(Target::Subscription(subscription(raw)?), NONE.to_owned()),
             Method::Complete => {
                 let asked: CompletionParams<'_> = object(params)?;
                 let _is_one: Argument<'_> = object(asked.argument.get())?;
@@ -151,6 +165,7 @@ impl Ask {
             | Method::Listen
             | Method::Ping
             | Method::SetLevel
+            | Method::Unsubscribe
             | Method::ToolsList
             | Method::ToolsCall
             | Method::PromptsList
@@ -205,6 +220,12 @@ fn referred(of: &RawValue) -> Result<Target, Refusal> {
             Ok(Target::TemplateArgument(template))
         }
     }
+}
+
+/// The resource to which somebody subscribes, or does not any more.
+pub(super) fn subscription(params: Option<&RawValue>) -> Result<ResourceUri, Refusal> {
+    let asked: SubscriptionParams<'_> = object(params.map_or("null", RawValue::get))?;
+    asked.uri.parse().map_err(|error| invalid(format!("{error}")))
 }
 
 /// An object of texts alone, byte for byte.

@@ -31,6 +31,12 @@ fn what_is_asked_of_a_server_is_read_by_name_and_goes_on_byte_for_byte() {
         ),
         (open, r#"{"uri":"f+file:\/\/\/a"}"#.to_owned(), "f+file:///a", "{}".to_owned()),
         (
+            "resources/subscribe",
+            r#"{"uri":"f+file:\/\/\/a","_meta":{}}"#.to_owned(),
+            "f+file:///a",
+            "{}".to_owned(),
+        ),
+        (
             complete,
             format!(r#"{{"ref":{{"type":"ref/prompt","name":"f.p","title":"t"}},{argument}}}"#),
             "f.p",
@@ -52,6 +58,7 @@ fn what_is_asked_of_a_server_is_read_by_name_and_goes_on_byte_for_byte() {
 #[test]
 fn what_peers_may_read_differently_or_nobody_knows_is_not_read() {
     let (get, open, complete) = ("prompts/get", "resources/read", "completion/complete");
+    let subscribe = "resources/subscribe";
     for (method, params) in [
         (get, "{}"),
         (get, r#"{"name":"no name"}"#),
@@ -85,7 +92,13 @@ fn what_peers_may_read_differently_or_nobody_knows_is_not_read() {
             complete,
             r#"{"ref":{"type":"ref/prompt","name":"f.p"},"argument":{"name":"n","value":"v"},"context":{"arguments":{"a":[]}}}"#,
         ),
-        ("resources/subscribe", r#"{"uri":"f+file:///a"}"#),
+        (subscribe, "{}"),
+        (subscribe, r#"{"uri":"file:///a"}"#),
+        (subscribe, r#"{"uri":"f+file:///a/../b"}"#),
+        (subscribe, r#"{"uri":"f+file:///a","URI":"f+file:///b"}"#),
+        (subscribe, r#"{"uri":"f+file:///a","inputResponses":{}}"#),
+        // Which asks nothing of a server.
+        ("resources/unsubscribe", r#"{"uri":"f+file:///a"}"#),
     ] {
         assert_eq!(asked(method, params), None, "{params}");
     }

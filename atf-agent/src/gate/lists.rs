@@ -1,12 +1,17 @@
-//! Which of the lists that a run is told it wants to hear of when they change.
+//! Which of the lists that a run is told it wants to hear of when they change, and which resources.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::envelope;
+use crate::call::ResourceUri;
+
+/// Most resources of which one who listens hears.
+const RESOURCES_MAX: usize = 16;
 
 /// The lists that a `subscriptions/listen` names. What else it names is offered to nobody.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Lists {
     /// The tools.
@@ -18,6 +23,20 @@ pub struct Lists {
     /// The resources, and the kinds of them.
     #[serde(rename = "resourcesListChanged")]
     pub resources: bool,
+    /// Single resources, each of which is judged as a call. What is no address is none that there is.
+    #[serde(rename = "resourceSubscriptions", deserialize_with = "addresses")]
+    pub single: Vec<ResourceUri>,
+}
+
+fn addresses<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<ResourceUri>, D::Error> {
+    let mut all: Vec<String> = Vec::deserialize(reader)?;
+    if all.len() > RESOURCES_MAX {
+        let found = all.len();
+        return Err(D::Error::custom(format!("{found} resources, at most {RESOURCES_MAX}")));
+    }
+    all.sort();
+    all.dedup();
+    Ok(all.iter().filter_map(|uri| uri.parse().ok()).collect())
 }
 
 #[derive(Deserialize)]
@@ -41,16 +60,25 @@ mod tests {
     fn what_is_wanted_is_named_and_what_is_not_known_is_not_offered() {
         let read = |text: &str| Lists::read(Some(&RawValue::from_string(text.to_owned()).unwrap()));
         let tools = Lists { tools: true, ..Lists::default() };
+        let single = vec!["a+x:b".parse().unwrap(), "a+x:c".parse().unwrap()];
+        let many = vec!["a+x:b"; 17];
+        let many = serde_json::json!({"notifications": {"resourceSubscriptions": many}});
         for (params, expected) in [
-            (r#"{"notifications":{"toolsListChanged":true}}"#, Some(tools)),
+            (r#"{"notifications":{"toolsListChanged":true}}"#, Some(tools.clone())),
             (
                 r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":false}}"#,
-                Some(tools),
+                Some(tools.clone()),
             ),
             (
                 r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:b"]}}"#,
                 Some(tools),
             ),
+            (
+                r#"{"notifications":{"resourceSubscriptions":["a+x:c","a+x:b","a+x:b","a+x:../d"]}}"#,
+                Some(Lists { single, ..Lists::default() }),
+            ),
+            (many.to_string().as_str(), None),
+            (r#"{"notifications":{"resourceSubscriptions":"a+x:b"}}"#, None),
             (r#"{"notifications":{}}"#, Some(Lists::default())),
             (r#"{"notifications":{"toolsListChanged":1}}"#, None),
             (r#"{"notifications":{"toolsListChanged":null}}"#, None),

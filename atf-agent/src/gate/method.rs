@@ -30,6 +30,10 @@ pub enum Method {
     TemplatesList,
     /// `resources/read`.
     ResourcesRead,
+    /// `resources/subscribe`.
+    Subscribe,
+    /// `resources/unsubscribe`.
+    Unsubscribe,
     /// `completion/complete`.
     Complete,
 }
@@ -50,7 +54,9 @@ impl Method {
     /// What a request of `era` may ask for beside what both have.
     fn own(era: Era) -> &'static [Self] {
         match era {
-            Era::Handshake => &[Self::Initialize, Self::Ping, Self::SetLevel],
+            Era::Handshake => {
+                &[Self::Initialize, Self::Ping, Self::SetLevel, Self::Subscribe, Self::Unsubscribe]
+            }
             Era::Stateless => &[Self::Discover, Self::Listen],
         }
     }
@@ -70,6 +76,8 @@ impl Method {
             Self::ResourcesList => "resources/list",
             Self::TemplatesList => "resources/templates/list",
             Self::ResourcesRead => "resources/read",
+            Self::Subscribe => "resources/subscribe",
+            Self::Unsubscribe => "resources/unsubscribe",
             Self::Complete => "completion/complete",
         }
     }

@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use super::ask::Ask;
+use super::ask::{self, Ask};
 use super::envelope::{self, AnyParams, CancelParams, Envelope, InitializeParams, Meta};
 use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
@@ -17,7 +17,9 @@ use super::talk::Said;
 use super::tool_call::ToolCall;
 use super::wants::Wants;
 use crate::audit::Call;
-use crate::call::{Caller, Digest, Level, Reason, Refusal, StateKey, StateOf, Step, Target};
+use crate::call::{
+    Caller, Digest, Level, Reason, Refusal, ResourceUri, StateKey, StateOf, Step, Target,
+};
 
 /// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
 const DEPTH_MAX: usize = 64;
@@ -69,6 +71,7 @@ pub struct Received {
     offered: Option<Revision>,
     level: Option<Level>,
     listens: Option<Lists>,
+    unsubscribes: Option<ResourceUri>,
     prompt: Option<Digest>,
 }
 
@@ -143,8 +146,13 @@ impl Received {
     }
 
     /// What a `subscriptions/listen` wants to hear of.
-    pub fn listens(&self) -> Option<Lists> {
-        self.listens
+    pub fn listens(&self) -> Option<&Lists> {
+        self.listens.as_ref()
+    }
+
+    /// The resource of whose changes a `resources/unsubscribe` wants to hear no more.
+    pub fn unsubscribes(&self) -> Option<&ResourceUri> {
+        self.unsubscribes.as_ref()
     }
 
     /// The revision that an `initialize` is answered with.
@@ -289,6 +297,8 @@ fn request(
     let level = level.map_err(|error| refused(invalid(format!("params: {error}"))))?;
     let listens = is(Method::Listen).map(Lists::read).transpose();
     let listens = listens.map_err(|error| refused(invalid(format!("params: {error}"))))?;
+    let unsubscribes = is(Method::Unsubscribe).map(ask::subscription).transpose();
+    let unsubscribes = unsubscribes.map_err(refused)?;
     let tool_name = tool.as_ref().map(|tool| tool.name.as_str());
     if let Some(name) = tool_name.or(ask.as_deref().and_then(named)) {
         stated.name_is(name, is_stateless).map_err(disagrees)?;
@@ -305,6 +315,7 @@ fn request(
         offered,
         level,
         listens,
+        unsubscribes,
     }))
 }
 
@@ -312,7 +323,7 @@ fn request(
 fn named(ask: &Ask) -> Option<&str> {
     match ask.target() {
         Target::Tool(_) | Target::Prompt(_) | Target::Resource(_) => Some(ask.target().as_str()),
-        Target::PromptArgument(_) | Target::TemplateArgument(_) => None,
+        Target::Subscription(_) | Target::PromptArgument(_) | Target::TemplateArgument(_) => None,
     }
 }
 

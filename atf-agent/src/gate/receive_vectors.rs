@@ -165,7 +165,7 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         (call("tools/call", "tools/call "), -32601),
         (call("tools/call", "tools/cаll"), -32601),
         (call("tools/call", "tools/call\\u0000"), -32601),
-        (call("tools/call", "resources/subscribe"), -32601),
+        (call("tools/call", "resources/watch"), -32601),
         (r#"{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}"#.to_owned(), -32601),
         // Parameters that are none.
         (call("\"params\":{", "\"Params\":{"), -32600),

@@ -182,6 +182,7 @@ fn each_era_has_its_own_methods() {
     let old = |method: &str| {
         let params = match method {
             "tools/call" => r#""name":"x""#,
+            "resources/subscribe" | "resources/unsubscribe" => r#""uri":"f+file:///a""#,
             _ => r#""protocolVersion":"2025-11-25""#,
         };
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}}}}}"#)
@@ -201,7 +202,8 @@ fn each_era_has_its_own_methods() {
         ("resources/list", Ok(Era::Handshake), Ok(Era::Stateless)),
         ("resources/templates/list", Ok(Era::Handshake), Ok(Era::Stateless)),
         ("prompts/list", Ok(Era::Handshake), Ok(Era::Stateless)),
-        ("resources/subscribe", no, no),
+        ("resources/subscribe", Ok(Era::Handshake), no),
+        ("resources/unsubscribe", Ok(Era::Handshake), no),
         ("subscriptions/listen", no, Ok(Era::Stateless)),
         ("tasks/get", no, no),
         ("notifications/cancelled", no, no),

@@ -202,7 +202,7 @@ fn told(target: &Target, missing: &Questions) -> Option<Value> {
         return Some(json!({ "requiredCapabilities": capabilities }));
     }
     match target {
-        Target::Resource(uri) => Some(json!({ "uri": uri })),
+        Target::Resource(uri) | Target::Subscription(uri) => Some(json!({ "uri": uri })),
         Target::Tool(_)
         | Target::Prompt(_)
         | Target::PromptArgument(_)

@@ -186,6 +186,12 @@ impl Answer {
         Self::of(status, body.to_string())
     }
 
+    /// Whether it has a result.
+    pub(super) fn is_result(&self) -> bool {
+        let message: Option<Value> = serde_json::from_str(&self.body).ok();
+        self.status == StatusCode::OK && message.is_some_and(|one| one.get("result").is_some())
+    }
+
     fn of(status: StatusCode, body: String) -> Self {
         Self { status, challenge: None, allow: None, session: None, body }
     }

@@ -28,6 +28,8 @@ const LANES: usize = 4;
 /// The executor.
 pub(super) struct Executor {
     lanes: [Lane; LANES],
+    /// For those who are told for a long time, so that they hold up no call.
+    apart: Lane,
     execute_timeout: Duration,
 }
 
@@ -43,7 +45,8 @@ struct Lane {
 /// One connection to one life of the executor.
 pub(super) struct Ready {
     pipelined: Arc<Pipelined<ExecutorRequest, ExecutorReply>>,
-    execute_timeout: Duration,
+    /// How long it has for one call.
+    pub(super) execute_timeout: Duration,
     /// What permits for this life must carry.
     pub(super) nonce: Digest,
     /// As long as this lives, the lane has one call more.
@@ -91,7 +94,7 @@ impl Executor {
             nonce: Mutex::new(None),
             taken: Arc::default(),
         };
-        Self { lanes: std::array::from_fn(lane), execute_timeout }
+        Self { lanes: std::array::from_fn(lane), apart: lane(LANES), execute_timeout }
     }
 
     /// The lane with the fewest calls; of several the first, so that a calm gateway keeps one of the
@@ -106,7 +109,18 @@ impl Executor {
     /// # Errors
     /// When it is away.
     pub(super) async fn ready(&self) -> Result<Ready, Unavailable> {
-        let lane = self.lane();
+        self.ready_by(self.lane()).await
+    }
+
+    /// The same for one who is told for a long time.
+    ///
+    /// # Errors
+    /// When it is away.
+    pub(super) async fn ready_apart(&self) -> Result<Ready, Unavailable> {
+        self.ready_by(&self.apart).await
+    }
+
+    async fn ready_by(&self, lane: &Lane) -> Result<Ready, Unavailable> {
         let taken = Arc::clone(&lane.taken);
         let (pipelined, mut nonce) = lane.connected().await?;
         let known = match *nonce {
@@ -206,6 +220,19 @@ impl Ready {
     /// Has the permit acted upon, once: an act that may have happened is never tried again. `hear` is given
     /// what the server tells meanwhile, when it may tell anything.
     pub(super) async fn execute(&self, order: Order, hear: Option<impl FnMut(Told)>) -> Acted {
+        match timeout(self.execute_timeout, self.follow(order, hear)).await {
+            Ok(acted) => acted,
+            Err(_) => self.unheard(),
+        }
+    }
+
+    /// What is known of a permit that was not answered in time.
+    pub(super) fn unheard(&self) -> Acted {
+        unknown(&format!("no answer in {:?}", self.execute_timeout))
+    }
+
+    /// The same as [`Ready::execute`], however long it takes.
+    pub(super) async fn follow(&self, order: Order, hear: Option<impl FnMut(Told)>) -> Acted {
         if self.pipelined.is_closed() {
             return not_done("the executor went away before it had the permit");
         }
@@ -219,28 +246,27 @@ impl Ready {
             };
             self.pipelined.ask_hearing(&request, told).await
         };
-        match timeout(self.execute_timeout, asked).await {
-            Ok(Ok(ExecutorReply::Result { result })) => Acted::Answered(result),
-            Ok(Ok(ExecutorReply::Refused { why })) => failed(Outcome::NotDone { why }),
-            Ok(Ok(ExecutorReply::Changed { why })) => {
+        match asked.await {
+            Ok(ExecutorReply::Result { result }) => Acted::Answered(result),
+            Ok(ExecutorReply::Refused { why }) => failed(Outcome::NotDone { why }),
+            Ok(ExecutorReply::Changed { why }) => {
                 Acted::Not(Outcome::NotDone { why }, Reason::ToolWithheld)
             }
-            Ok(Ok(ExecutorReply::Unknown { why })) => failed(Outcome::Unknown { why }),
-            Ok(Ok(ExecutorReply::Erred { code, message, missing })) => {
+            Ok(ExecutorReply::Unknown { why }) => failed(Outcome::Unknown { why }),
+            Ok(ExecutorReply::Erred { code, message, missing }) => {
                 Acted::Erred { code, message, missing }
             }
-            Ok(Ok(
+            Ok(
                 ExecutorReply::Hello { .. }
                 | ExecutorReply::Told { .. }
                 | ExecutorReply::Cancelled
                 | ExecutorReply::Offering { .. }
                 | ExecutorReply::Withheld { .. }
                 | ExecutorReply::Catalogue { .. },
-            )) => unknown("the executor answered another question"),
+            ) => unknown("the executor answered another question"),
             // Only the encoding fails this way, before anything is sent.
-            Ok(Err(error @ FrameError::Length { .. })) => not_done(&error.to_string()),
-            Ok(Err(error)) => unknown(&error.to_string()),
-            Err(_) => unknown(&format!("no answer in {:?}", self.execute_timeout)),
+            Err(error @ FrameError::Length { .. }) => not_done(&error.to_string()),
+            Err(error) => unknown(&error.to_string()),
         }
     }
 
@@ -275,7 +301,8 @@ fn not_done(why: &str) -> Acted {
     failed(Outcome::NotDone { why: why.into() })
 }
 
-fn unknown(why: &str) -> Acted {
+/// Nobody knows what became of it.
+pub(super) fn unknown(why: &str) -> Acted {
     failed(Outcome::Unknown { why: why.into() })
 }
 

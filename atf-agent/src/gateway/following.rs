@@ -46,7 +46,7 @@ impl Following {
         slot: OwnedSemaphorePermit,
     ) -> Self {
         let (outlet, notices) = outlet();
-        let sent = Sent { message, envelope, slot, outlet, session };
+        let sent = Sent { message, envelope, slot: Some(slot), outlet, session };
         let call = Box::pin(line::detached(gateway, run, caller, sent));
         Self { call, notices, ended: None }
     }

@@ -124,8 +124,16 @@ async fn answer(
 ) -> Replied {
     let mut envelope = match headers::read(&head.method, &head.uri, &head.headers) {
         Ok(Wanted::Call(envelope)) => envelope,
-        Ok(Wanted::End(session)) if run.sessions.end(&session) => return Answer::ended().into(),
-        Ok(Wanted::End(_)) => return no_session(),
+        Ok(Wanted::End(session)) => {
+            let Some(session) = run.sessions.end(&session) else { return no_session() };
+            run.subscriptions.end_all_of(&session);
+            return Answer::ended().into();
+        }
+        Ok(Wanted::Listen(envelope)) => {
+            let session = envelope.session.as_deref().and_then(|id| run.sessions.get(id));
+            let Some(session) = session else { return no_session() };
+            return sse::listen((gateway, run), caller, (envelope, session), cut).await;
+        }
         Ok(Wanted::Stream(envelope)) => {
             return sse::open((gateway, run), caller, envelope, cut).await;
         }

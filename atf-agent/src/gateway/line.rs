@@ -1,6 +1,7 @@
 //! The line: a call's whole life, in order. Each step takes what the step before made, so that none
 //! can be skipped; whatever says no ends in `refused`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +17,7 @@ use super::headers::Envelope;
 use super::runs::LiveRun;
 use super::sessions::{self, Session};
 use super::telling::Outlet;
-use super::{acting, after, approval, feedback, listening, mcp, offers};
+use super::{acting, after, approval, feedback, listening, mcp, offers, subscribing};
 use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::gate::{self, Authenticated, Checked, Method, Permit, Pins, Terms};
@@ -28,8 +29,8 @@ pub(super) struct Sent {
     pub(super) message: Bytes,
     /// What came beside it.
     pub(super) envelope: Envelope,
-    /// One of the run's calls under way.
-    pub(super) slot: OwnedSemaphorePermit,
+    /// One of the run's calls under way; none of what is asked in another's place.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
     /// Where goes what is told before the answer.
     pub(super) outlet: Outlet,
     /// The session that it is of.
@@ -50,12 +51,22 @@ pub(super) async fn detached(
     let call = tokio::spawn(async move {
         let answer = call(&gateway, &run, caller, &sent).await;
         drop(under_way);
-        (answer, Some(sent.slot))
+        (answer, sent.slot)
     });
     call.await.unwrap_or_else(|error| {
         tracing::error!(%error, run = %caller.run, "a call failed inside the gateway");
         (Answer::failed(), None)
     })
+}
+
+/// One call in the place of another one, on which its caller waits.
+pub(super) fn beside<'a>(
+    gateway: &'a Gateway,
+    run: &'a LiveRun,
+    caller: Caller,
+    sent: &'a Sent,
+) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+    Box::pin(call(gateway, run, caller, sent))
 }
 
 async fn call(gateway: &Gateway, run: &LiveRun, caller: Caller, sent: &Sent) -> Answer {
@@ -91,10 +102,12 @@ async fn live(
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
     let authenticated = authenticated.opened(&gateway.state_key)?;
     account.learn(|call| authenticated.describe(call));
+    run.subscriptions.narrow(&authenticated.claims().entitlements.reach);
     let asks = (&authenticated, &waiting);
     if let Some(answer) = answered(gateway, run, asks, sent, (&rules.pins, account)).await? {
         return Ok(answer);
     }
+    let subscriber = subscribing::admitted(gateway, run, sent, authenticated.received())?;
     // 3. schema, 4. sql: of tools
     account.judged_by(rules.policy.revision());
     let checked = checked(authenticated, &rules.pins, account)?;
@@ -105,7 +118,10 @@ async fn live(
     let judged = approval::granted(gateway, judged?, account.decision()).await?;
     account.decided();
     // 6. reserve: this alone makes the permit, with a person's word where the policy wants one
-    let executor = gateway.executor.ready().await;
+    let executor = match &subscriber {
+        Some(_) => gateway.executor.ready_apart().await,
+        None => gateway.executor.ready().await,
+    };
     let executor = executor.map_err(|error| unavailable(Step::Execute, error))?;
     let terms = Terms {
         decision: account.decision(),
@@ -130,7 +146,10 @@ async fn live(
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
     let order = Order::of(&permit, &gateway.permit_key, jwt.unwrap_or_default(), receipt);
     let (hears, order) = ((&sent.outlet, account.era(), &waiting), (&permit, order));
-    let (acted, told) = acting::act(gateway, &executor, order, hears, bytes_max).await;
+    let (acted, told) = match subscriber {
+        Some(subscriber) => (subscriber.subscribe(executor, order).await, None),
+        None => acting::act(gateway, &executor, order, hears, bytes_max).await,
+    };
     // 9. filter the result
     let told_bytes = told.map_or(0, |told| told.bytes);
     let bytes_max = bytes_max.saturating_sub(usize::try_from(told_bytes).unwrap_or(usize::MAX));

@@ -18,6 +18,7 @@ use super::following::{Following, Next};
 use super::headers::{self, Envelope};
 use super::runs::LiveRun;
 use super::sessions::Session;
+use super::updates::updated;
 use crate::call::Caller;
 
 /// Answers that wait for a slow reader. Each holds one of the run's calls until it is written.
@@ -44,8 +45,10 @@ enum NoLine {
 pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Caller, open: Open) {
     let (send, answers) = channel(ANSWERS_MAX);
     let patience = gateway.patience.body;
-    let mut reading = std::pin::pin!(read(&gateway, &run, caller, open.end(), send));
-    let mut writing = std::pin::pin!(write(open.end(), answers, patience));
+    let session = Arc::new(Session::of_connection());
+    let reading = read(&gateway, &run, caller, (open.end(), &session), send);
+    let mut reading = std::pin::pin!(reading);
+    let mut writing = std::pin::pin!(write(open.end(), answers, &session, patience));
     tokio::select! {
         written = &mut writing => ended(caller, written),
         // One that says no more may still read.
@@ -67,12 +70,11 @@ async fn read(
     gateway: &Arc<Gateway>,
     run: &Arc<LiveRun>,
     caller: Caller,
-    end: End,
+    (end, session): (End, &Arc<Session>),
     send: Sender<Answer>,
 ) {
     let mut lines = BufReader::new(end);
     let mut envelope = Envelope::default();
-    let session = Arc::new(Session::of_connection());
     loop {
         let line = next(&mut lines, gateway.settings.body_bytes_max, gateway.patience.body).await;
         let line = match line {
@@ -95,7 +97,7 @@ async fn read(
         let (gateway, run) = (Arc::clone(gateway), Arc::clone(run));
         let (mut envelope, send) = (envelope.clone(), send.clone());
         envelope.stated.level = session.level();
-        let message = (line.into(), envelope, Some(Arc::clone(&session)));
+        let message = (line.into(), envelope, Some(Arc::clone(session)));
         tokio::spawn(follow(Following::begin((gateway, run), caller, message, slot), send));
     }
 }
@@ -174,19 +176,31 @@ fn states(line: &[u8], envelope: &mut Envelope) -> bool {
     true
 }
 
-/// Writes each answer as one line. A reader that takes too long is cut off.
-async fn write(mut end: End, mut answers: Receiver<Answer>, patience: Duration) -> io::Result<()> {
-    while let Some(answer) = answers.recv().await {
-        if answer.body.is_empty() {
+/// Writes each answer as one line, and what is told of resources. A reader that takes too long is cut off.
+async fn write(
+    mut end: End,
+    mut answers: Receiver<Answer>,
+    session: &Session,
+    patience: Duration,
+) -> io::Result<()> {
+    loop {
+        let message = tokio::select! {
+            biased;
+            answer = answers.recv() => match answer {
+                Some(answer) => answer.body,
+                None => return Ok(()),
+            },
+            uri = session.updates.next() => updated(&uri),
+        };
+        if message.is_empty() {
             continue;
         }
-        let line = one_line(answer.body);
+        let line = one_line(message);
         match timeout(patience, end.write_all(line.as_bytes())).await {
             Ok(written) => written?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
-    Ok(())
 }
 
 /// A tool's result comes as the tool wrote it. A line's end in JSON is white space: inside a string it

@@ -1,4 +1,4 @@
-//! A run that listens is told when a list of its own changes: which one, and nothing else. It listens until it
+//! A run that listens is told when a list of its own changes, or a resource that it named: which one, and nothing else. It listens until it
 //! hangs up or says so, its token ends, or the gateway does; a client then listens anew, with its new token.
 
 use std::sync::Arc;
@@ -12,11 +12,14 @@ use super::Gateway;
 use super::answer::Answer;
 use super::awaited::Waiting;
 use super::changes::Offering;
-use super::line::{Sent, now_unix_s};
+use super::headers::Envelope;
+use super::line::{self, Sent, now_unix_s};
 use super::mcp::{self, Offered};
 use super::runs::LiveRun;
-use crate::call::{Digest, Reason, Refusal, Step};
-use crate::gate::{Authenticated, Id, Lists};
+use super::sessions::Session;
+use super::telling::outlet;
+use crate::call::{Digest, Reason, Refusal, ResourceUri, Step};
+use crate::gate::{Authenticated, Id, Lists, Method};
 
 /// How often the rules are looked at: they change when an operator changes them.
 const RULES_PAUSE: Duration = Duration::from_secs(2);
@@ -35,6 +38,8 @@ struct Told {
 /// One of the places of a run that listens, and what it wants to hear of.
 pub(super) struct Listener {
     lists: Lists,
+    /// By which single resources are told of.
+    session: Arc<Session>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -42,7 +47,7 @@ pub(super) struct Listener {
 ///
 /// # Errors
 /// When the client takes no stream, or the run listens often enough.
-pub(super) fn admitted(run: &LiveRun, sent: &Sent, lists: Lists) -> Result<Listener, Refusal> {
+pub(super) fn admitted(run: &LiveRun, sent: &Sent, lists: &Lists) -> Result<Listener, Refusal> {
     if sent.envelope.stated.takes_one_message {
         let detail = "who listens has to take text/event-stream";
         return Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail));
@@ -51,7 +56,8 @@ pub(super) fn admitted(run: &LiveRun, sent: &Sent, lists: Lists) -> Result<Liste
         let detail = "the run listens as often as it may";
         return Err(Refusal::new(Step::Reserve, Reason::CapInFlight, detail));
     };
-    Ok(Listener { lists, _place: place })
+    let session = Arc::new(Session::of_connection());
+    Ok(Listener { lists: lists.clone(), session, _place: place })
 }
 
 /// Listens; what is returned ends it.
@@ -65,7 +71,7 @@ pub(super) async fn listen(
     (sent, waiting): (&Sent, &Waiting),
     listener: Listener,
 ) -> Result<Answer, Refusal> {
-    let lists = listener.lists;
+    let Listener { lists, session, _place } = listener;
     let id = call.received().id();
     let mut changes = gateway.changes.listen();
     let mut stopping = gateway.stopping.subscribe();
@@ -80,11 +86,15 @@ pub(super) async fn listen(
         ("promptsListChanged", lists.prompts),
         ("resourcesListChanged", lists.resources),
     ];
-    let agreed: serde_json::Map<_, _> = agreed
+    let mut agreed: serde_json::Map<_, _> = agreed
         .into_iter()
         .filter(|(_, wanted)| *wanted)
         .map(|(name, _)| (name.to_owned(), json!(true)))
         .collect();
+    let single = subscribed(gateway, run, call, sent, (&lists.single, &session)).await;
+    if !single.is_empty() {
+        agreed.insert("resourceSubscriptions".to_owned(), json!(single));
+    }
     sent.outlet.say(message(id, "subscriptions/acknowledged", json!({"notifications": agreed})));
     loop {
         tokio::select! {
@@ -92,6 +102,12 @@ pub(super) async fn listen(
             () = waiting.cancelled() => break,
             () = sleep_until(until) => break,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => break,
+            // Its client listens anew, if it may.
+            () = session.updates.is_lost() => break,
+            uri = session.updates.next() => {
+                sent.outlet.say(message(id, "resources/updated", json!({ "uri": uri })));
+                continue;
+            }
             changed = changes.changed() => if changed.is_err() { break },
             () = sleep(RULES_PAUSE) => {}
         }
@@ -108,6 +124,40 @@ pub(super) async fn listen(
         told = now;
     }
     Ok(Answer::made_of(id, call.era(), json!({}), subscription(id)))
+}
+
+/// The resources of whose changes the run may hear and a server tells. Each that its token names is asked for as a
+/// call of its own, in the place of the one that listens; after one that is refused no other is, so that a client
+/// that names many is not taken for one that probes.
+async fn subscribed<'a>(
+    gateway: &Gateway,
+    run: &LiveRun,
+    call: &Authenticated,
+    sent: &Sent,
+    (single, session): (&'a [ResourceUri], &Arc<Session>),
+) -> Vec<&'a ResourceUri> {
+    let mut all = Vec::new();
+    let reach = &call.claims().entitlements.reach;
+    for uri in single.iter().filter(|uri| reach.covers(uri)) {
+        let prompt = call.received().prompt().map(|prompt| prompt.to_string());
+        let envelope = Envelope { jwt: sent.envelope.jwt.clone(), prompt, ..Envelope::default() };
+        let method = Method::Subscribe.as_str();
+        let message = json!({"jsonrpc": "2.0", "id": "listen", "method": method,
+            "params": {"uri": uri}});
+        let (outlet, _unheard) = outlet();
+        let asked = Sent {
+            message: message.to_string().into(),
+            envelope,
+            slot: None,
+            outlet,
+            session: Some(Arc::clone(session)),
+        };
+        if !line::beside(gateway, run, call.caller(), &asked).await.is_result() {
+            break;
+        }
+        all.push(uri);
+    }
+    all
 }
 
 /// What the run of `call` is told now.

@@ -37,6 +37,8 @@ pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Valu
         }
         // The level is the session's, and what is told at it is each call's.
         Method::SetLevel => Some(json!({})),
+        // That nobody wants to hear any more is told to the server behind it.
+        Method::Unsubscribe => Some(json!({})),
         Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             let list = offers::list(call.method(), call, &offered.catalogue);
             list.map(|list| listed(call.era(), list))
@@ -46,6 +48,7 @@ pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Valu
         | Method::ToolsCall
         | Method::PromptsGet
         | Method::ResourcesRead
+        | Method::Subscribe
         | Method::Complete => None,
     }
 }
@@ -77,6 +80,8 @@ pub(super) fn tells(method: Method) -> bool {
         | Method::ResourcesList
         | Method::TemplatesList
         | Method::ResourcesRead
+        | Method::Subscribe
+        | Method::Unsubscribe
         | Method::Complete => true,
         Method::Ping | Method::SetLevel => false,
     }
@@ -107,7 +112,7 @@ fn capabilities(era: Era) -> Value {
     json!({
         "tools": {"listChanged": changes},
         "prompts": {"listChanged": changes},
-        "resources": {"listChanged": changes, "subscribe": false},
+        "resources": {"listChanged": changes, "subscribe": true},
         "completions": {},
         "logging": {},
     })

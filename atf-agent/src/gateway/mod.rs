@@ -42,9 +42,11 @@ mod settings;
 mod sse;
 mod steady;
 mod streams;
+mod subscribing;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod updates;
 
 use std::fs;
 use std::sync::Arc;
@@ -84,6 +86,8 @@ pub(crate) struct Gateway {
     executor: execution::Executor,
     changes: changes::Changes,
     stopping: watch::Sender<bool>,
+    /// One for each subscription that there may be.
+    subscriptions: Arc<Semaphore>,
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
@@ -159,6 +163,7 @@ impl Gateway {
             executor: execution::Executor::new(&places.executor_socket(), execute_timeout),
             changes: changes::Changes::default(),
             stopping: watch::channel(false).0,
+            subscriptions: Arc::new(Semaphore::new(subscribing::OF_ALL_MAX)),
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone(), signers)?,
             caps,

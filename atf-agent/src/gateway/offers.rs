@@ -38,6 +38,8 @@ pub(super) fn list(method: Method, call: &Authenticated, offered: &Catalogue) ->
         | Method::ToolsCall
         | Method::PromptsGet
         | Method::ResourcesRead
+        | Method::Subscribe
+        | Method::Unsubscribe
         | Method::Complete => None,
     }
 }

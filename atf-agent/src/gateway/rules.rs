@@ -1,7 +1,9 @@
 //! What calls are judged by: the policy and the tools' pins, read together and replaced together.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::call::Digest;
 use crate::gate::{Pins, Policy, Signers};
@@ -26,7 +28,7 @@ pub(super) struct Rules {
 pub(super) struct InForce {
     dir: PathBuf,
     signers: Signers,
-    rules: RwLock<Arc<Rules>>,
+    rules: watch::Sender<Arc<Rules>>,
 }
 
 impl InForce {
@@ -36,14 +38,18 @@ impl InForce {
     /// When the policy or a pin is refused, or none of `signers` signed them, where there are any; the gateway
     /// does not start with half a policy.
     pub(super) fn read(dir: PathBuf, signers: Signers) -> Result<Self, GatewayError> {
-        let rules = RwLock::new(Arc::new(Rules::read(&dir, &signers)?));
-        Ok(Self { dir, signers, rules })
+        let rules = Arc::new(Rules::read(&dir, &signers)?);
+        Ok(Self { dir, signers, rules: watch::channel(rules).0 })
     }
 
     /// The rules in force now. A call keeps the ones that it began with.
     pub(super) fn now(&self) -> Arc<Rules> {
-        // A panic while it was held cannot have left half of it: an `Arc` is set whole.
-        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.rules.borrow())
+    }
+
+    /// The rules in force from now on, for those who wait for others.
+    pub(super) fn follow(&self) -> watch::Receiver<Arc<Rules>> {
+        self.rules.subscribe()
     }
 
     /// Reads the directory anew; when it is refused, the rules in force stay.
@@ -56,7 +62,7 @@ impl InForce {
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(GatewayError::Revision { expected, found });
         }
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+        self.rules.send_replace(Arc::clone(&fresh));
         Ok(fresh)
     }
 }

@@ -14,6 +14,7 @@ use super::past::Past;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::streams::Streams;
+use super::subscribing::Subscriptions;
 use crate::call::RunId;
 use crate::wire::RunEntry;
 
@@ -44,6 +45,8 @@ pub(super) struct LiveRun {
     pub(super) sessions: Sessions,
     /// The streams of HTTP+SSE on which its clients are answered.
     pub(super) streams: Streams,
+    /// The resources of whose changes its clients are told.
+    pub(super) subscriptions: Arc<Subscriptions>,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
@@ -65,6 +68,7 @@ impl LiveRun {
             awaited: Awaited::default(),
             sessions: Sessions::default(),
             streams: Streams::default(),
+            subscriptions: Arc::default(),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
             held_back: AtomicBool::new(false),
@@ -119,6 +123,7 @@ impl LiveRun {
     pub(super) fn close(&self) {
         self.stop_listening();
         self.calls.close();
+        self.subscriptions.close();
         self.connections.close();
     }
 }

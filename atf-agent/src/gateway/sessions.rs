@@ -1,6 +1,6 @@
 //! Sessions of the handshake revisions: a word that a client brings back, by which is found again what it
-//! said before. That is one thing: from which level on it wants to be told of what servers write down. A
-//! session grants nothing and stands for nobody: the caller is proven for its connection, and the token of
+//! said before: from which level on it wants to be told of what servers write down, and of the changes of which
+//! resources. A session grants nothing and stands for nobody: the caller is proven for its connection, and the token of
 //! each message is judged anew.
 
 use std::collections::VecDeque;
@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::rand;
+use tokio::sync::watch;
 
 use super::line::Sent;
 use super::runs::LiveRun;
+use super::updates::Updates;
 use crate::call::{Digest, Level};
 use crate::gate::{Method, Received};
 
@@ -26,6 +28,10 @@ pub(super) struct Session {
     number: u64,
     id: String,
     level: Mutex<Option<Level>>,
+    /// The resources that have changed and of which its client was not told yet.
+    pub(super) updates: Updates,
+    /// Has followers as long as the session is one.
+    alive: watch::Sender<()>,
 }
 
 /// The sessions of one run.
@@ -37,7 +43,8 @@ impl Session {
     fn new(id: String) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { number, id, level: Mutex::default() }
+        let (updates, alive) = (Updates::default(), watch::channel(()).0);
+        Self { number, id, level: Mutex::default(), updates, alive }
     }
 
     /// A connection, or a stream, that is a session by itself.
@@ -52,6 +59,11 @@ impl Session {
     /// Its number; no two have one.
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Ends when the session does.
+    pub(super) fn alive(&self) -> watch::Receiver<()> {
+        self.alive.subscribe()
     }
 
     /// The level that was asked for.
@@ -78,12 +90,16 @@ impl Sessions {
         lock(&self.0).iter().find(|session| session.id == id).cloned()
     }
 
-    /// Ends it; whether there was one.
-    pub(super) fn end(&self, id: &str) -> bool {
+    /// Whether this one has not ended.
+    pub(super) fn has(&self, session: &Session) -> bool {
+        lock(&self.0).iter().any(|one| one.number == session.number)
+    }
+
+    /// Ends it, and gives it back if there was one.
+    pub(super) fn end(&self, id: &str) -> Option<Arc<Session>> {
         let mut all = lock(&self.0);
-        let before = all.len();
-        all.retain(|session| session.id != id);
-        all.len() < before
+        let at = all.iter().position(|session| session.id == id)?;
+        all.remove(at)
     }
 }
 
@@ -104,6 +120,11 @@ pub(super) fn after(run: &LiveRun, sent: &Sent, received: &Received) -> Option<S
             if let Some(session) = &sent.session {
                 *lock(&session.level) = received.level();
             }
+            None
+        }
+        Method::Unsubscribe => {
+            let unsubscribed = sent.session.as_deref().zip(received.unsubscribes());
+            unsubscribed.inspect(|(session, uri)| run.subscriptions.end(session, uri));
             None
         }
         _ => None,
@@ -131,8 +152,9 @@ mod tests {
         assert!(sessions.get(&first).is_some(), "there is room");
         let last = sessions.begin().unwrap();
         assert!(sessions.get(&first).is_none(), "the oldest");
-        assert!(!sessions.end(&first) && sessions.get(&last).is_some());
-        assert!(sessions.end(&last) && sessions.get(&last).is_none());
-        assert!(!sessions.end("") && sessions.get("").is_none());
+        assert!(sessions.end(&first).is_none() && sessions.get(&last).is_some());
+        let ended = sessions.end(&last).expect("it was there");
+        assert!(sessions.get(&last).is_none() && !sessions.has(&ended));
+        assert!(sessions.end("").is_none() && sessions.get("").is_none());
     }
 }

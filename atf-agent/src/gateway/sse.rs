@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
-use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::Gateway;
@@ -15,36 +14,68 @@ use super::headers::Envelope;
 use super::http::{Replied, read_body};
 use super::runs::LiveRun;
 use super::sessions::Session;
-use super::streams::{self, NoStream};
+use super::streams::{NoStream, Stream, StreamEvents};
 use crate::call::Caller;
 
 /// What one who opens a stream is judged by: whoever may be answered at all may have one.
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":"sse","method":"ping"}"#;
 
-/// Opens a stream.
+/// Opens a stream on which its client is answered.
 pub(super) async fn open(
     (gateway, run): (Arc<Gateway>, Arc<LiveRun>),
     caller: Caller,
     envelope: Envelope,
     cut: Arc<Notify>,
 ) -> Replied {
+    if let Some(no) = admitted(&gateway, &run, caller, envelope).await {
+        return no.into();
+    }
+    let stream = Stream::to_answer(caller, cut);
+    opened(stream.map(|stream| StreamEvents::begin(&run, stream, gateway.patience.stream)))
+}
+
+/// Opens the stream of a session of the later transport, on which its client is told of what it subscribed to.
+/// It is answered elsewhere.
+pub(super) async fn listen(
+    (gateway, run): (Arc<Gateway>, Arc<LiveRun>),
+    caller: Caller,
+    (envelope, session): (Envelope, Arc<Session>),
+    cut: Arc<Notify>,
+) -> Replied {
+    if let Some(no) = admitted(&gateway, &run, caller, envelope).await {
+        return no.into();
+    }
+    let stream = Stream::to_tell(caller, session, cut);
+    opened(Ok(StreamEvents::begin(&run, stream, gateway.patience.stream)))
+}
+
+/// What is answered to one who may open no stream.
+async fn admitted(
+    gateway: &Arc<Gateway>,
+    run: &Arc<LiveRun>,
+    caller: Caller,
+    envelope: Envelope,
+) -> Option<Answer> {
     let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
-        return ended().into();
+        return Some(ended());
     };
     let message = (Bytes::from_static(PING), envelope, Some(Arc::new(Session::of_connection())));
-    let place = (Arc::clone(&gateway), Arc::clone(&run));
+    let place = (Arc::clone(gateway), Arc::clone(run));
     match Following::begin(place, caller, message, slot).next().await {
-        Next::Answer(answer, _slot) if is_result(&answer) => {}
+        Next::Answer(answer, _slot) if answer.is_result() => None,
         Next::Answer(answer, _slot) if answer.status == StatusCode::OK => {
-            return Answer { status: StatusCode::FORBIDDEN, ..answer }.into();
+            Some(Answer { status: StatusCode::FORBIDDEN, ..answer })
         }
-        Next::Answer(answer, _slot) => return answer.into(),
-        Next::Notice(_) => return Answer::failed().into(),
+        Next::Answer(answer, _slot) => Some(answer),
+        Next::Notice(_) => Some(Answer::failed()),
     }
-    match streams::open(&run, caller, cut, gateway.patience.stream) {
+}
+
+fn opened(stream: Result<Result<StreamEvents, NoStream>, NoStream>) -> Replied {
+    match stream.and_then(|stream| stream) {
         Ok(events) => Replied::Stream(events),
         Err(NoStream::Many) => {
-            let why = "the run has as many streams as it may";
+            let why = "the run, or the session, has as many streams as it may";
             Answer::turned(StatusCode::TOO_MANY_REQUESTS, why).into()
         }
         Err(NoStream::Wordless) => Answer::failed().into(),
@@ -80,11 +111,6 @@ pub(super) async fn take(
     let following = Following::begin((gateway, run), caller, message, slot);
     tokio::spawn(stream.follow(following, patience));
     Answer::accepted()
-}
-
-fn is_result(answer: &Answer) -> bool {
-    let message: Option<Value> = serde_json::from_str(&answer.body).ok();
-    answer.status == StatusCode::OK && message.is_some_and(|one| one.get("result").is_some())
 }
 
 fn no_stream() -> Answer {

@@ -1,5 +1,6 @@
-//! The streams of HTTP+SSE (MCP 2024-11-05) that one run has open. A stream is a session by itself: it has a
-//! word that nobody guesses, takes the answers to what is posted with that word, and grants nothing.
+//! The streams that one run has open beside those of its calls. One of HTTP+SSE (MCP 2024-11-05) is a session by
+//! itself: it has a word that nobody guesses, takes the answers to what is posted with that word, and grants
+//! nothing. One of the later transport belongs to a session and tells what that has subscribed to.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,10 +18,11 @@ use super::following::{Following, Next};
 use super::headers::{MESSAGES_PATH, STREAM_WORD};
 use super::runs::LiveRun;
 use super::sessions::{Session, word};
+use super::updates::updated;
 use crate::call::Caller;
 
 /// Most streams of one run at once. Each has a connection; one client has one.
-const STREAMS_MAX: usize = 4;
+const STREAMS_MAX: usize = 8;
 
 /// Messages that wait for a slow reader. Each answer holds one of the run's calls until it waits here.
 const MESSAGES_MAX: usize = 1;
@@ -28,17 +30,22 @@ const MESSAGES_MAX: usize = 1;
 /// Between two signs of life: SDKs give up a stream on which nothing comes for minutes.
 const BEAT: Duration = Duration::from_secs(15);
 
+/// A sign of life: a line that is a comment (WHATWG HTML, server-sent events).
+const ALIVE: &str = ":\n\n";
+
 /// The streams of one run.
 #[derive(Default)]
 pub(super) struct Streams(Mutex<Vec<Arc<Stream>>>);
 
 /// One of them, as those who answer on it know it.
 pub(super) struct Stream {
-    word: String,
+    /// By which its client posts to it; none of one on which nobody is answered.
+    word: Option<String>,
     caller: Caller,
     /// What its client said before.
     pub(super) session: Arc<Session>,
     messages: Sender<String>,
+    unread: Mutex<Option<Receiver<String>>>,
     heard: Mutex<Instant>,
     cut: Arc<Notify>,
 }
@@ -47,6 +54,8 @@ pub(super) struct Stream {
 pub(super) struct StreamEvents {
     first: Option<Bytes>,
     messages: Receiver<String>,
+    /// The next that is told of what its session has subscribed to.
+    update: Update,
     beat: Interval,
     idle_max: Duration,
     stream: Arc<Stream>,
@@ -66,7 +75,7 @@ impl Streams {
     /// The stream of this word, when it is `caller`'s and somebody reads it.
     pub(super) fn get(&self, word: &str, caller: Caller) -> Option<Arc<Stream>> {
         let is_it = |stream: &&Arc<Stream>| {
-            stream.word == word && stream.caller == caller && stream.is_open()
+            stream.word.as_deref() == Some(word) && stream.caller == caller && stream.is_open()
         };
         lock(&self.0).iter().find(is_it).cloned()
     }
@@ -79,7 +88,8 @@ impl Streams {
 
     fn add(&self, stream: &Arc<Stream>) -> Result<(), NoStream> {
         let mut all = lock(&self.0);
-        if all.len() >= STREAMS_MAX {
+        let is_double = all.iter().any(|one| Arc::ptr_eq(&one.session, &stream.session));
+        if all.len() >= STREAMS_MAX || is_double {
             return Err(NoStream::Many);
         }
         all.push(Arc::clone(stream));
@@ -91,40 +101,67 @@ impl Streams {
     }
 }
 
-/// Opens a stream of `run` for `caller`, whose connection `cut` ends. One on which its client says nothing for
-/// `idle_max` ends.
-///
-/// # Errors
-/// When there is none to have.
-pub(super) fn open(
-    run: &Arc<LiveRun>,
-    caller: Caller,
-    cut: Arc<Notify>,
-    idle_max: Duration,
-) -> Result<StreamEvents, NoStream> {
-    let (send, messages) = channel(MESSAGES_MAX);
-    let stream = Arc::new(Stream {
-        word: word().ok_or(NoStream::Wordless)?,
-        caller,
-        session: Arc::new(Session::of_connection()),
-        messages: send,
-        heard: Mutex::new(Instant::now()),
-        cut,
-    });
-    run.streams.add(&stream)?;
-    let endpoint =
-        format!("event: endpoint\ndata: {MESSAGES_PATH}?{STREAM_WORD}{}\n\n", stream.word);
-    Ok(StreamEvents {
-        first: Some(endpoint.into()),
-        messages,
-        beat: interval_at(Instant::now() + BEAT.min(idle_max), BEAT.min(idle_max)),
-        idle_max,
-        stream,
-        run: Arc::clone(run),
-    })
+/// What is told next.
+type Update = Pin<Box<dyn Future<Output = String> + Send>>;
+
+fn update(session: &Arc<Session>) -> Update {
+    let session = Arc::clone(session);
+    Box::pin(async move { updated(&session.updates.next().await) })
+}
+
+impl StreamEvents {
+    /// Opens `stream` for `run`. One on which its client says nothing for `idle_max` ends.
+    ///
+    /// # Errors
+    /// When the run, or the session, has enough of them.
+    pub(super) fn begin(
+        run: &Arc<LiveRun>,
+        stream: Stream,
+        idle_max: Duration,
+    ) -> Result<Self, NoStream> {
+        let stream = Arc::new(stream);
+        let messages = lock(&stream.unread).take().ok_or(NoStream::Many)?;
+        run.streams.add(&stream)?;
+        let endpoint =
+            |word| format!("event: endpoint\ndata: {MESSAGES_PATH}?{STREAM_WORD}{word}\n\n");
+        let first = stream.word.as_ref().map_or_else(|| ALIVE.to_owned(), endpoint);
+        let beat = BEAT.min(idle_max);
+        Ok(Self {
+            first: Some(first.into()),
+            messages,
+            update: update(&stream.session),
+            beat: interval_at(Instant::now() + beat, beat),
+            idle_max,
+            stream,
+            run: Arc::clone(run),
+        })
+    }
 }
 
 impl Stream {
+    /// One on which `caller` is answered, whose connection `cut` ends.
+    ///
+    /// # Errors
+    /// Without random bytes.
+    pub(super) fn to_answer(caller: Caller, cut: Arc<Notify>) -> Result<Self, NoStream> {
+        let word = Some(word().ok_or(NoStream::Wordless)?);
+        Ok(Self { word, ..Self::to_tell(caller, Arc::new(Session::of_connection()), cut) })
+    }
+
+    /// One on which it is told what `session` subscribed to.
+    pub(super) fn to_tell(caller: Caller, session: Arc<Session>, cut: Arc<Notify>) -> Self {
+        let (messages, unread) = channel(MESSAGES_MAX);
+        Self {
+            word: None,
+            caller,
+            session,
+            messages,
+            unread: Mutex::new(Some(unread)),
+            heard: Mutex::new(Instant::now()),
+            cut,
+        }
+    }
+
     /// Whether it is read.
     pub(super) fn is_open(&self) -> bool {
         !self.messages.is_closed()
@@ -181,12 +218,17 @@ impl Body for StreamEvents {
         if let Poll::Ready(message) = self.messages.poll_recv(context) {
             return Poll::Ready(message.map(|message| Ok(event(&message))));
         }
+        if let Poll::Ready(message) = self.update.as_mut().poll(context) {
+            self.update = update(&self.stream.session);
+            return Poll::Ready(Some(Ok(event(&message))));
+        }
         ready!(self.beat.poll_tick(context));
-        if lock(&self.stream.heard).elapsed() >= self.idle_max {
+        let session = &self.stream.session;
+        let is_over = self.stream.word.is_none() && !self.run.sessions.has(session);
+        if is_over || lock(&self.stream.heard).elapsed() >= self.idle_max {
             return Poll::Ready(None);
         }
-        // A line that is a comment (WHATWG HTML, server-sent events).
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))))
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(ALIVE.as_bytes())))))
     }
 }
 

@@ -58,7 +58,7 @@ impl<'a> Teller<'a> {
 
     /// Tells it, or loses it.
     pub(super) fn tell(&mut self, told: Told) {
-        let message = self.message(told);
+        let Some(message) = self.message(told) else { return };
         let hidden = hidden_text(&message);
         let text = message.to_string();
         let bytes = self.all.bytes + text.len() as u64;
@@ -73,7 +73,7 @@ impl<'a> Teller<'a> {
     }
 
     /// The message with the run's own token in it: the server knows another one.
-    fn message(&self, told: Told) -> Value {
+    fn message(&self, told: Told) -> Option<Value> {
         let (notice, mut params) = match told {
             Told::Progress { progress, total, message } => {
                 let params = json!({"progressToken": self.token, "progress": progress,
@@ -83,11 +83,13 @@ impl<'a> Teller<'a> {
             Told::Log { level, logger, data } => {
                 (Notice::Log, json!({"level": level, "logger": logger, "data": data}))
             }
+            // Of a subscription, which is no call that goes on.
+            Told::Subscribed | Told::Updated => return None,
         };
         if let Some(params) = params.as_object_mut() {
             params.retain(|name, value| name == "data" || !value.is_null());
         }
-        json!({"jsonrpc": "2.0", "method": notice.method(), "params": params})
+        Some(json!({"jsonrpc": "2.0", "method": notice.method(), "params": params}))
     }
 
     /// What was told, when anything was said; and the first text that is not seen.

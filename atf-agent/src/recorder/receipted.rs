@@ -104,6 +104,7 @@ fn method(target: &Target) -> &'static str {
         Target::Tool(_) => "tools/call",
         Target::Prompt(_) => "prompts/get",
         Target::Resource(_) => "resources/read",
+        Target::Subscription(_) => "resources/subscribe",
         Target::PromptArgument(_) | Target::TemplateArgument(_) => "completion/complete",
     }
 }

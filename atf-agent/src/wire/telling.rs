@@ -37,6 +37,10 @@ pub enum Told {
         /// In its words.
         message: Option<String>,
     },
+    /// It tells of the changes of a resource from now on.
+    Subscribed,
+    /// The resource has changed.
+    Updated,
     /// What it writes down.
     Log {
         /// How grave it is.

@@ -62,9 +62,7 @@ pub struct Report {
 
 /// What ATF refuses on purpose: scenarios by how their names begin, and of which way of speaking with the
 /// server; none is both. It stands beside the difference and does not excuse it.
-const REFUSED: [(&str, Option<Server>, &str); 10] = [
-    ("resources-subscribe", None, "no subscription: a call ends with its answer"),
-    ("resources-unsubscribe", None, "no subscription: a call ends with its answer"),
+const REFUSED: [(&str, Option<Server>, &str); 8] = [
     ("server-sse-polling", None, "no stream that outlives its request"),
     ("tools-call-sampling", None, QUESTION),
     ("tools-call-elicitation", None, QUESTION),

@@ -22,7 +22,8 @@ const UID_FIRST: u32 = 1_910_000_000;
 const REFUSALS: u64 = 1_000_000;
 
 /// The methods by which the policy lets the fixture be asked.
-const METHODS: [&str; 3] = ["prompts/get", "resources/read", "completion/complete"];
+const METHODS: [&str; 4] =
+    ["prompts/get", "resources/read", "resources/subscribe", "completion/complete"];
 
 /// What the policy and the token let the fixture ask.
 const QUESTIONS: [&str; 3] = ["elicitation/create", "sampling/createMessage", "roots/list"];

@@ -20,6 +20,7 @@ mod session;
 mod settings;
 mod sides;
 mod stderr;
+mod subscribed;
 mod under_way;
 mod watch;
 

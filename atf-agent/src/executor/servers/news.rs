@@ -24,6 +24,10 @@ pub(super) enum News {
     Besides,
     /// How far the call of this number has come.
     Progress(u64, Told),
+    /// A resource has changed, by the server's own name for it.
+    Updated(String),
+    /// It tells from now on of these resources, which the request of this number named.
+    Subscribed(u64, Vec<String>),
     /// Something of this level that it writes down. It does not say of which call.
     Log(Level, Told),
     /// Something else, or too much of it.
@@ -40,6 +44,31 @@ struct Progress {
     total: Option<Number>,
     #[serde(default)]
     message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Updated {
+    uri: String,
+}
+
+#[derive(Deserialize)]
+struct Acknowledged {
+    #[serde(rename = "_meta")]
+    meta: Subscription,
+    #[serde(default)]
+    notifications: Agreed,
+}
+
+#[derive(Default, Deserialize)]
+struct Agreed {
+    #[serde(default, rename = "resourceSubscriptions")]
+    resources: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Subscription {
+    #[serde(rename = "io.modelcontextprotocol/subscriptionId")]
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +90,13 @@ impl News {
                 let Progress { token, progress, total, message } = told;
                 Self::Progress(token, Told::Progress { progress, total, message })
             }),
+            "notifications/resources/updated" => {
+                told(params).map_or(Self::Other, |told: Updated| Self::Updated(told.uri))
+            }
+            "notifications/subscriptions/acknowledged" => told(params)
+                .map_or(Self::Other, |told: Acknowledged| {
+                    Self::Subscribed(told.meta.id, told.notifications.resources)
+                }),
             "notifications/message" => match told(params) {
                 Some(Log { level, logger, data }) if depth(&data) <= DEPTH_MAX => {
                     Self::Log(level, Told::Log { level, logger, data })
@@ -104,6 +140,9 @@ mod tests {
             changed.to_string()
         };
         let long = json!("x".repeat(TOLD_BYTES_MAX));
+        let acknowledged = |id: Value| {
+            json!({"_meta": {"io.modelcontextprotocol/subscriptionId": id}}).to_string()
+        };
         for (method, params, fine) in [
             ("progress", progress.to_string(), true),
             ("progress", json!({"progressToken": 7, "progress": 0}).to_string(), true),
@@ -116,6 +155,12 @@ mod tests {
             ("progress", with(&progress, "message", long.clone()), false),
             ("progress", progress.to_string().replacen('{', "{\"progressToken\":8,", 1), false),
             ("progress", "[7,1,2,\"m\"]".to_owned(), false),
+            ("resources/updated", json!({"uri": "a:b", "title": 1}).to_string(), true),
+            ("resources/updated", json!({"uri": 1}).to_string(), false),
+            ("resources/updated", json!({"uri": "x".repeat(TOLD_BYTES_MAX)}).to_string(), false),
+            ("subscriptions/acknowledged", acknowledged(json!(7)), true),
+            ("subscriptions/acknowledged", acknowledged(json!("7")), false),
+            ("subscriptions/acknowledged", json!({}).to_string(), false),
             ("message", log.to_string(), true),
             ("message", json!({"level": "info", "data": "d"}).to_string(), true),
             ("message", with(&log, "level", json!("loud")), false),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::framing::push_on_one_line;
+use super::handshake;
 use super::saying::What;
 use crate::call::{Questions, Target};
 use crate::gate::{Era, STATELESS};
@@ -63,12 +64,14 @@ pub(super) fn request(era: Era, id: u64, method: &str, mut params: Value) -> Str
 }
 
 /// What the call `id` of the target is: its method, and the server's own name for what it is of.
-pub(super) fn what(id: u64, target: &Target) -> What {
+pub(super) fn what(era: Era, id: u64, target: &Target) -> What {
     let own = || Some(target.split().1.to_owned());
     let (method, name) = match target {
         Target::Tool(_) => ("tools/call", own()),
         Target::Prompt(_) => ("prompts/get", own()),
         Target::Resource(_) => ("resources/read", own()),
+        Target::Subscription(_) if era == Era::Handshake => ("resources/subscribe", own()),
+        Target::Subscription(_) => (handshake::LISTEN, None),
         Target::PromptArgument(_) | Target::TemplateArgument(_) => ("completion/complete", None),
     };
     What::Request { id, method, name }
@@ -93,6 +96,14 @@ pub(super) fn call(era: Era, id: u64, call: &Call) -> String {
         }
         Target::Resource(_) => {
             line.push_str(&format!(r#"resources/read","params":{{"uri":{own}"#));
+        }
+        Target::Subscription(_) if era == Era::Handshake => {
+            line.push_str(&format!(r#"resources/subscribe","params":{{"uri":{own}"#));
+        }
+        // A stream for this resource alone, which ends as any request is cancelled.
+        Target::Subscription(_) => {
+            let named = format!(r#"{{"resourceSubscriptions":[{own}]}}"#);
+            line.push_str(&format!(r#"subscriptions/listen","params":{{"notifications":{named}"#));
         }
         Target::PromptArgument(_) => {
             let of = format!(r#"{{"type":"ref/prompt","name":{own}}}"#);
@@ -211,6 +222,12 @@ mod tests {
                 json!({"uri": "file:///a+b"}),
             ),
             (
+                Target::Subscription("f+file:///a+b".parse().unwrap()),
+                "{}",
+                "resources/subscribe",
+                json!({"uri": "file:///a+b"}),
+            ),
+            (
                 Target::PromptArgument("f.p".parse().unwrap()),
                 argument,
                 "completion/complete",
@@ -231,7 +248,9 @@ mod tests {
             let expected = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
             assert_eq!(message, expected, "{target}");
 
-            let What::Request { id, method: said, name } = what(7, &target) else { panic!() };
+            let What::Request { id, method: said, name } = what(Era::Handshake, 7, &target) else {
+                panic!()
+            };
             assert_eq!((id, said), (7, method), "what is said beside it");
             let own = params.get("name").or(params.get("uri")).and_then(Value::as_str);
             assert_eq!(name.as_deref(), own, "{target}");
@@ -239,6 +258,15 @@ mod tests {
             let line = call(Era::Stateless, 7, &made(&target, &arguments));
             let mut message: Value = serde_json::from_str(&line).unwrap();
             let meta = message["params"].as_object_mut().unwrap().remove("_meta").unwrap();
+            let expected = match target {
+                Target::Subscription(_) => {
+                    let params =
+                        json!({"notifications": {"resourceSubscriptions": ["file:///a+b"]}});
+                    json!({"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen",
+                        "params": params})
+                }
+                _ => expected,
+            };
             assert_eq!(message, expected, "{target}");
             assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], STATELESS);
             assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({}));

@@ -52,6 +52,8 @@ pub(super) enum Wanted {
     Metadata,
     /// The end of the session of this word.
     End(String),
+    /// The stream of a session.
+    Listen(Envelope),
     /// A stream of HTTP+SSE.
     Stream(Envelope),
     /// To be judged, and answered on the stream of this word.
@@ -70,7 +72,7 @@ pub(super) enum Turned {
     /// Another path.
     #[error("the paths are /mcp, and of HTTP+SSE /sse")]
     Path,
-    /// Another method; there is no stream to open.
+    /// Another method.
     #[error("the only method is {0}")]
     Method(&'static str),
     /// Not JSON.
@@ -135,6 +137,7 @@ pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Wa
 fn call(method: &Method, headers: &HeaderMap) -> Result<Wanted, Turned> {
     match *method {
         Method::POST => {}
+        Method::GET if headers.contains_key(&SESSION) => return listen(headers),
         Method::DELETE => return Ok(Wanted::End(stated(headers, &SESSION).unwrap_or_default())),
         _ => return Err(Turned::Method("POST, DELETE")),
     }
@@ -158,6 +161,15 @@ fn call(method: &Method, headers: &HeaderMap) -> Result<Wanted, Turned> {
             level: None,
         },
     }))
+}
+
+/// One in a session wants to be told of what it subscribed to. There is no other stream to open.
+fn listen(headers: &HeaderMap) -> Result<Wanted, Turned> {
+    if !headers.get_all(ACCEPT).iter().any(takes_events) {
+        return Err(Turned::AcceptEvents);
+    }
+    let session = stated(headers, &SESSION);
+    of_stream(headers).map(|envelope| Wanted::Listen(Envelope { session, ..envelope }))
 }
 
 fn stream(method: &Method, headers: &HeaderMap) -> Result<Wanted, Turned> {

@@ -109,7 +109,7 @@ pub(crate) fn capabilities(changes: bool) -> Value {
     json!({
         "tools": {"listChanged": changes},
         "prompts": {"listChanged": changes},
-        "resources": {"listChanged": changes, "subscribe": false},
+        "resources": {"listChanged": changes, "subscribe": true},
         "completions": {},
         "logging": {},
     })

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use serde_json::value::RawValue;
 
 use crate::audit::Event;
-use crate::call::{DecisionId, Digest, Questions, ToolName};
+use crate::call::{DecisionId, Digest, Questions, Target, ToolName};
 use crate::wire::{
     Answers, AuthorityRequest, Catalogue, ExecutorReply, ExecutorRequest, PermitBody, Receipt,
     RecorderReply, RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, Told,
@@ -173,10 +173,16 @@ pub(crate) struct ExecutorDouble {
     /// What it tells before each answer.
     pub(crate) tells: Mutex<Vec<Told>>,
     pub(crate) cancelled: Mutex<Vec<DecisionId>>,
+    /// Those who are told of resources, with the numbers of their requests.
+    subscribed: Mutex<Vec<(Target, DecisionId, u64, Server)>>,
     changes: (Mutex<u64>, Condvar),
     pub(crate) withheld: Mutex<Vec<ToolName>>,
     pub(crate) catalogue: Mutex<Catalogue>,
     pub(crate) mood: Moody,
+}
+
+fn of(told: Told) -> ExecutorReply {
+    ExecutorReply::Told { told }
 }
 
 /// The boot nonce of the executor's double.
@@ -191,6 +197,7 @@ impl ExecutorDouble {
             result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
             tells: Mutex::default(),
             cancelled: Mutex::default(),
+            subscribed: Mutex::default(),
             changes: (Mutex::new(1), Condvar::new()),
             withheld: Mutex::default(),
             catalogue: Mutex::default(),
@@ -202,6 +209,7 @@ impl ExecutorDouble {
                 let reply = match asked {
                     ExecutorRequest::Hello => ExecutorReply::Hello { nonce: nonce() },
                     ExecutorRequest::Cancel { decision, .. } => {
+                        shared.ends(decision);
                         shared.cancelled.lock().unwrap().push(decision);
                         ExecutorReply::Cancelled
                     }
@@ -219,8 +227,11 @@ impl ExecutorDouble {
                         ExecutorReply::Catalogue { offered }
                     }
                     ExecutorRequest::Execute { permit, arguments, answers, token, receipt } => {
+                        let body: PermitBody = serde_json::from_str(&permit.body).unwrap();
+                        let subscribes = matches!(body.target, Target::Subscription(_));
+                        let is_told = (body.target.clone(), body.decision, number);
                         shared.acts.lock().unwrap().push(Act {
-                            permit: serde_json::from_str(&permit.body).unwrap(),
+                            permit: body,
                             signed: permit,
                             arguments: arguments.get().to_owned(),
                             answers,
@@ -229,6 +240,10 @@ impl ExecutorDouble {
                         });
                         for told in shared.tells.lock().unwrap().clone() {
                             server.tell(number, &ExecutorReply::Told { told }).unwrap();
+                        }
+                        if subscribes && shared.mood.is(Mood::Works) {
+                            shared.subscribes(is_told, &mut server);
+                            continue;
                         }
                         if shared.mood.is(Mood::Waits) {
                             // Others are answered meanwhile.
@@ -259,6 +274,31 @@ impl ExecutorDouble {
             offered: Box::new(self.catalogue.lock().unwrap().clone()),
         };
         drop(server.answer(number, &reply));
+    }
+
+    fn subscribes(&self, (target, decision, number): (Target, DecisionId, u64), to: &mut Server) {
+        let one = (target, decision, number, to.share().unwrap());
+        self.subscribed.lock().unwrap().push(one);
+        to.tell(number, &of(Told::Subscribed)).unwrap();
+    }
+
+    /// The resource has changed: those who subscribed are told; how many there are.
+    pub(crate) fn updates(&self, uri: &str) -> usize {
+        let mut all = self.subscribed.lock().unwrap();
+        let mut its: Vec<_> = all.iter_mut().filter(|one| one.0.as_str() == uri).collect();
+        its.iter_mut().for_each(|one| one.3.tell(one.2, &of(Told::Updated)).unwrap());
+        its.len()
+    }
+
+    /// Those of this decision, or all without one, are told no more.
+    pub(crate) fn ends(&self, decision: impl Into<Option<DecisionId>>) {
+        let decision = decision.into();
+        let mut all = self.subscribed.lock().unwrap();
+        let its = all.extract_if(.., |one| decision.is_none_or(|decision| decision == one.1));
+        its.for_each(|mut one| {
+            let why = "the server ended".into();
+            drop(one.3.answer(one.2, &ExecutorReply::Unknown { why }));
+        });
     }
 
     /// What is offered is another now.

@@ -65,7 +65,7 @@ async fn what_a_revision_does_not_offer_is_refused_in_all() {
             ("an empty batch", "[]".to_owned(), 400, -32_600),
             ("a call without an id", no_id.to_string(), 400, -32_600),
             ("a response", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(), 400, -32_600),
-            ("an unknown method", request("resources/subscribe", &json!({})), 200, -32_601),
+            ("an unknown method", request("resources/watch", &json!({})), 200, -32_601),
             ("the later era's opening", request("server/discover", &json!({})), 200, -32_601),
             ("no revision", request("initialize", &json!({})), 200, -32_602),
         ] {

@@ -196,7 +196,7 @@ async fn policy_and_message_refusals_have_their_reason_and_their_face() {
         (
             "a method that is not known",
             &[ADJUST],
-            request("resources/subscribe", &json!({"uri": "file:///etc/passwd"})),
+            request("resources/watch", &json!({"uri": "file:///etc/passwd"})),
             unread(200, -32_601),
         ),
         (

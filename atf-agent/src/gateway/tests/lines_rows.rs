@@ -93,7 +93,7 @@ async fn what_http_refuses_is_refused_on_lines_too() {
         ("a literal", "null".to_owned(), -32_600),
         ("two messages on one line", format!("{0}{0}", adjust(1)), -32_700),
         ("an unknown header", "X-Token: a".to_owned(), -32_700),
-        ("an unknown method", request("resources/subscribe", &json!({})), -32_601),
+        ("an unknown method", request("resources/watch", &json!({})), -32_601),
     ] {
         let mut client = Lined::of(&lab.run(&[ADJUST])).await;
         assert_eq!(client.asked(&line).await["error"]["code"], code, "{what}");

@@ -27,4 +27,5 @@ mod sessions;
 mod signing;
 mod stateless;
 mod streams;
+mod subscribing;
 mod telling;

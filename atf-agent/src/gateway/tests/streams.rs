@@ -21,10 +21,10 @@ const SOON: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(200);
 
 /// A client's stream.
-struct Stream {
+pub(super) struct Stream {
     stream: UnixStream,
     heard: String,
-    endpoint: String,
+    pub(super) endpoint: String,
 }
 
 fn get(token: &str, more: &str) -> String {
@@ -35,15 +35,20 @@ fn get(token: &str, more: &str) -> String {
 }
 
 impl Stream {
-    async fn of(run: &LabRun) -> Self {
-        let mut stream = UnixStream::connect(&run.socket).await.unwrap();
-        stream.write_all(get(&run.token, "").as_bytes()).await.unwrap();
-        let mut one = Self { stream, heard: String::new(), endpoint: String::new() };
+    pub(super) async fn of(run: &LabRun) -> Self {
+        let mut one = Self::opened(run, &get(&run.token, "")).await;
         let first = one.event(SOON).await.expect("an event");
         let (head, endpoint) = first.split_once("event: endpoint\ndata: ").expect("an endpoint");
         assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
         one.endpoint = endpoint.to_owned();
         one
+    }
+
+    /// One that this request opens.
+    pub(super) async fn opened(run: &LabRun, head: &str) -> Self {
+        let mut stream = UnixStream::connect(&run.socket).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Self { stream, heard: String::new(), endpoint: String::new() }
     }
 
     /// The next event; none when there was none in `patience`, or it ended.
@@ -67,18 +72,18 @@ impl Stream {
         tokio::time::timeout(patience, read).await.ok()?
     }
 
-    async fn hears(&mut self) -> Value {
+    pub(super) async fn hears(&mut self) -> Value {
         let event = self.event(SOON).await.expect("a message");
         let (_, data) = event.split_once("event: message\ndata: ").expect("data");
         serde_json::from_str(data).unwrap()
     }
 
-    async fn hears_nothing(&mut self, what: &str) {
+    pub(super) async fn hears_nothing(&mut self, what: &str) {
         assert_eq!(self.event(SHORT).await, None, "{what}");
     }
 
     /// Whether it ends in time, with its connection or before it.
-    async fn ends(&mut self) -> bool {
+    pub(super) async fn ends(&mut self) -> bool {
         let read = async {
             while !self.heard.ends_with("\r\n0\r\n\r\n") {
                 let mut some = [0; 4_096];
@@ -106,7 +111,7 @@ fn bearer(token: &str) -> String {
     format!("authorization: Bearer {token}\r\n")
 }
 
-async fn said(run: &LabRun, stream: &Stream, body: &str) {
+pub(super) async fn said(run: &LabRun, stream: &Stream, body: &str) {
     let got = posted(&run.socket, &stream.endpoint, body, &bearer(&run.token)).await;
     assert!(got.starts_with("HTTP/1.1 202 "), "{got}");
 }
@@ -174,9 +179,9 @@ async fn a_stream_is_opened_by_the_rules_of_a_call() {
     }
     assert_eq!(lab.outcomes().len(), 0);
 
-    // A run has four of them; one that is gone makes room.
+    // A run has eight of them; one that is gone makes room.
     let mut held = vec![control];
-    for _ in 0..3 {
+    for _ in 0..7 {
         held.push(Stream::of(&run).await);
     }
     let head = get(&run.token, "connection: close\r\n");
@@ -184,7 +189,7 @@ async fn a_stream_is_opened_by_the_rules_of_a_call() {
     assert!(got.starts_with("HTTP/1.1 429 "), "{got}");
     let _others = Stream::of(&other).await;
     drop(held.pop());
-    let is_room = |lab: &Lab| (run_of(lab, &run).streams.count() == 3).then_some(());
+    let is_room = |lab: &Lab| (run_of(lab, &run).streams.count() == 7).then_some(());
     lab.until("there is room", is_room).await;
     Stream::of(&run).await;
 

@@ -4,6 +4,7 @@
 mod changing;
 mod lab;
 mod stateless;
+mod subscribing;
 mod telling;
 
 use std::sync::atomic::Ordering;

@@ -14,7 +14,7 @@ use crate::wire::{ExecutorReply, MayTell, Told};
 const TIMEOUT_MS: u64 = 4_000;
 
 /// A lab after its greeting, whose calls may be told all of it.
-async fn lab(era: Era, calls_max: usize) -> Lab {
+pub(super) async fn lab(era: Era, calls_max: usize) -> Lab {
     let mut lab = match era {
         Era::Handshake => Lab::greeted(bounds(TIMEOUT_MS, calls_max)).await,
         Era::Stateless => {
@@ -33,7 +33,7 @@ async fn lab(era: Era, calls_max: usize) -> Lab {
 }
 
 impl Lab {
-    async fn tell(&mut self, method: &str, params: &Value) {
+    pub(super) async fn tell(&mut self, method: &str, params: &Value) {
         let message = json!({"jsonrpc": "2.0", "method": method, "params": params});
         self.say(format!("{message}\n").as_bytes()).await;
     }
@@ -160,7 +160,7 @@ async fn what_a_server_writes_down_goes_to_a_call_that_is_alone() {
     let told = lab.told(&asked, given).await;
     let levels = told.iter().map(|told| match told {
         Told::Log { level, .. } => *level,
-        Told::Progress { .. } => panic!("{told:?}"),
+        Told::Progress { .. } | Told::Subscribed | Told::Updated => panic!("{told:?}"),
     });
     assert_eq!(levels.collect::<Vec<_>>(), [Level::Info, Level::Emergency]);
 

@@ -190,7 +190,12 @@ impl Tasks {
                 let talk = Arc::clone(talk);
                 let handle = self.all.spawn(async move {
                     match (method, talk.link.remote.is_sse) {
-                        (handshake::LISTEN, _) => talk.listen(Asks::Post(saying)).await,
+                        (handshake::LISTEN, _) => {
+                            talk.listen(Asks::Post(saying)).await;
+                            let why = "it has no such stream".to_owned();
+                            let body = Body::Failed(Failed::Unanswered(why));
+                            talk.hear(Heard::Answer { id, body }).await;
+                        }
                         (_, true) => talk.post_only(saying, id).await,
                         (_, false) => talk.request(saying, id).await,
                     }

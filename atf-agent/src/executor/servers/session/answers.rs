@@ -28,6 +28,10 @@ impl Session<'_> {
             self.listed_besides(reading, &body);
             return Ok(());
         }
+        let Some(body) = self.subscribed.answered(id, body) else {
+            self.unasked = 0;
+            return Ok(());
+        };
         // Answered before, given up, or never asked.
         let Some(call) = self.under_way.answered(id) else { return self.count_unasked() };
         self.unasked = 0;

@@ -24,9 +24,10 @@ use super::offer::Listing;
 use super::orders::Orders;
 use super::saying::{Saying, What};
 use super::sides::Said;
+use super::subscribed::{Ear, Subscribed};
 use super::under_way::{self, Calls};
 use super::{handshake, request};
-use crate::call::{DecisionId, Digest, Untrusted};
+use crate::call::{DecisionId, Digest, Target, Untrusted};
 use crate::gate::Era;
 
 pub(super) use ended::Ended;
@@ -59,6 +60,8 @@ pub(super) struct Session<'a> {
     /// Until when the calls under way are waited for, and why no other is begun.
     leaves: Option<(Instant, Ended)>,
     has_served: bool,
+    /// The resources of whose changes somebody is told.
+    subscribed: Subscribed,
     unasked: u32,
     bad: u32,
     /// The digests of what it offers now.
@@ -97,6 +100,7 @@ pub(super) async fn live(
         forgotten: Vec::new(),
         leaves: None,
         has_served: false,
+        subscribed: Subscribed::new(bounds.era),
         unasked: 0,
         bad: 0,
         offers: HashMap::new(),
@@ -114,10 +118,9 @@ pub(super) async fn live(
         Ok(()) => session.serve(&mut said, orders).await,
         Err(ended) => ended,
     };
-    for call in session.under_way.left() {
-        let why = format!("the server {name} ended before it answered: {ended}");
-        call.give(Outcome::Unknown(why));
-    }
+    let why = || format!("the server {name} ended before it answered: {ended}");
+    session.under_way.left().for_each(|call| call.give(Outcome::Unknown(why())));
+    session.subscribed.left().for_each(|reply| reply.give(Outcome::Unknown(why())));
     orders.again.append(&mut session.forgotten);
     ended
 }
@@ -219,8 +222,12 @@ impl Session<'_> {
             return call.not_done(mistrust);
         }
         let id = self.number();
+        if matches!(call.target, Target::Subscription(_)) {
+            let ear = Ear { unread: &self.unread, revision: self.revision };
+            return self.subscribed.begin(id, call, &ear);
+        }
         let line = request::call(self.bounds.era, id, &call);
-        let what = request::what(id, &call.target);
+        let what = request::what(self.bounds.era, id, &call.target);
         if self.unread.try_send(self.saying(what, line)).is_err() {
             let server = self.name.to_owned();
             return call.not_done(Mistrust::ServerBusy { server });
@@ -231,6 +238,11 @@ impl Session<'_> {
 
     /// Tells the server that nobody waits for a call; whether it stops is its own affair.
     fn cancel(&mut self, decision: DecisionId) {
+        let number = self.number();
+        let ear = Ear { unread: &self.unread, revision: self.revision };
+        if self.subscribed.cancel(decision, number, &ear) {
+            return;
+        }
         if let Some(id) = self.under_way.cancel(decision) {
             let what = What::Cancel { id, is_over: false };
             self.say(what, request::cancelled(id, "nobody waits for it"));
@@ -260,6 +272,8 @@ impl Session<'_> {
                     }
                     News::Progress(id, told) => self.under_way.progress(id, told),
                     News::Log(level, told) => self.under_way.log(level, told),
+                    News::Updated(uri) => self.updated(&uri),
+                    News::Subscribed(id, uris) => self.subscribed.acknowledged(id, &uris),
                     News::Other => false,
                 };
                 // What a run is told, its call bounds.
@@ -272,6 +286,13 @@ impl Session<'_> {
                 if self.bad >= BAD_MAX { Err(Ended::Gibberish) } else { Ok(None) }
             }
         }
+    }
+
+    /// A resource has changed; false when that is told to nobody, or too often.
+    fn updated(&mut self, uri: &str) -> bool {
+        let number = self.number();
+        let ear = Ear { unread: &self.unread, revision: self.revision };
+        self.subscribed.updated(uri, number, &ear)
     }
 
     /// It could be reached when it was tried last.
