@@ -1,7 +1,6 @@
 //! The calls that a server may have heard of: what it tells meanwhile, and to whom that goes.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -18,8 +17,8 @@ use crate::wire::{MayTell, Told};
 const TOLD_MAX: usize = 256;
 const TOLD_BYTES_MAX: usize = 64 << 10;
 
-/// How long a server has to answer a call after it was told that nobody waits for it.
-const CANCELLED_MAX: Duration = Duration::from_secs(2);
+/// Calls without an answer that are remembered; past that nobody knows of which call a server writes.
+const UNHEARD_MAX: usize = 1_024;
 
 /// Cancelled calls that are remembered until their turn comes.
 const GONE_MAX: usize = 64;
@@ -37,8 +36,10 @@ pub(super) struct UnderWay {
 pub(super) struct Calls {
     all: BTreeMap<u64, UnderWay>,
     gone: VecDeque<DecisionId>,
-    /// A call ended without an answer: what the server writes down may be of that one from now on.
-    ended_unheard: bool,
+    /// Those that ended without an answer, until one comes: what the server writes down may be of them.
+    unheard: BTreeSet<u64>,
+    /// One that will never come, or too many.
+    is_muddled: bool,
 }
 
 impl UnderWay {
@@ -96,9 +97,14 @@ impl Calls {
         self.all.insert(id, UnderWay { until, told: 0, told_bytes: 0, call });
     }
 
-    /// A call ended without an answer.
+    /// A call ended without an answer, and none will come.
     pub(super) fn ended_unheard(&mut self) {
-        self.ended_unheard = true;
+        self.is_muddled = true;
+    }
+
+    /// Whether an answer is to a call whose time was over: what the server writes down is of it no more.
+    pub(super) fn is_late(&mut self, id: u64) -> bool {
+        self.unheard.remove(&id)
     }
 
     /// The call that an answer is to.
@@ -110,7 +116,10 @@ impl Calls {
     pub(super) fn overdue(&mut self) -> Option<(u64, UnderWay)> {
         let now = Instant::now();
         let id = *self.all.iter().find(|(_, call)| call.until <= now)?.0;
-        self.ended_unheard = true;
+        self.is_muddled |= self.unheard.len() >= UNHEARD_MAX;
+        if !self.is_muddled {
+            self.unheard.insert(id);
+        }
         self.all.remove(&id).map(|call| (id, call))
     }
 
@@ -120,7 +129,7 @@ impl Calls {
     }
 
     /// Nobody waits for the call of `decision`. Its number, when the server has heard of it: it keeps its
-    /// place for a while, for nobody knows whether the server stops.
+    /// place until it is answered or its time is over, for nobody knows whether the server stops.
     pub(super) fn cancel(&mut self, decision: DecisionId) -> Option<u64> {
         let found = self.all.iter_mut().find(|(_, of)| of.call.decision == decision);
         let Some((id, of)) = found else {
@@ -129,7 +138,6 @@ impl Calls {
             return None;
         };
         of.call.may_tell = MayTell::default();
-        of.until = of.until.min(Instant::now() + CANCELLED_MAX);
         Some(*id)
     }
 
@@ -145,9 +153,9 @@ impl Calls {
     }
 
     /// The server writes something down, and does not say of which call. It is of the only one that is
-    /// under way, when none was left without an answer before; else it goes to nobody.
+    /// under way, when none before it is without an answer still; else it goes to nobody.
     pub(super) fn log(&mut self, level: Level, told: Told) -> bool {
-        let is_alone = self.all.len() == 1 && !self.ended_unheard;
+        let is_alone = self.all.len() == 1 && self.unheard.is_empty() && !self.is_muddled;
         let only = self.all.values_mut().next().filter(|_| is_alone);
         only.filter(|of| of.call.may_tell.level.is_some_and(|least| level >= least))
             .is_some_and(|of| of.tell(told))

@@ -32,8 +32,10 @@ impl Session<'_> {
             self.unasked = 0;
             return Ok(());
         };
-        // Answered before, given up, or never asked.
-        let Some(call) = self.under_way.answered(id) else { return self.count_unasked() };
+        let Some(call) = self.under_way.answered(id) else {
+            // Or answered before, or never asked.
+            return if self.under_way.is_late(id) { Ok(()) } else { self.count_unasked() };
+        };
         self.unasked = 0;
         let body = match body {
             Body::Failed(failed) => {
