@@ -127,8 +127,8 @@ impl Executor {
             arguments,
             questions,
             answers,
-            unexpired: Box::new(move || super::checks::unexpired(expires_unix_s)),
-            unsealed: Box::new(move || executor.checks.not_sealed(cgroup)),
+            unexpired: Arc::new(move || super::checks::unexpired(expires_unix_s)),
+            unsealed: Arc::new(move || executor.checks.not_sealed(cgroup)),
             is_again: false,
             reply,
         }

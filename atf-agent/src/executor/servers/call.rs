@@ -1,5 +1,7 @@
 //! One permitted call on its way to a server.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::super::error::Mistrust;
@@ -9,7 +11,7 @@ use crate::wire::{Answers, MayTell};
 
 /// Says whether the run may still act; asked right before the server hears of the call, and again
 /// before its answer leaves.
-pub(in crate::executor) type Standing = Box<dyn Fn() -> Result<(), Mistrust> + Send>;
+pub(in crate::executor) type Standing = Arc<dyn Fn() -> Result<(), Mistrust> + Send + Sync>;
 
 /// A call whose permit was admitted. It waits here for its server, and the permit may run out meanwhile.
 pub(in crate::executor) struct Call {
@@ -38,6 +40,12 @@ pub(in crate::executor) struct Call {
 }
 
 impl Call {
+    /// Whether permit and run still stand, to be asked again right before the call is sent.
+    pub(super) fn stands(&self) -> Standing {
+        let (unexpired, unsealed) = (Arc::clone(&self.unexpired), Arc::clone(&self.unsealed));
+        Arc::new(move || unexpired().and_then(|()| unsealed()))
+    }
+
     /// The server has not heard of it and never will. Of one that it says to have passed over, only its own
     /// word says so.
     pub(super) fn not_done(self, why: Mistrust) {

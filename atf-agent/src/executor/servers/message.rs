@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::super::error::Mistrust;
 use super::news::News;
 use crate::call::{Question, Questions};
 
@@ -60,8 +61,11 @@ pub(super) enum Body {
 }
 
 /// Why a request has no answer.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failed {
+    /// It was not sent: permit or run did not stand any more.
+    #[error("it was not sent: {0}")]
+    Unsent(Mistrust),
     /// The server did not hear of it.
     #[error("it was not reached: {0}")]
     Unheard(String),

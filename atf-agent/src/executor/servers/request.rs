@@ -179,6 +179,8 @@ pub(super) fn answer_of(id: &RawValue, is_ping: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::call::{DecisionId, Question};
     use crate::executor::outcome::Reply;
@@ -193,8 +195,8 @@ mod tests {
             arguments: arguments.to_owned(),
             questions: Questions::new(),
             answers: None,
-            unexpired: Box::new(|| Ok(())),
-            unsealed: Box::new(|| Ok(())),
+            unexpired: Arc::new(|| Ok(())),
+            unsealed: Arc::new(|| Ok(())),
             is_again: false,
             reply: Reply::new(drop),
         }

@@ -1,5 +1,7 @@
 //! What is said to a server: a line that was built here, and what whoever carries it has to know of it.
 
+use super::call::Standing;
+
 /// One message to a server.
 pub(super) struct Saying {
     /// The message, on one line.
@@ -8,6 +10,8 @@ pub(super) struct Saying {
     pub(super) what: What,
     /// The revision on which the server settled, once it has.
     pub(super) revision: Option<&'static str>,
+    /// Whether a call may still be made, where time passes until the server hears of it.
+    pub(super) stands: Option<Standing>,
 }
 
 /// What a message is.
@@ -36,7 +40,7 @@ pub(super) enum What {
 }
 
 impl What {
-    /// A request that is of nothing in particular.
+    /// A request of our own.
     pub(super) fn asks(id: u64, method: &'static str) -> Self {
         Self::Request { id, method, name: None }
     }

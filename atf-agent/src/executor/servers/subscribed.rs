@@ -49,7 +49,7 @@ pub(super) struct Ear<'a> {
 impl Ear<'_> {
     /// Says it; whether there was room.
     fn hears(&self, what: What, line: String) -> bool {
-        self.unread.try_send(Saying { line, what, revision: self.revision }).is_ok()
+        self.unread.try_send(Saying { line, what, revision: self.revision, stands: None }).is_ok()
     }
 }
 

@@ -131,8 +131,8 @@ impl Lab {
             arguments: RawValue::from_string(json!({"text": text}).to_string()).unwrap(),
             questions: Questions::new(),
             answers: None,
-            unexpired: Box::new(move || refuse(expired.load(Ordering::SeqCst), "expired")),
-            unsealed: Box::new(move || refuse(sealed.load(Ordering::SeqCst), "sealed")),
+            unexpired: Arc::new(move || refuse(expired.load(Ordering::SeqCst), "expired")),
+            unsealed: Arc::new(move || refuse(sealed.load(Ordering::SeqCst), "sealed")),
             is_again: false,
             reply: Reply::new(move |reply| drop(give.send(reply))).telling(
                 move |reply| match reply {

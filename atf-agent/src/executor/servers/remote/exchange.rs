@@ -9,6 +9,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use tokio::time::timeout;
 
+use super::super::call::Standing;
 use super::super::message::Failed;
 use super::super::saying::What;
 use super::Link;
@@ -90,11 +91,17 @@ impl Link {
         Ok(asking)
     }
 
-    /// Sends a request; the head of its answer.
+    /// Sends a request, if it still `stands` when there is a connection; the head of its answer.
     ///
     /// # Errors
     /// When there is none: whether the server may have heard of it is said.
-    pub(super) async fn send(&self, asking: Asking) -> Result<Answered, Failed> {
+    pub(super) async fn send(
+        &self,
+        asking: Asking,
+        stands: Option<&Standing>,
+    ) -> Result<Answered, Failed> {
+        let stands = || stands.map_or(Ok(()), |stands| stands().map_err(Failed::Unsent));
+        stands()?;
         let has_session = asking.headers().contains_key(SESSION);
         let (asking, sender) = match self.dial.kept() {
             None => (asking, None),
@@ -109,6 +116,8 @@ impl Link {
             Some(sender) => sender,
             None => self.dial.connect().await.map_err(Failed::Unheard)?,
         };
+        // Connecting took its time.
+        stands()?;
         match self.try_send(&mut sender, asking).await {
             Ok(response) => answered(response, sender, has_session),
             Err((_, failed)) => Err(failed),

@@ -53,7 +53,7 @@ impl Talk {
             Asks::Post(saying) => self.post(saying).await?,
             Asks::Get(revision) => {
                 let asking = self.link.asking(Method::GET, self.path(), "", (None, *revision));
-                self.link.send(asking.map_err(Failed::Unheard)?).await?
+                self.link.send(asking.map_err(Failed::Unheard)?, None).await?
             }
         };
         let status = response.status();

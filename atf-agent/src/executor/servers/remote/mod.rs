@@ -86,7 +86,7 @@ impl Link {
         }
         let bye = async {
             let asking = self.asking(Method::DELETE, &self.remote.url.path, "", (None, None));
-            self.send(asking.map_err(Failed::Unheard)?).await
+            self.send(asking.map_err(Failed::Unheard)?, None).await
         };
         if let Ok(Err(error)) = timeout(BYE_MAX, bye).await {
             tracing::debug!(%error, "a tool server was not told of the end of its session");
@@ -153,6 +153,8 @@ async fn refuse_all(talk: &Talk, mut queue: Receiver<Saying>, why: &str) {
 struct Tasks {
     all: JoinSet<Done>,
     asked: HashMap<u64, AbortHandle>,
+    /// Requests for lists, by method: of two the newer is waited for.
+    lists: HashMap<&'static str, u64>,
     told: usize,
 }
 
@@ -187,6 +189,10 @@ impl Tasks {
     async fn begin(&mut self, talk: &Arc<Talk>, saying: Saying) {
         match saying.what.clone() {
             What::Request { id, method, .. } => {
+                let is_list = method.ends_with("/list");
+                if is_list && let Some(older) = self.lists.insert(method, id) {
+                    self.stop(older);
+                }
                 let talk = Arc::clone(talk);
                 let handle = self.all.spawn(async move {
                     match (method, talk.link.remote.is_sse) {
@@ -206,7 +212,7 @@ impl Tasks {
             What::Cancel { id, is_over } => {
                 // Without a handshake, who hangs up says so by that.
                 if is_over || talk.link.era == Era::Stateless {
-                    self.asked.remove(&id).into_iter().for_each(|task| task.abort());
+                    self.stop(id);
                 }
                 if talk.link.era == Era::Handshake {
                     self.tell(talk, saying);
@@ -226,6 +232,10 @@ impl Tasks {
                 }
             }
         }
+    }
+
+    fn stop(&mut self, id: u64) {
+        self.asked.remove(&id).into_iter().for_each(|task| task.abort());
     }
 
     fn tell(&mut self, talk: &Arc<Talk>, saying: Saying) {

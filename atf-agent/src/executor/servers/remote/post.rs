@@ -135,7 +135,7 @@ impl Talk {
     pub(super) async fn post(&self, saying: &Saying) -> Result<Answered, Failed> {
         let said = (Some(&saying.what), saying.revision);
         let asking = self.link.asking(Method::POST, self.path(), &saying.line, said);
-        self.link.send(asking.map_err(Failed::Unheard)?).await
+        self.link.send(asking.map_err(Failed::Unheard)?, saying.stands.as_ref()).await
     }
 
     /// Tells the session. It reads slowly, and so is the server read.

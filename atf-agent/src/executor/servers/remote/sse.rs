@@ -41,7 +41,7 @@ impl Talk {
         let url = &self.link.remote.url;
         let asking = self.link.asking(Method::GET, &url.path, "", (None, None));
         let Answered { response, kind, .. } =
-            self.link.send(asking.map_err(Failed::Unheard)?).await?;
+            self.link.send(asking.map_err(Failed::Unheard)?, None).await?;
         if response.status() != StatusCode::OK || kind != Kind::Events {
             return Err(wrong(format!("it has no stream: status {}", response.status())));
         }

@@ -76,6 +76,7 @@ impl Session<'_> {
                 self.under_way.ended_unheard();
                 call.give(Outcome::Unknown(format!("the server {}: {why}", self.name)));
             }
+            Failed::Unsent(mistrust) => call.into_call().not_done(mistrust),
             Failed::Unheard(why) => {
                 let server = self.name.to_owned();
                 let away = Mistrust::ServerAway { server, why: why.clone() };

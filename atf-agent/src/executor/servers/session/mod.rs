@@ -228,7 +228,8 @@ impl Session<'_> {
         }
         let line = request::call(self.bounds.era, id, &call);
         let what = request::what(self.bounds.era, id, &call.target);
-        if self.unread.try_send(self.saying(what, line)).is_err() {
+        let saying = Saying { stands: Some(call.stands()), ..self.saying(what, line) };
+        if self.unread.try_send(saying).is_err() {
             let server = self.name.to_owned();
             return call.not_done(Mistrust::ServerBusy { server });
         }
@@ -333,7 +334,7 @@ impl Session<'_> {
     }
 
     fn saying(&self, what: What, line: String) -> Saying {
-        Saying { line, what, revision: self.revision }
+        Saying { line, what, revision: self.revision, stands: None }
     }
 
     fn count_unasked(&mut self) -> Result<(), Ended> {

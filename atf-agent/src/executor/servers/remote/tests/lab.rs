@@ -1,5 +1,6 @@
 //! A kept server by URL, and HTTP servers that the test plays byte by byte.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::super::settings::{Remote, read_one};
 use crate::call::{DecisionId, Digest, Questions, Target};
+use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
 use crate::executor::servers::Call;
 use crate::executor::servers::bounds::Bounds;
@@ -38,6 +40,7 @@ pub(super) struct Lab {
     offers: watch::Receiver<Vec<Offered>>,
     pub(super) may_tell: MayTell,
     pub(super) told: Arc<Mutex<Vec<Told>>>,
+    pub(super) sealed: Arc<AtomicBool>,
     pub(super) life: JoinHandle<()>,
 }
 
@@ -59,7 +62,7 @@ impl Lab {
         let kept = Kept { name: "far".to_owned(), bounds, reached, offered };
         let life = tokio::spawn(keep(kept, waiting));
         let (may_tell, told) = (MayTell::default(), Arc::default());
-        Self { giving, offers, may_tell, told, life }
+        Self { giving, offers, may_tell, told, sealed: Arc::default(), life }
     }
 
     /// What it offers, once `is_that` holds of it.
@@ -82,7 +85,7 @@ impl Lab {
         let offered: Option<Digest> =
             self.offers.borrow().iter().find(|one| one.tool == tool).map(|one| one.digest);
         let (give, given) = oneshot::channel();
-        let told = Arc::clone(&self.told);
+        let (told, sealed) = (Arc::clone(&self.told), Arc::clone(&self.sealed));
         let call = Call {
             decision: DecisionId::random(),
             may_tell: self.may_tell,
@@ -91,8 +94,11 @@ impl Lab {
             arguments: RawValue::from_string(arguments.to_string()).unwrap(),
             questions: Questions::new(),
             answers: None,
-            unexpired: Box::new(|| Ok(())),
-            unsealed: Box::new(|| Ok(())),
+            unexpired: Arc::new(|| Ok(())),
+            unsealed: Arc::new(move || match sealed.load(Ordering::SeqCst) {
+                false => Ok(()),
+                true => Err(Mistrust::Sealed { why: "the test says so".to_owned() }),
+            }),
             is_again: false,
             reply: Reply::new(move |reply| drop(give.send(reply))).telling(
                 move |reply| match reply {

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::super::settings::quoted;
-use super::lab::{Lab, Play, Played, Request, answer, honest, remote};
+use super::lab::{Lab, Play, Played, Request, answer, honest, remote, word};
 use super::tls::Authority;
 use crate::gate::Era;
 use crate::state::files;
@@ -193,6 +193,92 @@ async fn a_server_that_is_away_is_not_asked_and_is_there_again_when_it_is_back()
         assert!(std::time::Instant::now() < until, "it does not come back");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The attack: a server takes its time to be connected to, and meanwhile the run is sealed.
+#[tokio::test]
+async fn a_run_that_is_sealed_while_its_server_is_connected_to_is_not_acted_for() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let ca_file = dir.path().join("ca.pem");
+    std::fs::write(&ca_file, authority.certificate.pem()).unwrap();
+    let acceptor = authority.acceptor("mcp.test", 2020, 2200);
+    // Each request has a connection of its own, and each connection takes a while.
+    let played = Played::new(|request| match honest(request, "s1") {
+        Play::Say(bytes) => Play::Close(bytes),
+        other => other,
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = played.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (served, acceptor) = (served.clone(), acceptor.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    served.serve(stream).await;
+                }
+            });
+        }
+    });
+    let text = format!(
+        "url = \"https://mcp.test:{port}/mcp\"\naddresses = [\"127.0.0.1\"]\nca_file = {}\n",
+        quoted(&ca_file)
+    );
+    let mut lab = Lab::keep(remote(&text), Era::Stateless, 5_000);
+    lab.offers(|tools| !tools.is_empty()).await;
+    for (seals, expected) in [(false, "x"), (true, "refused: the run is sealed"), (false, "x")] {
+        let before = calls(&played).len();
+        let given = lab.begin("echo", &json!({"text": "x"})).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        lab.sealed.store(seals, Ordering::SeqCst);
+        let found = word(given.await.unwrap());
+        assert!(found.starts_with(expected), "{found}");
+        assert_eq!(calls(&played).len() > before, !seals, "whether it was sent");
+        lab.sealed.store(false, Ordering::SeqCst);
+    }
+}
+
+/// The attack: each notice has a list asked for, by a connection of its own, and no list comes.
+#[tokio::test]
+async fn notices_of_changes_do_not_open_connections_without_end() {
+    let open = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let played = Played::new(move |request| match request.method() {
+        "initialize" => {
+            let has = json!({"tools": {}, "prompts": {}});
+            let result = json!({"protocolVersion": "2025-06-18", "capabilities": has});
+            Play::Say(super::lab::json_answer(&request.answer(&result)))
+        }
+        "prompts/list" => Play::Hang(Vec::new()),
+        _ if request.is_get() => {
+            let told = r#"{"jsonrpc":"2.0","method":"notifications/prompts/list_changed"}"#;
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_owned();
+            Play::Hang((head + &format!("data: {told}\n\n").repeat(3_000)).into_bytes())
+        }
+        _ => honest(request, "s1"),
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let (counts, peaks, served) = (Arc::clone(&open), Arc::clone(&most), played.clone());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (counts, served) = (Arc::clone(&counts), served.clone());
+            peaks.fetch_max(counts.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                served.serve(stream).await;
+                counts.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    let lab = Lab::keep(remote(&format!("url = \"http://{at}/mcp\"\n")), Era::Handshake, 5_000);
+    assert_eq!(lab.echo("x").await, "x");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(lab.echo("y").await, "y");
+    let lists = played.heard().iter().filter(|r| r.method() == "prompts/list").count();
+    let most = most.load(Ordering::SeqCst);
+    assert!(lists > 1 && most < 40, "{lists} lists, {most} connections at once");
 }
 
 #[tokio::test]
