@@ -117,6 +117,12 @@ impl Config {
                 "authority.token_ttl_s is {ttl_s}, expected 1 to {TOKEN_TTL_S_MAX}"
             ));
         }
+        if (1..crate::run::BRIDGE_PORT_MIN).contains(&self.run.bridge_port) {
+            let (found, least) = (self.run.bridge_port, crate::run::BRIDGE_PORT_MIN);
+            return Some(format!(
+                "run.bridge_port is {found}, expected 0 or a port from {least} on"
+            ));
+        }
         if self.cage.posture < Posture::Core {
             let found = self.cage.posture.name();
             return Some(format!("cage.posture is {found}, expected FULL or CORE"));
@@ -182,6 +188,9 @@ mod tests {
             ("[authority]\ntoken_ttl_s = 60", true),
             ("[authority]\ntoken_ttl_s = 3000", false),
             ("[authority]\ntoken_ttl_s = 0", false),
+            ("[run]\nbridge_port = 8283", true),
+            ("[run]\nbridge_port = 1023", false),
+            ("[run]\nbridge_port = 65536", false),
             ("[cage]\nposture = \"CORE\"", true),
             ("[cage]\nposture = \"REFUSE\"", false),
             ("[cage]\nposture = \"OBSERVE\"", false),

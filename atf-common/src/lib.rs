@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod limits;
+pub mod loopback;
 pub mod mode;
 pub mod operation;
 pub mod records;
@@ -12,4 +13,4 @@ pub mod vector;
 pub mod verdict;
 
 /// Version of every record in this crate. Pinned maps of another version are not reused.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

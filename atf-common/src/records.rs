@@ -81,8 +81,8 @@ pub struct Mark {
     pub run: u64,
 }
 
-/// Value of `STAMPS`, of the socket that `accept` returns, and of `OWNERS`, of a socket that a run
-/// made. Written by the kernel programs alone.
+/// Value of `STAMPS`, of the socket that `accept` returns, of `OWNERS`, of a socket that a run
+/// made, and of `LOOPBACK`, of one that it made of TCP on its own loopback. Written by the kernel programs alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Stamp {

@@ -7,7 +7,10 @@ use atf_common::event::Event;
 use atf_common::limits::{EVENTS_BYTES, RUNS_MAX};
 use atf_common::records::{Config, Deny, Lease, Mark, Release, Run, Stamp, State, VectorState};
 use atf_common::vector::VECTORS;
-use aya_ebpf::bindings::{BPF_F_RDONLY_PROG, BPF_SK_STORAGE_GET_F_CREATE};
+use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE;
+use aya_ebpf::bindings::{
+    BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_F_RDONLY_PROG, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock,
+};
 use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf, SkStorage};
 use aya_ebpf::helpers::generated::bpf_sk_storage_get;
 use aya_ebpf::macros::btf_map;
@@ -44,6 +47,10 @@ pub static STAMPS: SkStorage<Stamp> = SkStorage::new();
 #[btf_map]
 pub static OWNERS: SkStorage<Stamp> = SkStorage::new();
 
+/// On the sockets of TCP that a run made on its own loopback, and on those that `accept` gives it.
+#[btf_map]
+pub static LOOPBACK: Inherited<Stamp> = Inherited::new();
+
 #[btf_map]
 pub static EVENTS: RingBuf<Event, { EVENTS_BYTES as usize }> = RingBuf::new();
 
@@ -51,8 +58,39 @@ pub static EVENTS: RingBuf<Event, { EVENTS_BYTES as usize }> = RingBuf::new();
 #[btf_map]
 pub static LOST: PerCpuArray<VectorState, VECTORS> = PerCpuArray::new();
 
+/// A socket storage that a connection has from its listener (`BPF_F_CLONE`), which aya's has not: no
+/// hook sees a socket that `accept` gives. The fields are what aya's maps have for the loader.
+#[repr(C)]
+pub struct Inherited<T> {
+    r#type: *const [i32; BPF_MAP_TYPE_SK_STORAGE as usize],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize],
+}
+
+// SAFETY: the fields are read by the loader alone.
+unsafe impl<T> Sync for Inherited<T> {}
+
+impl<T> Inherited<T> {
+    const fn new() -> Self {
+        Self {
+            r#type: ptr::null(),
+            key: ptr::null(),
+            value: ptr::null(),
+            max_entries: ptr::null(),
+            map_flags: ptr::null(),
+        }
+    }
+}
+
+/// A map of socket storage.
+pub trait Storage<T>: Sync {}
+impl<T> Storage<T> for SkStorage<T> {}
+impl<T> Storage<T> for Inherited<T> {}
+
 /// What `storage` holds for a kernel `struct sock`, if anything.
-pub fn of_socket<T: Copy>(storage: &'static SkStorage<T>, sk: *mut c_void) -> Option<T> {
+pub fn of_socket<T: Copy>(storage: &'static impl Storage<T>, sk: *mut c_void) -> Option<T> {
     if sk.is_null() {
         return None;
     }
@@ -66,10 +104,18 @@ pub fn of_socket<T: Copy>(storage: &'static SkStorage<T>, sk: *mut c_void) -> Op
 
 /// Puts `value` on a kernel `struct sock`. False when the kernel could not.
 #[must_use = "a socket without its stamp has no owner"]
-pub fn put_on_socket(storage: &'static SkStorage<Stamp>, sk: *mut c_void, value: Stamp) -> bool {
-    if sk.is_null() {
-        return false;
-    }
+pub fn put_on_socket(storage: &'static impl Storage<Stamp>, sk: *mut c_void, value: Stamp) -> bool {
+    !sk.is_null() && put(storage, sk, value)
+}
+
+/// Puts `value` on the socket that the program is called for: its context, which is never null.
+#[must_use = "a socket without its stamp is nobody's"]
+pub fn put_on_own(storage: &'static Inherited<Stamp>, ctx: *mut bpf_sock, value: Stamp) -> bool {
+    put(storage, ctx.cast(), value)
+}
+
+#[inline(always)]
+fn put(storage: &'static impl Storage<Stamp>, sk: *mut c_void, value: Stamp) -> bool {
     let mut value = value;
     // SAFETY: as above; `value` is on the stack and of the map's value type.
     unsafe {
@@ -86,6 +132,6 @@ pub fn put_on_socket(storage: &'static SkStorage<Stamp>, sk: *mut c_void, value:
 }
 
 /// What aya's own calls pass for a map: the address of its static, which the loader replaces.
-fn address<T>(storage: &'static SkStorage<T>) -> *mut c_void {
+fn address<T>(storage: &'static impl Storage<T>) -> *mut c_void {
     ptr::from_ref(storage).cast_mut().cast()
 }

@@ -1,5 +1,6 @@
 //! The kernel programs on this kernel. Needs root, and fails without it.
 
+mod bridge;
 mod cell;
 mod count;
 mod inet;

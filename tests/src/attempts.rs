@@ -15,6 +15,8 @@ pub struct Attempt {
     /// The option of the demo's `offer` that gives the capability that it needs: without ATF it is
     /// given, as containers often have it.
     pub capability: Option<&'static str>,
+    /// For an attempt of a run that has a bridge: the attempt that it makes.
+    pub bridged: Option<&'static str>,
 }
 
 /// What can be seen of a process from outside.
@@ -52,21 +54,36 @@ const NET_RAW: &str = "--net-raw";
 const SYS_ADMIN: &str = "--sys-admin";
 
 const fn attempt(id: &'static str, vector: &'static str, canary: &'static str) -> Attempt {
-    Attempt { id, vector, canary, sight: None, capability: None }
+    Attempt { id, vector, canary, sight: None, capability: None, bridged: None }
 }
 
 const fn held(id: &'static str, vector: &'static str, sight: Sight) -> Attempt {
-    Attempt { id, vector, canary: WITNESS, sight: Some(sight), capability: None }
+    Attempt { id, vector, canary: WITNESS, sight: Some(sight), capability: None, bridged: None }
+}
+
+/// What the attempt `like` does, by a run with a bridge.
+const fn bridged(
+    id: &'static str,
+    vector: &'static str,
+    canary: &'static str,
+    like: &'static str,
+) -> Attempt {
+    Attempt { bridged: Some(like), ..attempt(id, vector, canary) }
 }
 
 impl Attempt {
     const fn with(self, capability: &'static str) -> Self {
         Self { capability: Some(capability), ..self }
     }
+
+    /// The id by which the attacker and the lab know what it does.
+    pub fn does(&self) -> &'static str {
+        self.bridged.unwrap_or(self.id)
+    }
 }
 
 /// Every way out, in the order of the report.
-pub const ATTEMPTS: [Attempt; 92] = [
+pub const ATTEMPTS: [Attempt; 103] = [
     attempt("tcp4", "TCP over IPv4", "tcp4"),
     attempt("tcp6", "TCP over IPv6", "tcp6"),
     attempt("tcp4_mapped", "TCP to a v4-mapped IPv6 address", "tcp4"),
@@ -188,6 +205,32 @@ pub const ATTEMPTS: [Attempt; 92] = [
     held("user_namespace_clone", "a user namespace by clone", Sight::Namespace("user")),
     held("user_namespace_clone3", "a user namespace by clone3", Sight::Namespace("user")),
     held("mount", "a mount of its own", Sight::Mount),
+    bridged("bridge_udp4", "UDP on loopback, from a run with a bridge", "resolver", "resolver"),
+    bridged("bridge_mptcp", "multipath TCP, from a run with a bridge", "tcp4", "mptcp"),
+    bridged(
+        "bridge_loopback",
+        "the host's loopback, from a run with a bridge",
+        "loopback",
+        "loopback",
+    ),
+    bridged("bridge_loopback6", "the same on IPv6 loopback", "loopback6", "loopback6"),
+    bridged("bridge_elsewhere", "TCP to another address, from a run with a bridge", "tcp4", "tcp4"),
+    bridged("bridge_elsewhere6", "the same over IPv6", "tcp6", "tcp6"),
+    bridged("bridge_mapped", "the same to a v4-mapped IPv6 address", "tcp4", "tcp4_mapped"),
+    bridged("bridge_fastopen", "the same by TCP fast open", "tcp4", "tcp4_fastopen"),
+    bridged("bridge_bound", "the same from a port of its own choice", "tcp4", "tcp4_bound"),
+    bridged(
+        "bridge_inbound",
+        "a listener of a run with a bridge, called from outside",
+        "inbound",
+        "inbound",
+    ),
+    bridged(
+        "bridge_passed_fd",
+        "a socket of another network, passed to a run with a bridge",
+        "inherited_fd",
+        "passed_fd",
+    ),
 ];
 
 /// The attempt of this name.

@@ -45,6 +45,7 @@ impl World {
             mandate,
             prompt: Digest::of(b"prompt"),
             lifetime_s: Some(3_600),
+            network: None,
         }
     }
 

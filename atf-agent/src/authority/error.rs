@@ -1,6 +1,7 @@
 //! Why the authority says no, or does not run.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use super::kernel_side::KernelFault;
@@ -37,6 +38,15 @@ pub enum AuthorityError {
         run: RunId,
         /// The id.
         cgroup: CgroupId,
+    },
+    /// A network in which others are, or may be.
+    #[error(
+        "network {found} is not the run's alone: the authority or another run is in it, or this kernel does \
+         not say"
+    )]
+    Network {
+        /// Its cookie.
+        found: NonZeroU64,
     },
     /// No uid is free.
     #[error("all {size} uids of the pool are in use; end runs or enlarge ids.pool_size")]

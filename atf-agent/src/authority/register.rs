@@ -1,6 +1,9 @@
 //! How a run comes to life: registry, kernel, gateway, log, and then the answer. What fails takes
 //! back what was done before it, in the opposite order.
 
+use std::num::NonZeroU64;
+
+use atf_common::operation::NO_NETWORK;
 use atf_common::records::Run;
 
 use super::Authority;
@@ -12,6 +15,7 @@ use super::tokens::{self, Minted};
 use crate::audit::Event;
 use crate::call::{AgentName, CgroupId, Chain, Digest, Named, RunId};
 use crate::state::Registered;
+use crate::sys::network;
 use crate::wire::{AuthorityReply, Mandate, Registry, RunEntry};
 
 /// What the launcher asks for.
@@ -22,6 +26,7 @@ pub(super) struct Wanted {
     pub(super) mandate: Mandate,
     pub(super) prompt: Digest,
     pub(super) lifetime_s: Option<u32>,
+    pub(super) network: Option<NonZeroU64>,
 }
 
 impl Authority {
@@ -97,6 +102,9 @@ impl Authority {
         if !self.kernel.has_cgroup(wanted.run, wanted.cgroup) {
             return Err(AuthorityError::Cgroup { run: wanted.run, cgroup: wanted.cgroup });
         }
+        if let Some(network) = wanted.network {
+            self.check_network(network)?;
+        }
         // A run below another names what that one's task does: its own may be the other agent's words.
         let (user, task, named, parent) = match wanted.mandate {
             Mandate::Person { user, task, named } => (user, task, named, None),
@@ -123,6 +131,7 @@ impl Authority {
             reach: manifest.reach(),
             chain: Chain::default(),
             tools: manifest.tools_for(&named),
+            network: wanted.network,
             boot: self.boot.clone(),
             end_boot_ms,
             token_boot_ms: end_boot_ms,
@@ -132,6 +141,17 @@ impl Authority {
             None => run,
         };
         Ok((run, named))
+    }
+
+    /// The network has to be the run's own: in any other, its TCP sockets would reach what is not its. The
+    /// kernel programs refuse that of the host by themselves.
+    fn check_network(&self, found: NonZeroU64) -> Result<(), AuthorityError> {
+        let others = self.registry.live()?;
+        let is_taken = others.iter().any(|run| run.network == Some(found));
+        match network::cookie() {
+            Ok(own) if own != found && !is_taken => Ok(()),
+            Ok(_) | Err(_) => Err(AuthorityError::Network { found }),
+        }
     }
 
     /// Makes the registered run live, everywhere.
@@ -184,7 +204,11 @@ impl Authority {
 
 /// What the kernel has to know of a run.
 pub(super) fn record(run: &Registered) -> Run {
-    Run { end_boot_ms: run.end_boot_ms, token_boot_ms: run.token_boot_ms, netns_cookie: 0 }
+    Run {
+        end_boot_ms: run.end_boot_ms,
+        token_boot_ms: run.token_boot_ms,
+        netns_cookie: run.network.map_or(NO_NETWORK, NonZeroU64::get),
+    }
 }
 
 fn check_prompt(manifest: &Manifest, found: Digest) -> Result<(), AuthorityError> {

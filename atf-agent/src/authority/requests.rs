@@ -94,15 +94,23 @@ impl Authority {
             return Err(AuthorityError::NotAllowed { uid });
         }
         match request {
-            AuthorityRequest::Register { run, cgroup, agent, mandate, prompt, lifetime_s } => self
-                .register(super::register::Wanted {
-                    run,
-                    cgroup,
-                    agent,
-                    mandate,
-                    prompt,
-                    lifetime_s,
-                }),
+            AuthorityRequest::Register {
+                run,
+                cgroup,
+                agent,
+                mandate,
+                prompt,
+                lifetime_s,
+                network,
+            } => self.register(super::register::Wanted {
+                run,
+                cgroup,
+                agent,
+                mandate,
+                prompt,
+                lifetime_s,
+                network,
+            }),
             AuthorityRequest::Renew { run } => self.renew(run),
             AuthorityRequest::End { run, how, refused } => self.end(run, how, refused),
             AuthorityRequest::Release { run } => self.release(run, uid),

@@ -171,6 +171,7 @@ impl World {
             },
             prompt: Digest::of(b"prompt"),
             lifetime_s: Some(60),
+            network: None,
         }
     }
 
@@ -504,3 +505,5 @@ fn a_new_subscriber_replaces_the_old_one() {
 mod answers;
 #[path = "delegation_tests.rs"]
 mod delegation;
+#[path = "network_tests.rs"]
+mod network;

@@ -42,6 +42,7 @@ fn start(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
         prompt_file: wanted.prompt,
         lifetime_s: wanted.lifetime,
         read_only: wanted.read_only,
+        bridge: wanted.bridge,
         command: wanted.command,
         workdir: None,
     };

@@ -52,7 +52,8 @@ mod tests {
     use super::*;
 
     /// What is open without BPF LSM.
-    const CORE: [&str; 3] = ["unix_visible", "unix_datagram_visible", "passed_fd"];
+    const CORE: [&str; 4] =
+        ["unix_visible", "unix_datagram_visible", "passed_fd", "bridge_passed_fd"];
 
     fn features(has: impl Fn(Kind) -> bool, lsm: bool, landlock: bool) -> Vec<Feature> {
         let programs = PROGRAMS.iter().map(|program| (program.name, has(program.kind)));

@@ -29,7 +29,7 @@ pub(super) struct MapPin {
 }
 
 /// Every map.
-pub(super) const MAPS: [MapPin; 11] = [
+pub(super) const MAPS: [MapPin; 12] = [
     pin("RUNS", 0o664, |ids| ids.authority),
     pin("STATES", 0o664, |ids| ids.authority),
     pin("RELEASES", 0o664, |ids| ids.authority),
@@ -41,6 +41,7 @@ pub(super) const MAPS: [MapPin; 11] = [
     pin("EVENTS", 0o660, |ids| ids.recorder),
     pin("LOST", 0o644, |_| 0),
     pin("OWNERS", 0o600, |_| 0),
+    pin("LOOPBACK", 0o600, |_| 0),
     pin("CONFIG", 0o644, |_| 0),
 ];
 

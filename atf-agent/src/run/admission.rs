@@ -1,5 +1,6 @@
 //! The launcher's side of the authority: admit a run, renew its token, forget it.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,7 @@ impl Authority {
         run: RunId,
         cgroup: CgroupId,
         (prompt, mandate): (Digest, Mandate),
+        network: Option<NonZeroU64>,
         request: &Request,
     ) -> Result<(u32, Token), RunError> {
         let ask = AuthorityRequest::Register {
@@ -44,6 +46,7 @@ impl Authority {
             mandate,
             prompt,
             lifetime_s: request.lifetime_s,
+            network,
         };
         let mut connection = self.open(REGISTER_WAIT_MAX)?;
         match connection.ask(&ask) {

@@ -4,6 +4,7 @@ use crate::call::Digest;
 use crate::wire::Mandate;
 use crate::wire::Places;
 
+use super::bridge::Bridged;
 use super::error::{Doing, RunError};
 use super::filter::{self, Filters};
 use super::request::Request;
@@ -21,6 +22,8 @@ pub(super) struct Checked {
     pub(super) terminals: Terminals,
     pub(super) writes: Option<Writes>,
     pub(super) filters: Filters,
+    /// What the run's loopback is, if it has one.
+    pub(super) bridged: Option<Bridged>,
 }
 
 impl Checked {
@@ -51,6 +54,7 @@ impl Checked {
             terminals: Terminals::find()?,
             writes: Writes::probe().doing("ask for Landlock")?,
             filters: filter::compile()?,
+            bridged: Bridged::new(request.bridge, settings)?,
         })
     }
 }

@@ -25,6 +25,14 @@ pub enum RunError {
     /// No command.
     #[error("there is no command to run; put it after --")]
     NoCommand,
+    /// A port that a run cannot have.
+    #[error("a bridge has a port from {least} on, and {found} was asked for")]
+    Port {
+        /// The port.
+        found: u16,
+        /// The least that no privilege is needed for.
+        least: u16,
+    },
     /// The prompt or the task cannot be digested.
     #[error("cannot read {path}, the prompt or the task: {why}")]
     Prompt {

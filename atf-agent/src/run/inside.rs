@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use crate::call::{Digest, RunId};
 use crate::sys::{descriptors, privileges as kernel, seccomp};
 
+use super::bridge::{Bridge, Bridged};
 use super::filter::Filters;
 use super::supervisor;
 use super::view::{self, Plan};
@@ -90,6 +91,8 @@ pub(super) struct Orders {
     pub(super) writes: Option<Writes>,
     /// Its system call filter.
     pub(super) filters: Filters,
+    /// Its loopback, if it has one.
+    pub(super) bridged: Option<Bridged>,
     /// The other end of its own terminal, and which of 0 to 2 it replaces.
     pub(super) terminal: Option<(OwnedFd, stdio::Terminals)>,
     /// The kind of terminal, for programs that draw.
@@ -130,6 +133,9 @@ pub(super) fn enter(orders: &Orders) -> i32 {
 fn steps(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible, Stopped> {
     pipes.wait_for_go()?;
     kernel::own_cgroup_namespace().step("making a cgroup namespace")?;
+    if let Some(bridged) = &orders.bridged {
+        bridged.network.enter().step("entering the run's network")?;
+    }
     // The view states the mode of everything it makes.
     rustix::process::umask(Mode::empty());
     view::enter(&orders.plan)?;
@@ -149,8 +155,10 @@ fn steps(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible, Stopped> {
     if let Some(writes) = orders.writes {
         writes.give_up_others()?;
     }
+    // Before the command, and so before anybody else of the run could take its port.
+    let bridge = orders.bridged.as_ref().map(|bridged| Bridge::listen(bridged.port)).transpose()?;
     pipes.install(&orders.filters)?;
-    supervisor::supervise(orders, pipes)
+    supervisor::supervise(orders, pipes, bridge)
 }
 
 /// The pipes to the keeper, which must outlive all other descriptors.

@@ -117,6 +117,7 @@ impl Made {
             self.run,
             cgroup.id,
             (checked.prompt, checked.mandate),
+            checked.bridged.as_ref().map(|bridged| bridged.network.cookie),
             wanted.request,
         )?;
         self.is_admitted = true;
@@ -143,6 +144,7 @@ impl Made {
             limits: Limits::from(wanted.settings),
             writes: checked.writes,
             filters: checked.filters,
+            bridged: checked.bridged,
             terminal_name: inner.as_ref().and_then(|_| terminal::name()),
             terminal: inner.map(|inner| (inner, checked.terminals)),
             pipes,

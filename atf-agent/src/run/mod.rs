@@ -3,6 +3,7 @@
 
 mod acting;
 mod admission;
+mod bridge;
 mod cgroup;
 mod checked;
 mod directory;
@@ -28,6 +29,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
+pub use bridge::{BRIDGE_PORT, BRIDGE_PORT_MIN};
 pub use error::RunError;
 pub use filter::allowed_calls;
 pub use launch::launch;

@@ -27,6 +27,8 @@ pub struct Request {
     pub lifetime_s: Option<u32>,
     /// More host paths that the run sees read-only, beside those of the settings.
     pub read_only: Vec<PathBuf>,
+    /// The port of its bridge, if it has one whatever the settings say.
+    pub bridge: Option<u16>,
     /// The command and its arguments; looked up in the run's `PATH` unless it has a slash.
     pub command: Vec<OsString>,
     /// Where the command starts, as the run sees it; its home when `None`.

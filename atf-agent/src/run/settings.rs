@@ -17,6 +17,9 @@ pub struct Settings {
     pub scratch_bytes_max: u64,
     /// Most open descriptors of one process.
     pub files_max: u64,
+    /// The port on the run's own loopback at which every run finds its gateway; 0 for no loopback, unless
+    /// the run is started with one.
+    pub bridge_port: u16,
 }
 
 impl Default for Settings {
@@ -29,6 +32,7 @@ impl Default for Settings {
             memory_bytes_max: 2 << 30,
             scratch_bytes_max: 256 << 20,
             files_max: 1_024,
+            bridge_port: 0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The first process of a run, once it has given everything up: starts the command, reaps orphans,
-//! passes signals on, and ends with the command. When it ends, the kernel ends the rest.
+//! passes signals on, serves the run's bridge if it has one, and ends with the command. When it ends, the
+//! kernel ends the rest.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use crate::sys::clone::{exit_now, fork};
 use crate::sys::signals::{Signals, default_all, unblock_all};
 use crate::wire::in_run;
 
+use super::bridge::Bridge;
 use super::inside::{Orders, Pipes, Step, Stopped};
 use super::view::HOME;
 
@@ -34,7 +36,11 @@ const EXIT_ABANDONED: i32 = 125;
 
 /// Starts the command and ends with it, or with the keeper: the death signal that was asked for does not
 /// come from a keeper that may not send this user one (check_kill_permission in kernel/signal.c).
-pub(super) fn supervise(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible, Stopped> {
+pub(super) fn supervise(
+    orders: &Orders,
+    pipes: &mut Pipes,
+    bridge: Option<Bridge>,
+) -> Result<Infallible, Stopped> {
     let [term, int, hup, quit] = PASSED_ON;
     // SIGTTOU stops who takes a terminal's foreground, unless it is blocked.
     let signals = Signals::block(&[term, int, hup, quit, Signal::CHILD, Signal::TTOU])
@@ -45,6 +51,9 @@ pub(super) fn supervise(orders: &Orders, pipes: &mut Pipes) -> Result<Infallible
         EXIT_NOT_EXECUTED
     })
     .step("starting the command's process")?;
+    if let Some(bridge) = bridge {
+        bridge.start(in_run::SOCKET.as_ref())?;
+    }
     pipes.close();
     loop {
         let keeper = pipes.keeper();
@@ -116,6 +125,9 @@ fn environment(orders: &Orders) -> Vec<(&'static str, OsString)> {
         ("ATF_RUN", orders.run.to_string().into()),
         ("ATF_PROMPT_SHA256", orders.prompt.to_string().into()),
     ];
+    if let Some(bridged) = &orders.bridged {
+        all.push(("ATF_BRIDGE_URL", format!("http://127.0.0.1:{}", bridged.port).into()));
+    }
     if let Some(terminal) = &orders.terminal_name {
         all.push(("TERM", terminal.into()));
     }

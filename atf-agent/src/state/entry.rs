@@ -1,6 +1,7 @@
 //! The rows of the registry, and what can be wrong with it.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use super::registry::SCHEMA_VERSION;
@@ -33,6 +34,8 @@ pub struct Registered {
     pub reach: Reach,
     /// The runs that handed the task on to it.
     pub chain: Chain,
+    /// The cookie of the network on whose loopback it may make TCP sockets, if there is one.
+    pub network: Option<NonZeroU64>,
     /// The boot of the host in which it lives (`/proc/sys/kernel/random/boot_id`).
     pub boot: String,
     /// Absolute end, milliseconds of the boot clock.
@@ -74,8 +77,8 @@ pub enum RegistryError {
         /// What the file says.
         found: i64,
     },
-    /// Its id was used before, or a live run has its cgroup or uid.
-    #[error("run {run}, its cgroup or its uid is in the registry already")]
+    /// Its id was used before, or a live run has its cgroup, uid or network.
+    #[error("run {run}, its cgroup, its uid or its network is in the registry already")]
     Taken {
         /// The run.
         run: RunId,

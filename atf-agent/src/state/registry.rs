@@ -3,6 +3,7 @@
 //! has passed.
 
 use std::fs::OpenOptions;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::call::{CgroupId, Named, RunId, ToolName, Untrusted};
 const ENDED_KEPT_S: u64 = 7 * 24 * 3_600;
 
 /// The version of the schema, in SQLite's `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 5;
+pub(super) const SCHEMA_VERSION: i64 = 6;
 
 const SCHEMA: &str = "
     CREATE TABLE runs (
@@ -35,6 +36,7 @@ const SCHEMA: &str = "
         named           TEXT NOT NULL DEFAULT '',
         chain           TEXT NOT NULL DEFAULT '[]',
         parent          TEXT,
+        network         INTEGER,
         boot            TEXT NOT NULL,
         end_boot_ms     INTEGER NOT NULL,
         token_boot_ms   INTEGER NOT NULL,
@@ -45,25 +47,28 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE UNIQUE INDEX live_uid ON runs (uid) WHERE ended_unix_s IS NULL;
     CREATE UNIQUE INDEX live_cgroup ON runs (cgroup) WHERE ended_unix_s IS NULL;
+    CREATE UNIQUE INDEX live_network ON runs (network) WHERE ended_unix_s IS NULL;
     CREATE INDEX children ON runs (parent) WHERE ended_unix_s IS NULL;
     CREATE TABLE minted (one INTEGER PRIMARY KEY CHECK (one = 1), iat_unix_s INTEGER NOT NULL) STRICT;
     INSERT INTO minted VALUES (1, 0);
-    PRAGMA user_version = 5;
+    PRAGMA user_version = 6;
 ";
 
 /// What a registry of each version lacks of the next one, from the first on.
-const UPGRADES: [&str; 4] = [
+const UPGRADES: [&str; 5] = [
     "ALTER TABLE runs ADD COLUMN narrowing TEXT NOT NULL DEFAULT '{}';",
     "ALTER TABLE runs ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';",
     "ALTER TABLE runs ADD COLUMN named TEXT NOT NULL DEFAULT '';",
     "ALTER TABLE runs ADD COLUMN chain TEXT NOT NULL DEFAULT '[]';
      ALTER TABLE runs ADD COLUMN parent TEXT;
      CREATE INDEX children ON runs (parent) WHERE ended_unix_s IS NULL;",
+    "ALTER TABLE runs ADD COLUMN network INTEGER;
+     CREATE UNIQUE INDEX live_network ON runs (network) WHERE ended_unix_s IS NULL;",
 ];
 
 /// All that a [`Registered`] has: what a run's task names is long, and read by itself.
 const COLUMNS: &str =
-    "run, cgroup, uid, agent, user, task, prompt, tools, narrowing, reach, chain, boot,
+    "run, cgroup, uid, agent, user, task, prompt, tools, narrowing, reach, chain, network, boot,
     end_boot_ms, token_boot_ms";
 
 /// The registry.
@@ -109,8 +114,8 @@ impl Registry {
         let change = self.0.transaction()?;
         let added = change.execute(
             "INSERT INTO runs (run, cgroup, uid, agent, user, task, prompt, tools, boot,
-                end_boot_ms, token_boot_ms, narrowing, reach, named, chain, parent)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+                end_boot_ms, token_boot_ms, narrowing, reach, named, chain, parent, network)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
             params![
                 entry.run.to_string(),
                 entry.cgroup.0.cast_signed(),
@@ -128,6 +133,7 @@ impl Registry {
                 String::from(named.clone()),
                 serde_json::to_string(&entry.chain).unwrap_or_default(),
                 entry.chain.parent().map(|parent| parent.to_string()),
+                entry.network.map(|network| network.get().cast_signed()),
             ],
         );
         match added {
@@ -344,6 +350,7 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
     let narrowing: String = row.get("narrowing")?;
     let reach: String = row.get("reach")?;
     let chain: String = row.get("chain")?;
+    let network: Option<i64> = row.get("network")?;
     let tool = |name: &str| {
         name.parse().map_err(|_| RegistryError::Damaged { what: "tools", found: name.to_owned() })
     };
@@ -362,10 +369,16 @@ fn registered(row: &Row<'_>) -> Result<Registered, RegistryError> {
             .map_err(|_| RegistryError::Damaged { what: "reach", found: reach })?,
         chain: serde_json::from_str(&chain)
             .map_err(|_| RegistryError::Damaged { what: "chain", found: chain })?,
+        network: network.map(network_of).transpose()?,
         boot: row.get("boot")?,
         end_boot_ms: row.get::<_, i64>("end_boot_ms")?.cast_unsigned(),
         token_boot_ms: row.get::<_, i64>("token_boot_ms")?.cast_unsigned(),
     })
+}
+
+fn network_of(cookie: i64) -> Result<NonZeroU64, RegistryError> {
+    let network = NonZeroU64::new(cookie.cast_unsigned());
+    network.ok_or_else(|| RegistryError::Damaged { what: "network", found: cookie.to_string() })
 }
 
 fn parsed<T: FromStr>(row: &Row<'_>, what: &'static str) -> Result<T, RegistryError> {

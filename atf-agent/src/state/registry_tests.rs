@@ -14,6 +14,7 @@ fn entry(uid: u32) -> Registered {
         narrowing: serde_json::from_str(r#"{"ledger.adjust":[{"required":["reason"]}]}"#).unwrap(),
         reach: serde_json::from_str(r#"{"prompts":["a.b"],"resources":["a+x:*"]}"#).unwrap(),
         chain: Chain::new(vec![Delegator { agent: "chief".parse().unwrap(), run: parent() }]),
+        network: NonZeroU64::new(u64::MAX - u64::from(uid)),
         boot: "boot".into(),
         end_boot_ms: 2_000,
         token_boot_ms: 1_000,
@@ -33,6 +34,7 @@ fn add(registry: &mut Registry, run: &Registered) -> Result<(), RegistryError> {
 #[test]
 fn a_registry_of_a_version_before_is_taken_over() {
     let back = [
+        "DROP INDEX live_network; ALTER TABLE runs DROP COLUMN network; PRAGMA user_version = 5;",
         "DROP INDEX children; ALTER TABLE runs DROP COLUMN parent;
          ALTER TABLE runs DROP COLUMN chain; PRAGMA user_version = 4;",
         "ALTER TABLE runs DROP COLUMN named; PRAGMA user_version = 3;",
@@ -49,14 +51,15 @@ fn a_registry_of_a_version_before_is_taken_over() {
         db.execute_batch(&back[..steps].concat()).unwrap();
         drop(db);
         match steps {
-            1 => old.chain = Chain::default(),
-            3 => old.reach = Reach::default(),
-            4 => old.narrowing = Narrowing::default(),
+            1 => old.network = None,
+            2 => old.chain = Chain::default(),
+            4 => old.reach = Reach::default(),
+            5 => old.narrowing = Narrowing::default(),
             _ => {}
         }
         let mut registry = Registry::open(&path).unwrap();
         assert_eq!(registry.live().unwrap(), std::slice::from_ref(&old));
-        assert!(steps < 2 || registry.named(old.run).unwrap().marks().is_empty());
+        assert!(steps < 3 || registry.named(old.run).unwrap().marks().is_empty());
         let (run, named) = (entry(2), Named::new(MarkKey::random(), vec![1, 2, 3]));
         registry.add(&run, &named, 0).unwrap();
         assert_eq!(registry.live().unwrap().remove(1), run);
@@ -135,6 +138,7 @@ fn no_two_live_runs_share_an_id_a_cgroup_or_a_uid() {
     for twin in [
         Registered { run: first.run, ..entry(2) },
         Registered { cgroup: first.cgroup, ..entry(2) },
+        Registered { network: first.network, ..entry(2) },
         entry(1),
     ] {
         assert!(matches!(add(&mut registry, &twin), Err(RegistryError::Taken { .. })));

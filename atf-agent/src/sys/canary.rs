@@ -35,6 +35,8 @@ enum Then {
     Bind,
     /// Reach a second socket of the same process.
     Meet,
+    /// The same over TCP, and hear a byte in each direction.
+    Talk,
 }
 
 impl Attempt {
@@ -78,6 +80,11 @@ impl Attempt {
     /// Make two unix sockets of this `SOCK_*` kind, and reach the one from the other.
     pub fn meet_own(kind: i32) -> Self {
         Self { then: Then::Meet, ..Self::socket(libc::AF_UNIX, kind, 0) }
+    }
+
+    /// Listen at an address with TCP, connect to it, and send a byte there and back.
+    pub fn talk(at: SocketAddr) -> Self {
+        Self::with_address(libc::SOCK_STREAM, Then::Talk, at)
     }
 
     fn unix(kind: i32, then: Then, name: &[u8]) -> Self {
@@ -182,6 +189,7 @@ fn outcome(attempt: &Attempt) -> i32 {
             Then::Bind => libc::bind(fd, address, length) as isize,
             Then::Send => libc::sendto(fd, c"x".as_ptr().cast(), 1, 0, address, length),
             Then::Meet => meet(fd, attempt),
+            Then::Talk => talk(fd, attempt),
         };
         if done < 0 { *libc::__errno_location() } else { 0 }
     }
@@ -213,6 +221,43 @@ unsafe fn meet(fd: RawFd, attempt: &Attempt) -> isize {
             return -1;
         }
         libc::connect(other, at, length) as isize
+    }
+}
+
+/// Binds `fd` to the attempt's address, reaches it from a new socket, and has a byte go both ways.
+///
+/// # Safety
+/// `fd` must be a TCP socket of the attempt's family.
+unsafe fn talk(fd: RawFd, attempt: &Attempt) -> isize {
+    // SAFETY: the caller's promise, an address with room for both families, and bytes of ours.
+    unsafe {
+        let mut address: libc::sockaddr_in6 = std::mem::zeroed();
+        let at = (&raw mut address).cast();
+        let own = attempt.address.as_ptr().cast();
+        if libc::bind(fd, own, attempt.address.len() as libc::socklen_t) < 0
+            || libc::listen(fd, 1) < 0
+        {
+            return -1;
+        }
+        let mut length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        if libc::getsockname(fd, at, &raw mut length) < 0 {
+            return -1;
+        }
+        let other = libc::socket(attempt.family, attempt.kind | libc::SOCK_CLOEXEC, 0);
+        if libc::connect(other, at, length) < 0 {
+            return -1;
+        }
+        let accepted =
+            libc::accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC);
+        for (from, to) in [(other, accepted), (accepted, other)] {
+            let mut heard = 0_u8;
+            if libc::send(from, c"x".as_ptr().cast(), 1, libc::MSG_NOSIGNAL) != 1
+                || libc::recv(to, (&raw mut heard).cast(), 1, 0) != 1
+            {
+                return -1;
+            }
+        }
+        0
     }
 }
 

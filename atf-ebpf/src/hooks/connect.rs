@@ -5,14 +5,14 @@ use atf_common::vector::Vector;
 use aya_ebpf::macros::cgroup_sock_addr;
 use aya_ebpf::programs::SockAddrContext;
 
-use super::forbid_address;
+use super::address::{judge4, judge6};
 
 #[cgroup_sock_addr(connect4)]
 pub fn connect4(ctx: SockAddrContext) -> i32 {
-    forbid_address(&ctx, Vector::Connect4)
+    judge4(&ctx, Vector::Connect4)
 }
 
 #[cgroup_sock_addr(connect6)]
 pub fn connect6(ctx: SockAddrContext) -> i32 {
-    forbid_address(&ctx, Vector::Connect6)
+    judge6(&ctx, Vector::Connect6)
 }

@@ -10,6 +10,7 @@ use aya_ebpf::macros::lsm_cgroup;
 use aya_ebpf::programs::LsmContext;
 
 use super::lsm::{owner, sk};
+use super::stamped_for;
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
 
@@ -21,8 +22,8 @@ const SOCK_FAMILY_OFFSET: usize = 16;
 const PTRACE_MODE_ATTACH: u32 = 2;
 
 /// `socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`: a run makes no socket but
-/// local ones, so any other came from outside, whoever it belonged to. Local ones are neither counted
-/// nor slowed down.
+/// local ones and stamped ones of its own loopback, so any other came from outside, whoever it belonged
+/// to. Local ones are neither counted nor slowed down.
 #[lsm_cgroup(hook = "socket_sendmsg")]
 pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
     let socket: *const u8 = ctx.arg(0);
@@ -36,7 +37,9 @@ pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
     if is_local(family) {
         return 1;
     }
-    forbid(Vector::SocketSendmsg, family, 0)
+    let run = run::of_current();
+    let verdict = run::judge(run, Operation::Traffic { stamped_for: stamped_for(sk(socket)) });
+    answer(attempt(run, Vector::SocketSendmsg, family, 0), verdict)
 }
 
 /// `file_receive(struct file *file)`: SCM_RIGHTS and pidfd_getfd(2). Files and pipes may be handed
@@ -50,7 +53,9 @@ pub fn file_receive(ctx: LsmContext) -> i32 {
         return 1;
     }
     let run = run::of_current();
-    let verdict = run::judge(run, Operation::Reach { owner: owner(sk(socket)) });
+    // A connection that was accepted on the run's loopback has its stamp alone.
+    let maker = owner(sk(socket)).or_else(|| stamped_for(sk(socket)));
+    let verdict = run::judge(run, Operation::Reach { owner: maker });
     answer(attempt(run, Vector::FileReceive, 0, 0), verdict)
 }
 

@@ -3,14 +3,13 @@
 
 use core::ffi::c_void;
 
-use atf_common::operation::{AF_UNIX, NOBODY, Operation};
-use atf_common::records::Stamp;
+use atf_common::operation::{AF_UNIX, NOBODY, Operation, is_inet};
 use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use aya_ebpf::macros::lsm_cgroup;
 use aya_ebpf::programs::LsmContext;
 
+use super::{stamp, stamped_for};
 use crate::maps::{MARKS, OWNERS, STAMPS, of_socket, put_on_socket};
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
@@ -34,7 +33,8 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
 }
 
 /// `socket_post_create(struct socket *sock, int family, int type, int protocol, int kern)`: the
-/// socket's owner. Counted only when it fails; `socket_create` has counted the socket.
+/// socket's owner. No hook of this layer can tell in which network an INET socket is, so that one without
+/// layer A's stamp ends here. Counted only when it fails; `socket_create` has counted the socket.
 #[lsm_cgroup(hook = "socket_post_create")]
 pub fn socket_post_create(ctx: LsmContext) -> i32 {
     let socket: *const u8 = ctx.arg(0);
@@ -44,6 +44,12 @@ pub fn socket_post_create(ctx: LsmContext) -> i32 {
         return 1;
     }
     let run = run::of_current();
+    if is_inet(family) {
+        let made = Operation::Traffic { stamped_for: stamped_for(sk(socket)) };
+        if let Err(denial) = run::judge(run, made) {
+            return answer(create(run, family, kind), Err(denial));
+        }
+    }
     if run != NOBODY && put_on_socket(&OWNERS, sk(socket), stamp(run)) {
         return 1;
     }
@@ -89,15 +95,6 @@ pub fn sk(socket: *const u8) -> *mut c_void {
     // SAFETY: `socket` is an argument of the hook, typed by the verifier, which also makes a read
     // through a null pointer give zero.
     unsafe { socket.add(SOCKET_SK_OFFSET).cast::<*mut c_void>().read() }
-}
-
-#[inline(always)]
-fn stamp(run: u64) -> Stamp {
-    Stamp {
-        run,
-        pid: (bpf_get_current_pid_tgid() >> 32) as u32,
-        uid: bpf_get_current_uid_gid() as u32,
-    }
 }
 
 #[inline(always)]

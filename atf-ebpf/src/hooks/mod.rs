@@ -1,6 +1,7 @@
 //! The programs, one file a family. A program is a thin edge: it gathers what its hook shows, asks
 //! for a verdict and hands both to `report::answer`.
 
+mod address;
 mod bind;
 mod connect;
 mod create;
@@ -10,28 +11,25 @@ mod packet;
 mod sendmsg;
 mod unix;
 
-use atf_common::operation::Operation;
-use atf_common::vector::Vector;
-use aya_ebpf::programs::SockAddrContext;
+use core::ffi::c_void;
 
-use crate::report::{Actor, Attempt, answer};
-use crate::run;
+use atf_common::records::Stamp;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 
-/// Forbids an operation with an INET address, whatever the address is.
+use crate::maps::{LOOPBACK, of_socket};
+
+/// The run whose loopback a socket of INET is on.
 #[inline(always)]
-fn forbid_address(ctx: &SockAddrContext, vector: Vector) -> i32 {
-    let run = run::of_current();
-    // SAFETY: the program's context; both are whole words that the kernel lets every program read.
-    let (family, port) = unsafe {
-        let addr = ctx.sock_addr;
-        ((*addr).user_family, (*addr).user_port)
-    };
-    let attempt = Attempt {
+fn stamped_for(sk: *mut c_void) -> Option<u64> {
+    of_socket(&LOOPBACK, sk).map(|stamp| stamp.run)
+}
+
+/// The current process, as one of `run`.
+#[inline(always)]
+fn stamp(run: u64) -> Stamp {
+    Stamp {
         run,
-        vector,
-        actor: Actor::Process,
-        family,
-        detail: u32::from((port as u16).swap_bytes()),
-    };
-    answer(attempt, run::judge(run, Operation::Never))
+        pid: (bpf_get_current_pid_tgid() >> 32) as u32,
+        uid: bpf_get_current_uid_gid() as u32,
+    }
 }

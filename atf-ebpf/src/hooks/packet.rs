@@ -1,30 +1,33 @@
-//! Packets of sockets that were born in a run. No byte of a packet is read for the decision, so no
-//! header can deceive it.
+//! Packets of sockets that were born in a run: those of stamped ones pass. No byte of a packet is read for
+//! the decision, so no header can deceive it.
 
 use atf_common::operation::Operation;
 use atf_common::vector::Vector;
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 
+use super::stamped_for;
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
 
 #[cgroup_skb(egress)]
 pub fn egress(ctx: SkBuffContext) -> i32 {
-    forbid(&ctx, Vector::Egress)
+    judge(&ctx, Vector::Egress)
 }
 
 #[cgroup_skb(ingress)]
 pub fn ingress(ctx: SkBuffContext) -> i32 {
-    forbid(&ctx, Vector::Ingress)
+    judge(&ctx, Vector::Ingress)
 }
 
 #[inline(always)]
-fn forbid(ctx: &SkBuffContext, vector: Vector) -> i32 {
+fn judge(ctx: &SkBuffContext, vector: Vector) -> i32 {
     let skb = ctx.skb.skb;
     let run = run::of_packet(skb);
-    // SAFETY: the program's context; the kernel lets it read the word.
-    let ethertype = unsafe { (*skb).protocol };
+    // SAFETY: the program's context; the kernel lets it read both. The socket is the whole one that the
+    // packet is judged for, a listener where there is no connection yet.
+    let (ethertype, sk) = unsafe { ((*skb).protocol, (*skb).__bindgen_anon_2.sk) };
+    let stamped_for = stamped_for(sk.cast());
     let attempt = Attempt {
         run,
         vector,
@@ -32,5 +35,5 @@ fn forbid(ctx: &SkBuffContext, vector: Vector) -> i32 {
         family: 0,
         detail: u32::from((ethertype as u16).swap_bytes()),
     };
-    answer(attempt, run::judge(run, Operation::Never))
+    answer(attempt, run::judge(run, Operation::Traffic { stamped_for }))
 }

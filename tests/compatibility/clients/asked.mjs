@@ -11,14 +11,18 @@ const seen = { revision: null, tools: null, calls: {}, broke: null };
 
 export const door = job.door;
 export const atf = job.atf;
-export const url = new URL(door === "sse" ? "/sse" : "/mcp", "http://localhost");
+const at = door === "bridge" ? process.env.ATF_BRIDGE_URL : "http://localhost";
+export const url = new URL(door === "sse" ? "/sse" : "/mcp", at);
 export const headers = {
   Authorization: `Bearer ${readFileSync(process.env.ATF_TOKEN_FILE, "ascii").trim()}`,
   "ATF-Prompt-SHA256": process.env.ATF_PROMPT_SHA256,
 };
 
-// fetch(), over the run's socket.
-export function overSocket() {
+// fetch(), over the run's socket; its own where a URL says it all.
+export function fetched() {
+  if (door === "bridge") {
+    return globalThis.fetch;
+  }
   const dispatcher = new Agent({ connect: { socketPath: process.env.ATF_SOCKET } });
   return (input, init) => fetch(input, { ...init, dispatcher });
 }

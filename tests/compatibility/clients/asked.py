@@ -19,8 +19,10 @@ class Asked:
     def __init__(self):
         job = json.loads(sys.argv[1])
         self.door, self.atf, self.calls = job["door"], job["atf"], job["calls"]
-        self.url = f"http://localhost/{'sse' if self.door == 'sse' else 'mcp'}"
-        self.socket = os.environ["ATF_SOCKET"]
+        at = os.environ["ATF_BRIDGE_URL"] if self.door == "bridge" else "http://localhost"
+        self.url = f"{at}/{'sse' if self.door == 'sse' else 'mcp'}"
+        # Of no use where a URL says it all.
+        self.socket = None if self.door == "bridge" else os.environ["ATF_SOCKET"]
         with open(os.environ["ATF_TOKEN_FILE"], encoding="ascii") as token:
             bearer = f"Bearer {token.read().strip()}"
         self.headers = {

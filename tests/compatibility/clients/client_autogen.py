@@ -19,10 +19,12 @@ from mcp.client.streamable_http import streamable_http_client
 async def connected(asked):
     if asked.door == "stdio":
         server = StdioServerParams(command=asked.atf, args=["connect"])
+    else:
+        server = StreamableHttpServerParams(url=asked.url, headers=asked.headers)
+    if asked.socket is None or asked.door == "stdio":
         async with create_mcp_server_session(server) as session:
             yield server, session
     else:
-        server = StreamableHttpServerParams(url=asked.url, headers=asked.headers)
         async with http(asked) as by, streamable_http_client(asked.url, http_client=by) as (read, write, _):
             async with ClientSession(read, write) as session:
                 yield server, session

@@ -2,13 +2,13 @@
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { atf, door, headers, make, overSocket, play, revision, texts, tools, url } from "./asked.mjs";
+import { atf, door, fetched, headers, make, play, revision, texts, tools, url } from "./asked.mjs";
 
 function transport() {
   if (door === "stdio") {
     return new StdioClientTransport({ command: atf, args: ["connect"] });
   }
-  return new StreamableHTTPClientTransport(url, { fetch: overSocket(), requestInit: { headers } });
+  return new StreamableHTTPClientTransport(url, { fetch: fetched(), requestInit: { headers } });
 }
 
 await play(async () => {

@@ -10,6 +10,9 @@ def transport(asked):
     if asked.door == "stdio":
         return StdioTransport(command=asked.atf, args=["connect"])
 
+    if asked.socket is None:
+        return StreamableHttpTransport(asked.url, headers=asked.headers)
+
     def http(**settings):
         return httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=asked.socket), **settings)
 

@@ -10,16 +10,16 @@ def connection(asked):
     if asked.door == "stdio":
         return {"transport": "stdio", "command": asked.atf, "args": ["connect"]}
 
+    transport = "sse" if asked.door == "sse" else "streamable_http"
+    known = {"transport": transport, "url": asked.url, "headers": asked.headers}
+    if asked.socket is None:
+        return known
+
     def http(headers=None, timeout=None, auth=None):
         transport = httpx.AsyncHTTPTransport(uds=asked.socket)
         return httpx.AsyncClient(transport=transport, headers=headers, timeout=timeout, auth=auth)
 
-    return {
-        "transport": "sse" if asked.door == "sse" else "streamable_http",
-        "url": asked.url,
-        "headers": asked.headers,
-        "httpx_client_factory": http,
-    }
+    return {**known, "httpx_client_factory": http}
 
 
 async def client(asked):

@@ -11,7 +11,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 
 def http(asked, headers=None, timeout=None, auth=None):
-    transport = httpx.AsyncHTTPTransport(uds=asked.socket)
+    transport = httpx.AsyncHTTPTransport(uds=asked.socket) if asked.socket else None
     return httpx.AsyncClient(transport=transport, headers=headers or asked.headers, timeout=timeout, auth=auth)
 
 

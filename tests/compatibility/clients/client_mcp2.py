@@ -10,7 +10,8 @@ from mcp.client.streamable_http import streamable_http_client
 def transport(asked):
     if asked.door == "stdio":
         return stdio_client(StdioServerParameters(command=asked.atf, args=["connect"]))
-    by = httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=asked.socket), headers=asked.headers)
+    socket = httpx2.AsyncHTTPTransport(uds=asked.socket) if asked.socket else None
+    by = httpx2.AsyncClient(transport=socket, headers=asked.headers)
     return streamable_http_client(asked.url, http_client=by)
 
 

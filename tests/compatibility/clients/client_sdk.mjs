@@ -4,16 +4,16 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { atf, door, headers, make, overSocket, play, revision, texts, tools, url } from "./asked.mjs";
+import { atf, door, fetched, headers, make, play, revision, texts, tools, url } from "./asked.mjs";
 
 function transport() {
   if (door === "stdio") {
     return new StdioClientTransport({ command: atf, args: ["connect"] });
   }
   if (door === "sse") {
-    return new SSEClientTransport(url, { fetch: overSocket(), requestInit: { headers } });
+    return new SSEClientTransport(url, { fetch: fetched(), requestInit: { headers } });
   }
-  return new StreamableHTTPClientTransport(url, { fetch: overSocket(), requestInit: { headers } });
+  return new StreamableHTTPClientTransport(url, { fetch: fetched(), requestInit: { headers } });
 }
 
 await play(async () => {

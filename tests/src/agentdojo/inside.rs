@@ -32,6 +32,7 @@ pub fn serve(prompt: &str) -> Result<()> {
             arguments: call.arguments,
             prompt: Some(prompt.to_owned()),
             token: None,
+            address: None,
         });
         writeln!(out, "{}", serde_json::to_string(&answered)?)?;
         out.flush()?;

@@ -1,5 +1,6 @@
 //! The hijacked agent. It prints one JSON line for each thing that it tries, and nobody believes it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -142,13 +143,16 @@ struct Call {
     /// A token to use instead of the run's own.
     #[arg(long)]
     token: Option<String>,
+    /// Ask at this address, by the run's bridge.
+    #[arg(long)]
+    address: Option<IpAddr>,
 }
 
 impl Call {
     fn ask(self, method: &str) -> Result<mcp::Ask> {
         let arguments = serde_json::from_str(&self.arguments).context("--arguments is not JSON")?;
-        let (tool, prompt, token) = (self.tool, self.prompt, self.token);
-        Ok(mcp::Ask { method: method.to_owned(), tool, arguments, prompt, token })
+        let Self { tool, prompt, token, address, .. } = self;
+        Ok(mcp::Ask { method: method.to_owned(), tool, arguments, prompt, token, address })
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) enum Door {
     Socket,
     /// HTTP+SSE of 2024-11-05 on the same socket.
     Sse,
+    /// HTTP on the run's own loopback.
+    Bridge,
     /// `atf connect`, which the client starts.
     Stdio,
 }
@@ -56,13 +58,14 @@ pub(super) const MANIFEST: &str = "tools = [\"ledger.query\"]\n";
 
 impl Door {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Socket, Self::Sse, Self::Stdio];
+    pub(super) const ALL: [Self; 4] = [Self::Socket, Self::Sse, Self::Bridge, Self::Stdio];
 
     /// For the client's script.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Socket => "socket",
             Self::Sse => "sse",
+            Self::Bridge => "bridge",
             Self::Stdio => "stdio",
         }
     }
@@ -72,6 +75,7 @@ impl Door {
         match self {
             Self::Socket => "`$ATF_SOCKET`",
             Self::Sse => "`$ATF_SOCKET`, HTTP+SSE",
+            Self::Bridge => "`$ATF_BRIDGE_URL`",
             Self::Stdio => "`atf connect`",
         }
     }
@@ -88,7 +92,7 @@ impl Client {
         match (door, is_installed) {
             (_, false) => Some(Outcome::NotInstalled),
             (Door::Socket | Door::Sse, true) if !self.has_socket => Some(Outcome::NotOffered),
-            (Door::Socket | Door::Sse | Door::Stdio, true) => None,
+            (Door::Socket | Door::Sse | Door::Bridge | Door::Stdio, true) => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::Options;
 use super::clients::{AGENT, Door, MANIFEST};
 use super::have::{Have, Registry};
 use super::seen::{Seen, Wanted};
-use crate::demo::installation::{Installation, copy_tree, folder};
+use crate::demo::installation::{Installation, bridged, copy_tree, folder};
 use crate::demo::process::wait;
 use crate::served;
 
@@ -84,6 +84,7 @@ impl Place {
         command.extend([program.into(), script.into(), job.to_string().into()]);
         let visible = [scripts, packages.to_owned(), self.node.clone()];
         let words = self.installation.words(agent, "compatibility", &visible, &command);
+        let words = if door == Door::Bridge { bridged(words) } else { words };
         let said = said(&words)?;
         let line = said.lines().last().unwrap_or_default();
         serde_json::from_str(line).with_context(|| format!("{client} said {said:?}"))

@@ -88,7 +88,6 @@ impl Report {
                 spelling.version
             );
         }
-        table.push_str("| every client | | loopback in the run | not offered | | |\n");
         table
     }
 

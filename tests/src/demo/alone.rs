@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::caged;
 use super::control;
-use super::installation::Installation;
+use super::installation::{self, Installation};
 use super::log::layer_of;
 use super::process::{Came, Place, UNPRIVILEGED};
 use super::report::{Row, Verdict};
@@ -28,15 +28,16 @@ const LET_GO: Duration = Duration::from_millis(500);
 
 /// A layer by itself.
 pub(super) enum Alone<'a> {
-    /// Kernel programs of one layer, and a registered run that nothing else holds.
-    Programs { cell: Box<Cell>, run: cell::Place },
+    /// Kernel programs of one layer, and two registered runs that nothing else holds: the second has a
+    /// loopback of its own, for which it has the lab's, so that nothing but the programs is in its way.
+    Programs { cell: Box<Cell>, run: cell::Place, bridged: cell::Place },
     /// The launcher, over an agents' cgroup whose programs are gone.
     Launcher { installation: &'a Installation, watch: Pid },
 }
 
 impl<'a> Alone<'a> {
     /// Puts the programs of `layer` up and no others. `None` where this kernel has none.
-    pub(super) fn programs(layer: char) -> Result<Option<Self>> {
+    pub(super) fn programs(layer: char, place: &Place<'_>) -> Result<Option<Self>> {
         let cell = Box::new(Cell::up());
         // A program that judges no vector serves those of layer B.
         let is_kept = |program: &str| (layer_of(program) == 'A') == (layer == 'A');
@@ -45,7 +46,8 @@ impl<'a> Alone<'a> {
         }
         detach(&cell.cage.pin_dir, |program| !is_kept(program))?;
         let run = cell.run("run");
-        Ok(Some(Self::Programs { cell, run }))
+        let bridged = cell.bridged("bridged", place.world.agent.cookie()?);
+        Ok(Some(Self::Programs { cell, run, bridged }))
     }
 
     /// Takes every program away from an installation whose watch is stopped meanwhile.
@@ -58,21 +60,31 @@ impl<'a> Alone<'a> {
     }
 
     /// The words that start `command` against the layer, and a fresh lease.
-    pub(super) fn command(&self, place: &Place<'_>, command: &[OsString]) -> Result<Vec<OsString>> {
+    pub(super) fn command(
+        &self,
+        place: &Place<'_>,
+        command: &[OsString],
+        is_bridged: bool,
+    ) -> Result<Vec<OsString>> {
         match self {
-            Self::Programs { cell, run } => {
+            Self::Programs { cell, run, bridged } => {
                 cell.renew(LEASE_MS);
+                let run = if is_bridged { bridged } else { run };
                 let cgroup = run.dir.display().to_string();
                 Ok(place.offered(&["--uid", UNPRIVILEGED, "--cgroup", &cgroup], command))
             }
-            Self::Launcher { installation, .. } => installation.launch_command(place, command),
+            Self::Launcher { installation, .. } => {
+                let words = installation.launch_command(place, command)?;
+                Ok(if is_bridged { installation::bridged(words) } else { words })
+            }
         }
     }
 
     fn try_out(&self, place: &Place<'_>, attempt: &Attempt) -> Result<Came> {
         match self {
-            Self::Programs { cell, run } => {
+            Self::Programs { cell, run, bridged } => {
                 cell.renew(LEASE_MS);
+                let run = if attempt.bridged.is_some() { bridged } else { run };
                 let cgroup = run.dir.display().to_string();
                 let mut offers = vec!["--uid", UNPRIVILEGED, "--cgroup", &cgroup];
                 offers.extend(attempt.capability);
@@ -85,6 +97,11 @@ impl<'a> Alone<'a> {
                 let inner = std::iter::once(place.hijacked().into());
                 let inner: Vec<OsString> = inner.chain(place.attempt(attempt)).collect();
                 let command = installation.launch_command(place, &inner)?;
+                let command = if attempt.bridged.is_some() {
+                    installation::bridged(command)
+                } else {
+                    command
+                };
                 place.try_out(attempt, &[], &command, |child| {
                     caged::meanwhile(installation, attempt, child)
                 })

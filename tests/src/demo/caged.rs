@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::control;
-use super::installation::{AGENT, Doctor, Installation};
+use super::installation::{AGENT, Doctor, Installation, bridged};
 use super::log::Log;
 use super::process::{Came, Place};
 use super::report::{Row, Verdict};
@@ -30,6 +30,7 @@ pub(super) fn run(
     let inner: Vec<OsString> =
         std::iter::once(place.hijacked().into()).chain(place.attempt(attempt)).collect();
     let command = installation.run_command(AGENT, attempt.id, place, &inner);
+    let command = if attempt.bridged.is_some() { bridged(command) } else { command };
     let came =
         place.try_out(attempt, &[], &command, |child| meanwhile(installation, attempt, child))?;
     let said: Option<Said> = serde_json::from_str(&came.said).ok();
@@ -82,7 +83,7 @@ fn stopped_by(log: &Log, said: Option<&Said>, attempt: &Attempt) -> Result<Strin
         return Ok(format!("{layer} {vector}"));
     }
     let errno = said.and_then(|said| said.errno.as_deref());
-    Ok(format!("C {}", layer_c(attempt.id, errno.unwrap_or("silence"))))
+    Ok(format!("C {}", layer_c(attempt.does(), errno.unwrap_or("silence"))))
 }
 
 /// Which part of the launcher's work gives this error to this attempt, as the cage's matrix calls it.

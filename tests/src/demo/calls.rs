@@ -1,4 +1,4 @@
-//! Calls through the gate: two honest, then six that a hijacked agent would make, each in a fresh
+//! Calls through the gate: honest ones by each door, then six that a hijacked agent would make, each in a fresh
 //! run. Which step refused, and why, is read from the log; the caller is told little.
 
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::installation::{AGENT, Installation, READER};
+use super::installation::{AGENT, Installation, READER, bridged};
 use super::log::{Log, is};
 use super::process::{Place, wait};
 use super::report::Row;
@@ -89,6 +89,13 @@ pub(crate) fn run(place: &Place<'_>, installation: &Installation, log: &Log) -> 
         vec![Row::or_failed(id, what, honest_row(place, installation, &prompt, (id, what)))];
     let (id, what) = ("stdio_host", "the same through atf connect");
     rows.push(Row::or_failed(id, what, stdio_row(place, installation, (id, what))));
+    for (id, what, address) in [
+        ("bridge_call", "the same by a URL of the run's loopback", "127.0.0.1"),
+        ("bridge_call6", "the same by a URL with IPv6", "::1"),
+    ] {
+        let tried = bridged_row(place, installation, log, address, (id, what));
+        rows.push(Row::or_failed(id, what, tried));
+    }
     for it in refused() {
         let expected = (it.step, it.reason);
         rows.push(call(it.id, it.what, it.agent, (it.tool, &it.arguments), &prompt, expected));
@@ -122,9 +129,22 @@ pub(crate) fn start(
     task: &str,
     arguments: &[OsString],
 ) -> Command {
+    started(&run_words(place, installation, agent, task, arguments))
+}
+
+fn run_words(
+    place: &Place<'_>,
+    installation: &Installation,
+    agent: &str,
+    task: &str,
+    arguments: &[OsString],
+) -> Vec<OsString> {
     let inner: Vec<OsString> =
         std::iter::once(place.hijacked().into()).chain(arguments.iter().cloned()).collect();
-    let words = installation.run_command(agent, task, place, &inner);
+    installation.run_command(agent, task, place, &inner)
+}
+
+fn started(words: &[OsString]) -> Command {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     command
@@ -137,10 +157,35 @@ fn ask(
     task: &str,
     arguments: &[OsString],
 ) -> Result<Answered> {
-    let command = start(place, installation, agent, task, arguments);
+    answered(place, task, start(place, installation, agent, task, arguments))
+}
+
+fn answered(place: &Place<'_>, task: &str, command: Command) -> Result<Answered> {
     let (said, complained) = place.finish(command, |_| Ok(()))?;
     serde_json::from_str(&said)
         .with_context(|| format!("{task}: no answer; standard error: {complained}"))
+}
+
+/// A call that is permitted and one that is refused, each by a run with a bridge that is told of nothing else.
+fn bridged_row(
+    place: &Place<'_>,
+    installation: &Installation,
+    log: &Log,
+    address: &str,
+    (id, what): (&str, &str),
+) -> Result<Row> {
+    let prompt = installation.prompt();
+    let ask = |(tool, arguments): (&str, Value)| {
+        let words = call_arguments("ask", (tool, &arguments), &prompt, &["--address", address]);
+        let words = run_words(place, installation, AGENT, id, &words);
+        answered(place, id, started(&bridged(words)))
+    };
+    let permitted = ask(honest())?;
+    let row = judge(log, &ask(drop_table())?, id, what, ("sql", "sql.refused"))?;
+    match permitted.is_result() {
+        true => Ok(row),
+        false => Ok(row.promise(false, format!("{permitted:?}"))),
+    }
 }
 
 fn honest_row(

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::control;
-use super::installation::{AGENT, Doctor, Installation, output};
+use super::installation::{AGENT, Doctor, Installation, bridged, output};
 use super::process::{Place, wait};
 use super::report::{Row, Verdict};
 use super::say;
@@ -127,7 +127,7 @@ fn possible(place: &Place<'_>, doctor: &Doctor) -> Result<Vec<&'static Attempt>>
     let mut possible = Vec::new();
     for attempt in &ATTEMPTS {
         let listed = doctor.not_covered.iter().any(|id| id == attempt.id);
-        if listed || NEED_AN_OFFER.contains(&attempt.id) {
+        if listed || NEED_AN_OFFER.contains(&attempt.does()) {
             continue;
         }
         if control::run(place, attempt)?.without.as_deref() == Some("out") {
@@ -182,6 +182,7 @@ fn start(
     let inner: Vec<OsString> =
         std::iter::once(place.hijacked().into()).chain(place.attempt(attempt)).collect();
     let words = installation.run_command(AGENT, attempt.id, place, &inner);
+    let words = if attempt.bridged.is_some() { bridged(words) } else { words };
     let said = place.scratch.join(format!("chaos-{number}"));
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(Stdio::null());

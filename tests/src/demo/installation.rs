@@ -306,6 +306,13 @@ impl Drop for Installation {
     }
 }
 
+/// The words of a run, for one with a bridge.
+pub(crate) fn bridged(mut words: Vec<OsString>) -> Vec<OsString> {
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    words.insert(end, "--bridge".into());
+    words
+}
+
 /// Removes a cgroup. Tool servers die after their executor, and each takes its cgroup along.
 fn remove_cgroup(cgroup: &Path) -> std::io::Result<()> {
     const TRIES: usize = 30;

@@ -27,6 +27,9 @@ pub struct Launch {
     /// Host paths that it sees.
     #[arg(long)]
     read_only: Vec<PathBuf>,
+    /// The port of its bridge, if it has one.
+    #[arg(long, num_args = 0..=1, default_missing_value = "8283")]
+    bridge: Option<u16>,
     /// The command.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
@@ -49,6 +52,7 @@ pub fn run(launch: Launch) -> Result<ExitCode> {
         prompt_file: launch.prompt,
         lifetime_s: None,
         read_only: launch.read_only,
+        bridge: launch.bridge,
         command: launch.command,
         workdir: None,
     };

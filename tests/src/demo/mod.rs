@@ -156,7 +156,7 @@ fn each_layer_alone(place: &process::Place<'_>, installation: &Installation, row
         say(&format!("the attempts against layer {layer} alone"));
         let alone = match layer {
             'C' => Alone::launcher(installation).map(Some),
-            _ => Alone::programs(layer),
+            _ => Alone::programs(layer, place),
         };
         match alone {
             Ok(Some(alone)) => alone::run(place, layer, &alone, rows),

@@ -84,7 +84,7 @@ impl<'a> Place<'a> {
     /// The attacker's arguments for an attempt.
     pub(crate) fn attempt(&self, attempt: &Attempt) -> Vec<OsString> {
         let lab = self.world.folder.as_os_str();
-        let words = [OsStr::new("attempt"), OsStr::new(attempt.id), OsStr::new("--lab"), lab];
+        let words = [OsStr::new("attempt"), OsStr::new(attempt.does()), OsStr::new("--lab"), lab];
         let mut words = words.map(OsStr::to_owned).to_vec();
         let (victim, memory) = (self.victim.id().to_string(), self.victim.memory.to_string());
         words.extend(["--victim".into(), victim.into(), "--victim-memory".into(), memory.into()]);
@@ -113,8 +113,9 @@ impl<'a> Place<'a> {
         }
         process.arg("--").args(command);
         let inheritable =
-            (attempt.id == "inherited_fd").then(|| self.world.inheritable()).transpose()?;
-        let passed = (attempt.id == "passed_fd").then(|| Passed::new(self.world)).transpose()?;
+            (attempt.does() == "inherited_fd").then(|| self.world.inheritable()).transpose()?;
+        let passed =
+            (attempt.does() == "passed_fd").then(|| Passed::new(self.world)).transpose()?;
         if let Some(stream) = &inheritable {
             rustix::io::fcntl_setfd(stream, FdFlags::empty())?;
         }

@@ -1,6 +1,7 @@
-//! The least of HTTP/1.1 on a unix socket: one request, one answer, one connection.
+//! The least of HTTP/1.1, on a unix socket or over TCP: one request, one answer, one connection.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -22,9 +23,32 @@ const ANSWER_MAX: Duration = Duration::from_secs(40);
 /// # Errors
 /// When there is no connection, or what comes back is not HTTP.
 pub(super) fn post(socket: &Path, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket)?;
+    let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(ANSWER_MAX))?;
-    let head = head(headers, "close", body.len());
+    exchange(stream, "atf", headers, body)
+}
+
+/// The same over TCP, as a client does that knows a URL alone.
+///
+/// # Errors
+/// As of [`post`].
+pub(super) fn post_to(
+    address: SocketAddr,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Answer> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    exchange(stream, &address.to_string(), headers, body)
+}
+
+fn exchange(
+    mut stream: impl Read + Write,
+    host: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Answer> {
+    let head = head(host, headers, "close", body.len());
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
@@ -44,7 +68,7 @@ impl Kept {
 
     /// Posts JSON and waits for the answer, whose length must be stated.
     pub(super) fn post(&mut self, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
-        let head = head(headers, "keep-alive", body.len());
+        let head = head("atf", headers, "keep-alive", body.len());
         self.0.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
         let mut length = None;
         let mut status = None;
@@ -69,9 +93,9 @@ impl Kept {
     }
 }
 
-fn head(headers: &[(&str, &str)], connection: &str, length: usize) -> String {
+fn head(host: &str, headers: &[(&str, &str)], connection: &str, length: usize) -> String {
     let mut head = format!(
-        "POST /mcp HTTP/1.1\r\nHost: atf\r\nConnection: {connection}\r\n\
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nConnection: {connection}\r\n\
          Content-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\n"
     );

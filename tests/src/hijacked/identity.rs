@@ -16,6 +16,16 @@ pub(super) fn socket() -> Result<PathBuf> {
     env::var_os("ATF_SOCKET").map(PathBuf::from).context("ATF_SOCKET is not set: this is no run")
 }
 
+/// The port of the run's bridge.
+///
+/// # Errors
+/// In a run without one.
+pub(super) fn bridge_port() -> Result<u16> {
+    let url = env::var("ATF_BRIDGE_URL").context("ATF_BRIDGE_URL is not set: no bridge")?;
+    let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
+    port.with_context(|| format!("{url} names no port"))
+}
+
 /// The token, as it is now.
 ///
 /// # Errors

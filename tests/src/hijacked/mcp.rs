@@ -1,6 +1,7 @@
 //! The agent's MCP client (revision 2025-11-25), and the modes in which the demo uses it.
 
 use std::io::{Read as _, Write as _};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Ask {
     pub prompt: Option<String>,
     /// A token to use instead of the run's own.
     pub token: Option<String>,
+    /// The address at which to find the run's bridge, instead of its socket.
+    pub address: Option<IpAddr>,
 }
 
 /// What came of one request: one JSON line.
@@ -275,7 +278,13 @@ pub(super) fn message(ask: &Ask) -> Value {
 fn try_ask(ask: &Ask) -> Result<(u16, Option<Value>)> {
     let token = ask.token.clone().map_or_else(identity::token, Ok)?;
     let (bearer, body) = (format!("Bearer {token}"), message(ask).to_string());
-    let answer = http::post(&identity::socket()?, &headers(&bearer), &body)?;
+    let answer = match ask.address {
+        None => http::post(&identity::socket()?, &headers(&bearer), &body)?,
+        Some(address) => {
+            let port = identity::bridge_port()?;
+            http::post_to((address, port).into(), &headers(&bearer), &body)?
+        }
+    };
     let message = if answer.body.is_empty() {
         None
     } else {

@@ -124,6 +124,18 @@ impl Cell {
         place
     }
 
+    /// A registered run with a loopback of its own, in this network.
+    ///
+    /// # Panics
+    /// When it cannot be made or admitted.
+    #[must_use]
+    pub fn bridged(&self, name: &str, netns_cookie: u64) -> Place {
+        let place = self.unregistered(name);
+        let admitted = self.runs.admit(place.id, Run { netns_cookie, ..lasting(HOUR_MS) });
+        admitted.expect("the run is admitted");
+        place
+    }
+
     /// A child of the agents' cgroup that nobody registered.
     ///
     /// # Panics

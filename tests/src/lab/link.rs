@@ -46,13 +46,13 @@ pub(super) fn make_pair(name: &str, peer: &str, other: BorrowedFd<'_>) -> io::Re
 }
 
 /// Sets a link up.
-pub(crate) fn up(name: &str) -> io::Result<()> {
+pub fn up(name: &str) -> io::Result<()> {
     const UP: u32 = 1;
     change_link(name, UP)
 }
 
 /// Gives a link an address.
-pub(crate) fn add_address(name: &str, address: IpAddr, prefix_bits: u8) -> io::Result<()> {
+pub fn add_address(name: &str, address: IpAddr, prefix_bits: u8) -> io::Result<()> {
     let (family, bytes) = split(address);
     let mut fixed = vec![family, prefix_bits, 0, 0];
     fixed.extend(index(name)?.to_ne_bytes());
@@ -79,7 +79,7 @@ pub(super) fn add_route(name: &str, to: IpAddr) -> io::Result<()> {
 }
 
 /// The number of a link.
-pub(crate) fn index(name: &str) -> io::Result<u32> {
+pub fn index(name: &str) -> io::Result<u32> {
     let (family, kind) = (AddressFamily::UNIX, SocketType::DGRAM);
     let any = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
     Ok(netdevice::name_to_index(&any, name)?)

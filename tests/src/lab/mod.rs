@@ -3,7 +3,7 @@
 
 pub mod cell;
 pub mod cgroup;
-pub(crate) mod link;
+pub mod link;
 mod namespace;
 mod netlink;
 mod odd;

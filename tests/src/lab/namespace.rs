@@ -30,6 +30,14 @@ impl Namespace {
         Ok(Self { link })
     }
 
+    /// Its cookie, by which the kernel programs know it.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn cookie(&self) -> io::Result<u64> {
+        self.within(|| Ok(atf_agent::sys::network::cookie()?.get()))
+    }
+
     /// Does something in the namespace: on a thread of its own, because a thread is what has one.
     /// Sockets and processes that `work` makes stay in the namespace.
     ///

@@ -172,10 +172,17 @@ pub struct RunArguments {
     /// One more directory or file that the run sees, read-only, at the same path
     #[arg(long, value_name = "PATH")]
     pub read_only: Vec<PathBuf>,
+    /// Give the run a loopback of its own, with its gateway at this port of 127.0.0.1 and ::1, for clients that
+    /// know hosts and ports alone; the run finds it in `ATF_BRIDGE_URL`. Without it there is no INET in a run
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = BRIDGE_DEFAULT)]
+    pub bridge: Option<u16>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
+
+/// The port of `--bridge` alone, [`BRIDGE_PORT`](crate::run::BRIDGE_PORT) in words.
+const BRIDGE_DEFAULT: &str = "8283";
 
 /// `atf runs`.
 #[derive(Debug, Args)]
@@ -339,12 +346,30 @@ pub struct DaemonArguments {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::run::BRIDGE_PORT;
 
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bridge_has_a_port_when_it_is_asked_for() {
+        for (words, port) in [
+            ("", None),
+            ("--bridge", Some(BRIDGE_PORT)),
+            ("--bridge 9000", Some(9_000)),
+            ("--bridge=9000", Some(9_000)),
+        ] {
+            let line =
+                format!("atf run --agent a --task t --user u --prompt p {words} -- /bin/true");
+            let parsed = Arguments::try_parse_from(line.split_whitespace()).expect(&line);
+            let Command::Run(run) = parsed.command else { panic!("{line}") };
+            assert_eq!(run.bridge, port, "{line}");
+        }
     }
 
     #[test]
@@ -377,6 +402,7 @@ mod tests {
             "atf tools approve files.read files.list",
             "atf tools lint --output json",
             "atf run --agent a --task t --user u --prompt p -- /bin/true -x",
+            "atf run --bridge 9000 --agent a --task t --user u --prompt p -- /bin/true",
         ] {
             let parsed = Arguments::try_parse_from(words.split(' '));
             assert!(parsed.is_ok(), "{words}: {parsed:?}");

@@ -2,6 +2,7 @@
 //! messages over the real wire, and admits whom the test wants.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
@@ -31,8 +32,10 @@ pub(super) struct Memory {
     pub(super) asked: Vec<String>,
     /// What the keeper counted, at each end.
     pub(super) refused: Vec<Option<[u64; 6]>>,
+    /// The network that each registration named.
+    pub(super) networks: Vec<Option<NonZeroU64>>,
     renewals: u32,
-    gateways: Vec<UnixListener>,
+    pub(super) gateways: Vec<UnixListener>,
 }
 
 /// Listens at the authority's place until the test ends.
@@ -67,7 +70,8 @@ fn answer(
     };
     let refused = |why: &str| AuthorityReply::Refused { why: Untrusted::from(why) };
     match ask {
-        AuthorityRequest::Register { run, agent, .. } => {
+        AuthorityRequest::Register { run, agent, network, .. } => {
+            memory.networks.push(network);
             memory.asked.push(format!("register {agent}"));
             if let Some(why) = conduct.refuses {
                 return refused(why);

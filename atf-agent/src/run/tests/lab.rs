@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -112,6 +113,7 @@ impl Lab {
             prompt_file: self.directory.path().join("prompt"),
             lifetime_s: None,
             read_only: Vec::new(),
+            bridge: None,
             command: command.iter().map(Into::into).collect(),
             workdir: None,
         }
@@ -194,6 +196,24 @@ impl Lab {
             std::thread::sleep(Duration::from_millis(5));
         }
         !lives()
+    }
+
+    /// The next connection at the gateway's place of the newest run.
+    pub(super) fn accept(&self) -> UnixStream {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let mut memory = self.authority.lock().unwrap();
+            if let Some(gateway) = memory.gateways.last_mut() {
+                gateway.set_nonblocking(true).unwrap();
+                if let Ok((stream, _)) = gateway.accept() {
+                    stream.set_nonblocking(false).unwrap();
+                    return stream;
+                }
+            }
+            drop(memory);
+            assert!(Instant::now() < deadline, "nobody calls the gateway");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(super) fn asked(&self) -> Vec<String> {

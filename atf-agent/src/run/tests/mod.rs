@@ -2,6 +2,7 @@
 //! authority. Needs root; without it the tests fail, they do not skip.
 
 mod authority_double;
+mod bridged;
 mod lab;
 
 /// What a command sees and can do.

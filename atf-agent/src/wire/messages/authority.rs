@@ -1,5 +1,7 @@
 //! What the authority is asked and answers, and what it tells the gateway.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
 use crate::call::{
@@ -49,6 +51,9 @@ pub enum AuthorityRequest {
         prompt: Digest,
         /// Wanted lifetime in seconds; the authority's own limit holds when it is shorter.
         lifetime_s: Option<u32>,
+        /// The cookie of the network that is the run's alone and on whose loopback it may make TCP sockets;
+        /// absent for a run without INET.
+        network: Option<NonZeroU64>,
     },
     /// A fresh token for a live run.
     Renew {

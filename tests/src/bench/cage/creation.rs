@@ -76,6 +76,7 @@ fn make(installation: &Installation, agents: &std::path::Path) -> Result<RunId> 
         },
         prompt: installation.prompt().parse::<Digest>()?,
         lifetime_s: None,
+        network: None,
     })?;
     match answer {
         AuthorityReply::Registered { .. } => Ok(run),

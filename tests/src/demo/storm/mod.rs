@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::alone::Alone;
-use super::installation::{Doctor, Installation};
+use super::installation::{AGENT, Doctor, Installation, bridged};
 use super::process::{Place, UNPRIVILEGED};
 use super::report::{Row, Verdict};
 use super::say;
@@ -64,10 +64,10 @@ impl Part {
 enum Where<'a> {
     /// By nobody, with nothing in its way.
     Free { own: PathBuf },
-    /// By a run.
-    Caged(&'a Installation),
-    /// Against one layer.
-    Alone(&'a Alone<'a>),
+    /// By a run, with a bridge or without.
+    Caged(&'a Installation, bool),
+    /// Against one layer, by a run with a bridge or without.
+    Alone(&'a Alone<'a>, bool),
 }
 
 /// Makes the storms and gives a row for each.
@@ -80,26 +80,37 @@ pub(super) fn run(
 ) -> Result<Vec<Row>> {
     say(&format!("{calls} random socket calls, --seed {seed} deals them again"));
     let without = control(place, calls, seed)?;
-    let mut rows = vec![judged("sockets", &without, Held::by_all(doctor), |held| {
-        all(place, &Where::Caged(installation), calls, seed, held)
-    })];
+    let mut rows = Vec::new();
     let part = (calls / ALONE_PART).max(1);
+    for (is_bridged, calls) in [(false, calls), (true, part)] {
+        let id = named("sockets", is_bridged);
+        rows.push(judged(&id, &without, Held::by_all(doctor), |held| {
+            all(place, &Where::Caged(installation, is_bridged), calls, seed, held)
+        }));
+    }
     for layer in ['A', 'B', 'C'] {
         let alone = match layer {
             'C' => Some(Alone::launcher(installation)?),
-            _ => Alone::programs(layer)?,
+            _ => Alone::programs(layer, place)?,
         };
         let Some(alone) = alone else {
             say(&format!("layer {layer}: this kernel has none"));
             continue;
         };
         say(&format!("the same against layer {layer} alone"));
-        let id = format!("sockets@{layer}");
-        rows.push(judged(&id, &without, Held::by(layer), |held| {
-            all(place, &Where::Alone(&alone), part, seed, held)
-        }));
+        for is_bridged in [false, true] {
+            let id = format!("{}@{layer}", named("sockets", is_bridged));
+            rows.push(judged(&id, &without, Held::by(layer, is_bridged), |held| {
+                all(place, &Where::Alone(&alone, is_bridged), part, seed, held)
+            }));
+        }
     }
     Ok(rows)
+}
+
+/// The name of a row of runs with a bridge, or without.
+fn named(id: &str, is_bridged: bool) -> String {
+    if is_bridged { format!("{id}_bridge") } else { id.to_owned() }
 }
 
 /// The same seed with nothing in its way must get out, and be made small.
@@ -195,10 +206,11 @@ impl Where<'_> {
                 words.extend(["--own".into(), own.into()]);
                 place.offered(&nobody, &words)
             }
-            Self::Caged(installation) => {
-                installation.run_command(super::installation::AGENT, "storm", place, &words)
+            Self::Caged(installation, is_bridged) => {
+                let words = installation.run_command(AGENT, "storm", place, &words);
+                if *is_bridged { bridged(words) } else { words }
             }
-            Self::Alone(alone) => alone.command(place, &words)?,
+            Self::Alone(alone, is_bridged) => alone.command(place, &words, *is_bridged)?,
         })
     }
 }
