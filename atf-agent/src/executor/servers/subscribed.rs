@@ -1,7 +1,7 @@
 //! The resources of one server of whose changes runs are told. The server is asked once for each, by the first
 //! who wants to know, and told when nobody does any more. What it says of others is heard by nobody.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -27,9 +27,6 @@ const WHO_MAX: usize = 1_024;
 /// Changes of one resource that come faster than this count as what nobody asked for: a flood costs a core.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Requests that are given up, or say that something ends: an answer to them is to nobody, and is no flood.
-const ENDING_MAX: usize = 64;
-
 /// JSON-RPC 2.0: what was asked for is not to be had.
 const PARAMS: i64 = -32_602;
 
@@ -37,7 +34,6 @@ const PARAMS: i64 = -32_602;
 pub(super) struct Subscribed {
     era: Era,
     by_uri: BTreeMap<String, One>,
-    ending: VecDeque<u64>,
 }
 
 /// Where what the server has to hear goes.
@@ -73,7 +69,7 @@ struct Who {
 impl Subscribed {
     /// None yet, of a server of this era.
     pub(super) fn new(era: Era) -> Self {
-        Self { era, by_uri: BTreeMap::new(), ending: VecDeque::new() }
+        Self { era, by_uri: BTreeMap::new() }
     }
 
     /// Somebody wants to be told, by a call that stands. The server is asked by number `id` when it does not
@@ -104,10 +100,6 @@ impl Subscribed {
 
     /// An answer by this number; given back when it is none of these.
     pub(super) fn answered(&mut self, id: u64, body: Body) -> Option<Body> {
-        if let Some(at) = self.ending.iter().position(|ending| *ending == id) {
-            self.ending.remove(at);
-            return None;
-        }
         let found = self.by_uri.iter().find(|(_, one)| one.id == id);
         let Some(uri) = found.map(|(uri, _)| uri.clone()) else { return Some(body) };
         match (self.era, body) {
@@ -203,13 +195,8 @@ impl Subscribed {
     fn leave(&mut self, uri: &str, id: u64, server: &Ear<'_>) {
         let is_left = self.by_uri.get(uri).is_some_and(|one| !one.who.iter().all(Who::is_gone));
         let Some(one) = (!is_left).then(|| self.by_uri.remove(uri)).flatten() else { return };
-        self.ending.truncate(ENDING_MAX - 2);
-        if self.era == Era::Stateless || !one.is_on {
-            self.ending.push_front(one.id);
-        }
         let (what, line) = match self.era {
             Era::Handshake => {
-                self.ending.push_front(id);
                 let (method, params) = ("resources/unsubscribe", json!({ "uri": uri }));
                 (What::asks(id, method), request::request(self.era, id, method, params))
             }

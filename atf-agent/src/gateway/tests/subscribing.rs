@@ -78,6 +78,8 @@ async fn a_session_is_told_of_what_it_subscribed_to_and_no_other_is() {
     assert_eq!(act.receipt.permit.to_string().len(), 64, "it is in the log");
     // What comes before the session listens waits for it, once.
     assert_eq!([lab.executor.updates(BOOK), lab.executor.updates(BOOK)], [1, 1]);
+    // Both are on their way still.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let (mut stream, mut quiet) = (listens(&run, &session).await, listens(&run, &beside).await);
     assert_eq!(stream.hears().await, updated(BOOK));
     lab.executor.updates(BOOK);
