@@ -50,12 +50,30 @@ impl Server {
 
     /// Puts it behind the executor under this name.
     pub(crate) fn put(&self, installation: &Installation, name: &str) -> Result<()> {
-        let servers = &installation.places().servers_dir;
-        fs::create_dir_all(servers)?;
-        let path = servers.join(format!("{name}.toml"));
-        fs::write(&path, toml::to_string(self)?)?;
-        Ok(fs::set_permissions(&path, Permissions::from_mode(0o600))?)
+        put(self, installation, name)
     }
+}
+
+/// The file of a server that is reached by its URL.
+#[derive(Debug, Serialize)]
+pub(crate) struct ByUrl {
+    pub(crate) url: String,
+    pub(crate) stateless: bool,
+}
+
+impl ByUrl {
+    /// Puts it behind the executor under this name.
+    pub(crate) fn put(&self, installation: &Installation, name: &str) -> Result<()> {
+        put(self, installation, name)
+    }
+}
+
+fn put(file: &impl Serialize, installation: &Installation, name: &str) -> Result<()> {
+    let servers = &installation.places().servers_dir;
+    fs::create_dir_all(servers)?;
+    let path = servers.join(format!("{name}.toml"));
+    fs::write(&path, toml::to_string(file)?)?;
+    Ok(fs::set_permissions(&path, Permissions::from_mode(0o600))?)
 }
 
 /// Makes pins of a server's tools; `edit` is what the operator changes in the draft of each, by the name that

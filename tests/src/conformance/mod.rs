@@ -1,5 +1,6 @@
 //! The official conformance suite against the fixture by itself and through ATF, scenario by scenario:
-//! what differs is a difference that ATF makes. Behind ATF the fixture is spoken with in both ways.
+//! what differs is a difference that ATF makes. Behind ATF the fixture is spoken with in both eras, started and by
+//! its URL.
 
 mod frames;
 mod inside;
@@ -40,7 +41,7 @@ const PARTS: [(&str, &[&str]); 4] = [
     ("2025-03-26", &["--suite", "all", "--spec-version", "2025-03-26"]),
 ];
 
-/// Runs every part both ways.
+/// Runs every part directly and in each way through ATF.
 ///
 /// # Errors
 /// When something cannot be started, or the suite leaves no results.

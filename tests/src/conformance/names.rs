@@ -2,24 +2,41 @@
 
 use serde_json::Value;
 
-/// The two ways in which the fixture stands behind ATF, by its name among the servers.
+/// The ways in which the fixture stands behind ATF, by its name among the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server {
     /// Spoken with without a handshake.
     Stateless,
     /// Spoken with after one.
     Handshake,
+    /// Not started, but reached by its URL, without a handshake.
+    StatelessByUrl,
+    /// The same after one.
+    HandshakeByUrl,
 }
 
 impl Server {
-    /// Both.
-    pub(super) const ALL: [Self; 2] = [Self::Stateless, Self::Handshake];
+    /// All of them.
+    pub(super) const ALL: [Self; 4] =
+        [Self::Stateless, Self::Handshake, Self::StatelessByUrl, Self::HandshakeByUrl];
+
+    /// Whether it is spoken with without a handshake.
+    pub(super) fn is_stateless(self) -> bool {
+        matches!(self, Self::Stateless | Self::StatelessByUrl)
+    }
+
+    /// Whether it is reached by its URL.
+    pub(super) fn is_by_url(self) -> bool {
+        matches!(self, Self::StatelessByUrl | Self::HandshakeByUrl)
+    }
 
     /// Its name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Stateless => "stateless",
             Self::Handshake => "handshake",
+            Self::StatelessByUrl => "stateless_url",
+            Self::HandshakeByUrl => "handshake_url",
         }
     }
 }

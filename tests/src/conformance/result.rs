@@ -61,7 +61,7 @@ pub struct Report {
 }
 
 /// What ATF refuses on purpose: scenarios by how their names begin, and of which way of speaking with the
-/// server; none is both. It stands beside the difference and does not excuse it.
+/// server, however it is reached; none is both. It stands beside the difference and does not excuse it.
 const REFUSED: [(&str, Option<Server>, &str); 8] = [
     ("server-sse-polling", None, "no stream that outlives its request"),
     ("tools-call-sampling", None, QUESTION),
@@ -133,7 +133,8 @@ pub(super) fn compare(
         let (by_itself, by_atf) = (direct.get(name), through.get(name));
         let differs = difference(by_itself, by_atf);
         let refused = REFUSED.iter().find(|(scenario, of, _)| {
-            name.starts_with(scenario) && of.is_none_or(|of| of == server)
+            name.starts_with(scenario)
+                && of.is_none_or(|of| of.is_stateless() == server.is_stateless())
         });
         Row {
             revision,

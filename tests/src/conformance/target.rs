@@ -61,26 +61,36 @@ impl Drop for Direct {
     }
 }
 
-/// The fixture through ATF, in both ways.
+/// The fixture through ATF, in all ways.
 pub(super) struct Through {
     runs: Vec<Child>,
+    /// Those that are reached by a URL: each has its own, for its lists change.
+    _fixtures: Vec<Direct>,
     _installation: Installation,
     /// Where the injector of each listens.
     pub(super) urls: Vec<(Server, String)>,
 }
 
 impl Through {
-    /// Starts ATF in `folder` with the fixture behind it twice, and a run for the injector of each.
+    /// Starts ATF in `folder` with the fixture behind it in each way, and a run for the injector of each.
     pub(super) fn start(folder: &Path, options: &Options) -> Result<Self> {
         let mut installation =
             Installation::prepare(folder, &options.atf, &options.policies, "CORE")?;
         fs::copy(&options.fixture, folder.join("fixture"))?;
         let mut servers = serde_json::Map::new();
-        let mut tools = Vec::new();
+        let (mut tools, mut fixtures) = (Vec::new(), Vec::new());
         for (number, server) in (0..).zip(Server::ALL) {
-            let mut file = served::Server::new(&folder.join("fixture"), UID_FIRST, number);
-            file.stateless = server == Server::Stateless;
-            file.put(&installation, server.name())?;
+            let is_stateless = server.is_stateless();
+            if server.is_by_url() {
+                let fixture = Direct::start(&options.fixture)?;
+                let by_url = served::ByUrl { url: fixture.url.clone(), stateless: is_stateless };
+                by_url.put(&installation, server.name())?;
+                fixtures.push(fixture);
+            } else {
+                let mut file = served::Server::new(&folder.join("fixture"), UID_FIRST, number);
+                file.stateless = is_stateless;
+                file.put(&installation, server.name())?;
+            }
             let approved = served::approve(&installation, server.name(), |_, _| Ok(()))?;
             for (name, why) in approved.refused {
                 // A schema that leaves something open is refused as a pin: the tool is not there then.
@@ -95,7 +105,12 @@ impl Through {
         installation.up(folder)?;
         let program = folder.join("injector");
         fs::copy(&options.own, &program)?;
-        let mut through = Self { runs: Vec::new(), _installation: installation, urls: Vec::new() };
+        let mut through = Self {
+            runs: Vec::new(),
+            _fixtures: fixtures,
+            _installation: installation,
+            urls: Vec::new(),
+        };
         for server in Server::ALL {
             let url = through.inject(&program, server)?;
             through.urls.push((server, url));
