@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::gate::Signers;
 use crate::gateway::TokenProfile;
 use crate::kernel::events::Events;
-use crate::sys::daemon::become_daemon;
+use crate::sys::daemon::{Network, become_daemon};
 use crate::{authority, executor, gateway, recorder};
 
 /// Most kernel events that one look at the ring takes.
@@ -30,7 +30,8 @@ pub(super) fn executor(config: &Config, start: &DaemonArguments) -> anyhow::Resu
     let cage = crate::kernel::Cage::locate(&config.places, &config.cage)?;
     let cgroup = cage.agents_dir.parent().map(|above| above.join("servers"));
     let servers = executor::Prepared::fork(&config.places, &config.ids, cgroup)?;
-    drop_to(config, "executor", start)?;
+    let network = if servers.need_network() { Network::Hosts } else { Network::Empty };
+    drop_with(config, "executor", start, network)?;
     let kernel = sides::executor(config)?;
     let parties = executor::Parties {
         issuer: config.authority.issuer.clone(),
@@ -86,6 +87,15 @@ pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Resul
 }
 
 fn drop_to(config: &Config, daemon: &'static str, start: &DaemonArguments) -> anyhow::Result<()> {
-    become_daemon(uid_of(&config.ids, daemon), config.ids.group, start.with_parent)
+    drop_with(config, daemon, start, Network::Empty)
+}
+
+fn drop_with(
+    config: &Config,
+    daemon: &'static str,
+    start: &DaemonArguments,
+    network: Network,
+) -> anyhow::Result<()> {
+    become_daemon(uid_of(&config.ids, daemon), config.ids.group, start.with_parent, network)
         .with_context(|| format!("cannot become the {daemon}"))
 }

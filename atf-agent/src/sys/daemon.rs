@@ -1,4 +1,4 @@
-//! From root to a daemon: an own uid, no capability, no way to get one back, and no network.
+//! From root to a daemon: an own uid, no capability, no way to get one back, and no network but where a server is reached by it.
 
 #![allow(unsafe_code, reason = "leaving the network namespace has no safe wrapper")]
 
@@ -7,6 +7,15 @@ use std::io;
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
+/// The network of a daemon that was root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// One of its own, with nothing in it.
+    Empty,
+    /// The host's.
+    Hosts,
+}
+
 /// Turns this process into a daemon of `uid`, with the group of the same number and `group`.
 /// A process that is `uid` already (a service manager did it) keeps its groups; one that is neither
 /// root nor `uid` is refused. Call it before the first thread is started: the kernel changes one
@@ -14,13 +23,15 @@ use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 ///
 /// # Errors
 /// When the process is of another user, or the kernel refuses a step; nothing may be served then.
-pub fn become_daemon(uid: u32, group: u32, with_parent: bool) -> io::Result<()> {
+pub fn become_daemon(uid: u32, group: u32, with_parent: bool, network: Network) -> io::Result<()> {
     // The one who started us may have blocked the signals that end us.
     super::signals::unblock_all()?;
     let now = rustix::process::geteuid();
     if now.is_root() {
-        // SAFETY: the descriptor table stays shared; only the network namespace is new.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }?;
+        if network == Network::Empty {
+            // SAFETY: the descriptor table stays shared; only the network namespace is new.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }?;
+        }
         super::privileges::empty_bounding_set()?;
         let (user, own, shared) = (Uid::from_raw(uid), Gid::from_raw(uid), Gid::from_raw(group));
         rustix::thread::set_thread_groups(&[own, shared])?;

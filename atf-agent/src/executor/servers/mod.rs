@@ -97,6 +97,14 @@ impl Prepared {
         Self { servers, spawner: Some(Arc::new(spawner)) }.checked()
     }
 
+    /// Whether one of them is reached over IP: the executor keeps the host's network for it alone.
+    pub fn need_network(&self) -> bool {
+        self.servers.iter().any(|server| match &server.way {
+            Way::Url(remote) => remote.is_over_ip(),
+            Way::Child(_) => false,
+        })
+    }
+
     /// What servers by URL need is there. It is read again when it is used.
     fn checked(self) -> Result<Self, ServersError> {
         for server in &self.servers {

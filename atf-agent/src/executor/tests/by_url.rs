@@ -132,6 +132,26 @@ fn a_server_by_url_that_dies_leaves_its_call_unknown_and_no_other_tool() {
     assert_eq!(world.told("far.echo")["who"], "far", "it is asked again");
 }
 
+/// The executor has the host's network for servers over IP, and for nothing else.
+#[test]
+fn an_executor_keeps_a_network_for_servers_over_ip_alone() {
+    let child = "command = \"/bin/cat\"\nuid = 1900000101\n";
+    let unix = "url = \"http://localhost/mcp\"\nunix = \"/run/mcp/mcp.sock\"\n";
+    let over_ip = "url = \"http://127.0.0.1:1/mcp\"\n";
+    for (files, needs) in
+        [(vec![child, unix], false), (Vec::new(), false), (vec![unix, over_ip], true)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        for (number, text) in files.iter().enumerate() {
+            let path = dir.path().join(format!("s{number}.toml"));
+            files::keep_secret(&path, text.as_bytes()).unwrap();
+        }
+        let places = Places { servers_dir: dir.path().to_owned(), ..Places::default() };
+        let prepared = Prepared::fork(&places, &Ids::default(), None).unwrap();
+        assert_eq!(prepared.need_network(), needs, "{files:?}");
+    }
+}
+
 /// The attack: a credential that other users of the host can read.
 #[test]
 fn an_executor_does_not_start_with_a_credential_that_others_may_read() {

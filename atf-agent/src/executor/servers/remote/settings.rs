@@ -159,6 +159,13 @@ impl File {
     }
 }
 
+impl Remote {
+    /// Whether it is reached over IP.
+    pub(in crate::executor::servers) fn is_over_ip(&self) -> bool {
+        self.unix.is_none()
+    }
+}
+
 /// What is not hidden stays on this host, or goes where its file says so once more. A name would go where who
 /// answers for it says.
 fn plain_http(url: &Url, named: Option<&str>) -> Result<(), String> {
