@@ -19,7 +19,7 @@ default decision := {
 decision := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
-	"obligations": object.union(object.union({"reserve_cents": cents}, approval), object.union(asking, telling)),
+	"obligations": object.union(object.union(reserve, approval), object.union(asking, telling)),
 }
 
 reasons contains "policy.denied" if not call_is_entitled
@@ -151,10 +151,15 @@ secrets_stay if input.call.sink == false
 
 secrets_stay if input.provenance.secret_read == false
 
-# What the call spends: the argument that `data.json` names as the amount, or nothing.
-default cents := 0
+# What the call spends: the argument that `data.json` names as the amount, or nothing where it names none. A
+# call without the argument that is named says nothing of what it spends, and no mode lets it pass.
+cents := 0 if not "amount" in object.keys(tool)
 
 cents := input.call.arguments[tool.amount]
+
+default reserve := {}
+
+reserve := {"reserve_cents": cents}
 
 default amount_is_within_the_cap := false
 

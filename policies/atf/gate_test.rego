@@ -274,6 +274,11 @@ test_an_amount_that_is_missing_is_refused if {
 	refused(decision, "cap.exceeded")
 }
 
+test_a_call_without_its_amount_says_nothing_of_what_it_spends if {
+	decision := gate.decision with input as adjust({"reason": "x"})
+	decision == {"allow": false, "reasons": {"cap.exceeded"}, "obligations": {}}
+}
+
 # From 100 cents on, a person is asked.
 asks(value) := object.union(data.tools, {"ledger.adjust": {"approve_from_cents": value}})
 

@@ -156,6 +156,17 @@ fn open(path: &Path) -> Result<Option<File>, FileError> {
     }
 }
 
+/// The whole of an open file, when it is a regular one.
+///
+/// # Errors
+/// When it is none, is too long, or cannot be read.
+pub(super) fn read_regular(file: File, path: &Path) -> Result<Vec<u8>, FileError> {
+    match file.metadata().map_err(io_error("look at", path))?.is_file() {
+        true => read_all(file, path),
+        false => Err(FileError::Kind { path: path.to_owned() }),
+    }
+}
+
 fn read_all(file: File, path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io_error("read", path))?;

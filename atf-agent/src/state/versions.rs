@@ -8,11 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::files::{self, FileError};
+use super::policy_files::{PolicyFiles, policy_files};
 use crate::call::Digest;
-
-/// Most files of one policy, and its deepest directory.
-const FILES_MAX: usize = 1_000;
-const DIRECTORIES_DEEP_MAX: usize = 8;
 
 /// Digits of a version's number.
 const DIGITS: usize = 6;
@@ -63,9 +60,6 @@ pub enum VersionError {
         number: u32,
     },
 }
-
-/// The files of a policy by their path below its directory, in the order of the paths.
-pub type PolicyFiles = Vec<(PathBuf, Vec<u8>)>;
 
 impl Versions {
     /// Those of the policy in `policy_dir`, kept in the directory `NAME.versions` beside it.
@@ -201,65 +195,6 @@ impl Versions {
     }
 }
 
-/// Whether the file of this path below a policy's directory is one of its files: the rules, the data, the pins,
-/// and what a bundle says of them. Drafts of pins are none.
-pub fn is_policy_file(name: &Path) -> bool {
-    let is_pin =
-        name.parent() == Some(Path::new("tools")) && name.extension().is_some_and(|e| e == "json");
-    let root = ["data.json", ".manifest", ".signatures.json"];
-    is_pin
-        || name.extension().is_some_and(|e| e == "rego")
-        || root.iter().any(|file| name == Path::new(file))
-}
-
-/// The files of the policy in `dir`. No link is followed: whoever owns a draft does not choose what of root's is
-/// read.
-///
-/// # Errors
-/// When one is no regular file, cannot be read, or there are too many.
-pub fn policy_files(dir: &Path) -> Result<PolicyFiles, VersionError> {
-    let mut found = Vec::new();
-    collect(dir, Path::new(""), 0, &mut found)?;
-    found.sort();
-    Ok(found)
-}
-
-fn collect(
-    root: &Path,
-    below: &Path,
-    deep: usize,
-    found: &mut PolicyFiles,
-) -> Result<(), VersionError> {
-    let dir = root.join(below);
-    let refused = |path: &Path, what: &str| {
-        Err(VersionError::Refused { path: path.to_owned(), what: what.to_owned() })
-    };
-    if deep > DIRECTORIES_DEEP_MAX {
-        return refused(&dir, "too many directories deep");
-    }
-    for entry in fs::read_dir(&dir).map_err(failed("read", &dir))? {
-        let entry = entry.map_err(failed("read", &dir))?;
-        let (name, path) = (below.join(entry.file_name()), entry.path());
-        let kind = entry.file_type().map_err(failed("look at", &path))?;
-        let counts = is_policy_file(&name);
-        if kind.is_dir() {
-            collect(root, &name, deep + 1, found)?;
-        } else if counts && !kind.is_file() {
-            return refused(&path, "expected a regular file, found a link or something else");
-        } else if counts && found.len() >= FILES_MAX {
-            return refused(&path, "too many files");
-        } else if counts {
-            let bytes = files::read_public(&path)?;
-            let bytes = bytes.ok_or_else(|| VersionError::Refused {
-                path: path.clone(),
-                what: "it was removed meanwhile".to_owned(),
-            })?;
-            found.push((name, bytes));
-        }
-    }
-    Ok(())
-}
-
 fn digest(files: &PolicyFiles) -> Digest {
     let line = |(name, bytes): &(PathBuf, Vec<u8>)| {
         format!("{} {}\n", Digest::of(bytes), name.to_string_lossy())
@@ -368,8 +303,6 @@ mod tests {
         assert!(matches!(lab.versions.keep(&draft), Err(VersionError::Refused { .. })));
         assert!(lab.versions.all().unwrap().is_empty());
         fs::remove_file(draft.join("data.json")).unwrap();
-        std::os::unix::fs::symlink("/etc", draft.join("more")).unwrap();
-        // A link to a directory is none that is gone into, and no file of the policy.
         assert!(lab.versions.keep(&draft).is_ok(), "the control");
     }
 }

@@ -199,7 +199,7 @@ mod tests {
         for (file, from, to) in [
             ("data.json", "\"refusals\": 3", "\"refusals\": 0"),
             (rego, "package atf.gate", "package atf.other"),
-            (rego, "default cents := 0", "default cents := time.now_ns()"),
+            (rego, "default reserve := {}", "default reserve := time.now_ns()"),
             (pin, "\"object\"", "\"objekt\""),
             (test, "decision.allow == false", "decision.allow == true"),
         ] {

@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 
 use super::client::{ADJUST, Client};
 use super::lab::{Lab, LabRun, Wanted, now_unix_s};
-use crate::audit::Event;
+use crate::audit::{Event, Verdict};
 use crate::wire::Offer;
 
 const REVISION: &str = "2026-07-28";
@@ -197,6 +197,18 @@ async fn who_has_no_token_or_takes_no_stream_or_listens_enough_does_not_listen()
     let mut client = Client::connect(&run.socket).await;
     let got = client.post(&message(&all()), &headers(&bearer, accept)).await.unwrap();
     assert_eq!(got.reason(), "cap.in_flight", "{got:?}");
+    let of_the_run: Vec<bool> = lab
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Decided { call, verdict } if call.run == run.entry.run => {
+                Some(verdict == Verdict::Allowed)
+            }
+            _ => None,
+        })
+        .collect();
+    let told = [true, true, true, true, false];
+    assert_eq!(of_the_run, told, "what was refused is in the log as that alone");
     // One that hung up makes room.
     drop(listeners.pop());
     lab.until("there is room", |lab| {

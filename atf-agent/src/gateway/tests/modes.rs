@@ -61,6 +61,26 @@ async fn in_mode_log_a_refusal_is_recorded_as_one_and_the_call_is_made() {
     assert_eq!(lab.gateway.caps.spent(run.entry.run), 5 * 50_001 + 5, "it is counted");
 }
 
+/// The attack: a call of a tool in mode log leaves its amount away, where the pin does not ask for it, and is made
+/// without anything being counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mode_log_a_call_without_its_amount_is_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    super::lab::copy(dir.path(), in_mode("log"));
+    let pin = dir.path().join(format!("tools/{ADJUST}.json"));
+    let mut json: Value = serde_json::from_slice(&std::fs::read(&pin).unwrap()).unwrap();
+    json["inputSchema"]["required"] = json!(["entry_id"]);
+    std::fs::write(&pin, json.to_string()).unwrap();
+    let policy_dir = Some(dir.path().to_owned());
+    let lab = Lab::start(Wanted { policy_dir, ..Wanted::default() }).await;
+    let run = lab.run(&[ADJUST]);
+    let got = post(&run, &tool_call(ADJUST, &json!({"entry_id": 1, "reason": "x"}))).await;
+    assert_eq!((got.reason(), acts(&lab)), (Reason::CapExceeded.to_string(), 0), "{got:?}");
+    assert!(matches!(last(&lab).1, Verdict::Refused { enforced: true, .. }));
+    assert_eq!(post(&run, &too_much()).await.reason(), "", "the control: a clear no is waived");
+    assert_eq!(acts(&lab), 1);
+}
+
 /// The attack: a run that has found a tool in mode log tries what is none of the policy's.
 #[tokio::test(flavor = "multi_thread")]
 async fn mode_log_waives_the_policy_s_no_and_nothing_else() {

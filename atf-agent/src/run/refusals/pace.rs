@@ -51,6 +51,8 @@ mod tests {
         assert_eq!(told as u32, EVENT_BURST);
         assert_eq!(pace.admits(101, 1_000 + EVENT_INTERVAL_NS), Some(84), "and says how many not");
         assert_eq!(pace.admits(101, 1_000 + EVENT_INTERVAL_NS), None);
+        let next = pace.admits(101, 1_000 + 2 * EVENT_INTERVAL_NS);
+        assert_eq!(next, Some(1), "each of them is counted once");
     }
 
     #[test]
