@@ -153,7 +153,12 @@ secrets_stay if input.provenance.secret_read == false
 
 # What the call spends: the argument that `data.json` names as the amount, or nothing where it names none. A
 # call without the argument that is named says nothing of what it spends, and no mode lets it pass.
-cents := 0 if not "amount" in object.keys(tool)
+cents := 0 if not names_an_amount
+
+names_an_amount if {
+	tool
+	"amount" in object.keys(tool)
+}
 
 cents := input.call.arguments[tool.amount]
 

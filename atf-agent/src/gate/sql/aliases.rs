@@ -59,14 +59,21 @@ impl<'p> Walk<'p> {
         outputs: &Outputs,
         here: Here<'_, 'p>,
     ) -> Result<(), SqlRefusal> {
-        if let Expr::Identifier(ident) = term
-            && !self.may_be_column(ident, here)?
-            && self.is_output(ident, outputs)?
-        {
+        let Expr::Identifier(ident) = term else {
+            return self.expr(term, here);
+        };
+        if !self.is_output(ident, outputs)? {
+            return self.expr(term, here);
+        }
+        if !self.may_be_column(ident, here)? {
             self.see(ident);
             return Ok(());
         }
-        self.expr(term, here)
+        self.expr(term, here).map_err(|refusal| SqlRefusal {
+            allowed: "its expression or its number: a table may have a column of that name"
+                .to_owned(),
+            ..refusal
+        })
     }
 
     fn may_be_column(&self, ident: &Ident, here: Here<'_, 'p>) -> Result<bool, SqlRefusal> {

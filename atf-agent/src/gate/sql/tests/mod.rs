@@ -2,6 +2,8 @@
 
 mod aliases;
 mod depth;
+mod honest;
+mod keyed;
 mod language;
 mod random;
 mod resources;

@@ -193,6 +193,8 @@ fn a_print_of_another_tree_or_of_other_facts_is_refused() {
     assert_eq!(print(of(text)).as_deref(), Ok(text), "the control");
     assert_eq!(print(of("SELECT id FROM merchants LIMIT 6")), Err(Rule::R13));
     assert_eq!(print(of("SELECT name FROM merchants LIMIT 5")), Err(Rule::R13));
+    // The same facts.
+    assert_eq!(print(of("SELECT id FROM merchants m LIMIT 5")), Err(Rule::R13));
     let mut other = of(text);
     other.facts.limit = Some(4);
     assert_eq!(print(other), Err(Rule::R13));

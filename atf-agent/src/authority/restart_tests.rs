@@ -1,0 +1,73 @@
+//! What a restart, a log that was away and a new subscriber find: the registry, the kernel and the gateway agree again.
+
+use super::*;
+
+#[test]
+fn a_restart_brings_the_kernel_and_the_gateway_into_line() {
+    let world = World::new();
+    let authority = world.start();
+    let (kept, gone) = (RunId::random(), RunId::random());
+    let (uid, token) = registered(ask(&authority, world.register(kept)));
+    registered(ask(&authority, world.register(gone)));
+    let stray = CgroupId(7);
+    let kept_cgroup = world.cgroup(kept);
+    {
+        let mut map = world.map.lock().unwrap();
+        map.insert(stray.0, Default::default());
+        map.remove(&kept_cgroup.0);
+    }
+    std::fs::remove_dir(world.dir.path().join("cgroup").join(gone.to_string())).unwrap();
+    drop(authority);
+    world.told();
+    world.kinds();
+
+    let authority = world.start();
+    // An answer comes after the gateway has been told of all.
+    let entries = runs(&authority);
+    assert_eq!(world.told(), ["snapshot 1", "named"]);
+    assert_eq!(world.kinds(), ["run_ended", "started"]);
+    let map = world.map.lock().unwrap().clone();
+    assert_eq!(map.keys().copied().collect::<Vec<_>>(), [kept_cgroup.0]);
+    assert_eq!((entries.len(), entries[0].run, entries[0].uid), (1, kept, uid));
+    // The key is the same: the token from before still verifies.
+    let jwks = std::fs::read_to_string(world.places.jwks()).unwrap();
+    let settings = Settings::default();
+    let verifier = Verifier::from_jwks(&jwks, &settings.issuer, &settings.audience).unwrap();
+    assert!(verifier.verify(&token.jwt, clock::now_unix_s()).is_ok());
+    assert!(ask(&authority, AuthorityRequest::Renew { run: kept }).is_ok());
+}
+
+#[test]
+fn an_end_that_the_log_missed_is_made_up_for() {
+    let world = World::new();
+    let authority = world.start();
+    let run = RunId::random();
+    registered(ask(&authority, world.register(run)));
+    world.kinds();
+    world.recorder_fails.store(true, Ordering::SeqCst);
+    let how = "signal 9".into();
+    ask(&authority, AuthorityRequest::End { run, how, refused: None }).unwrap();
+    assert!(world.map.lock().unwrap().is_empty(), "an end is never put off");
+    assert!(world.kinds().is_empty());
+    world.recorder_fails.store(false, Ordering::SeqCst);
+    lock(&authority).sweep();
+    lock(&authority).sweep();
+    assert_eq!(world.kinds(), ["run_ended"]);
+}
+
+#[test]
+fn a_new_subscriber_replaces_the_old_one() {
+    let world = World::new();
+    let authority = world.start();
+    registered(ask(&authority, world.register(RunId::random())));
+    world.subscribe();
+    registered(ask(&authority, world.register(RunId::random())));
+    let told = world.told();
+    assert_eq!(told, ["snapshot 0", "open", "snapshot 1", "named", "open"]);
+    // The socket answers too, and with the asker's own rights.
+    let mut peer: Connection<AuthorityRequest, AuthorityReply> =
+        Connection::open(&world.places.authority_socket(), Duration::from_secs(5)).unwrap();
+    let reply = peer.ask(&AuthorityRequest::Runs).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(matches!(reply, AuthorityReply::Runs { .. }), is_root);
+}

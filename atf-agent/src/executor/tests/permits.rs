@@ -1,0 +1,174 @@
+//! Permits, row by row: each that is not whole is refused for its own reason.
+
+use super::*;
+
+#[test]
+fn an_honest_permit_is_acted_on_and_only_once() {
+    let world = World::new();
+    let first = world.sign(world.query());
+    let again = serde_json::from_slice(&serde_json::to_vec(&first).unwrap()).unwrap();
+    let ExecutorReply::Result { result } = world.ask(first) else {
+        panic!("not acted on");
+    };
+    let result: Value = serde_json::from_str(result.get()).unwrap();
+    assert_eq!(result["structuredContent"]["rows"], json!([[1], [2]]));
+    assert_eq!(result["isError"], false);
+    let ExecutorReply::Refused { why } = world.ask(again) else {
+        panic!("acted on twice");
+    };
+    assert!(why.raw().contains("was used"), "{why}");
+}
+
+/// One change to an honest request, and why it is refused then.
+type Row<'a> = (&'a dyn Fn(&mut Draft), &'a str);
+
+/// Each row is refused for its own reason, and an honest request beside it is not.
+#[track_caller]
+fn check(world: &World, rows: &[Row<'_>]) {
+    for (change, why) in rows {
+        let mut draft = world.query();
+        change(&mut draft);
+        let found = world.refused(draft);
+        assert!(found.contains(why), "expected {why:?}, found {found:?}");
+        let control = world.result(world.query());
+        assert_eq!(control["isError"], false, "the control of {why:?}");
+    }
+}
+
+#[test]
+fn a_permit_that_is_not_the_gateway_s_of_now_and_here_is_refused() {
+    let world = World::new();
+    let at = now();
+    check(
+        &world,
+        &[
+            (&|d| d.permit_key = foreign(), "permit's signature"),
+            (&|d| d.permit_key = clone(&world.recorder), "permit's signature"),
+            (&|d| d.tamper = |r| body(r, |b| b.push(' ')), "permit's signature"),
+            (&|d| d.permit.nonce = Digest::of(b"before"), "nonce"),
+            (&|d| d.permit.expires_unix_s = at, "expires"),
+            (&|d| d.permit.expires_unix_s = at + 3_600, "expires"),
+            (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
+            (&|d| d.tamper = |r| arguments(r, r#"{"sql":"SELECT 1"}"#), "arguments"),
+            (&|d| d.permit.pin = Some(Digest::of(b"pin")), "pin"),
+            (&|d| d.permit.cgroup.0 += 1, "cgroup"),
+            (&|d| other_run(d, RunId::random()), "cgroup"),
+        ],
+    );
+    let other = world.draft("ledger.other", &json!({}));
+    assert!(world.refused(other).contains("not one of this executor's"));
+}
+
+#[test]
+fn a_token_that_is_not_the_run_s_of_now_and_for_this_tool_is_refused() {
+    let world = World::new();
+    check(
+        &world,
+        &[
+            (&|d| d.permit.token = Digest::of(b"other"), "not the one that the permit names"),
+            (&|d| d.claims.aud = "elsewhere".into(), "token is not good"),
+            (&|d| d.claims.iss = "somebody".into(), "token is not good"),
+            (&expire, "token is not good"),
+            (&|d| d.claims.jti = RunId::random(), "of run"),
+            (&|d| d.claims.entitlements.allowed_tools.truncate(0), "does not name ledger.query"),
+            (
+                &|d| d.permit.target = Target::Tool("ledger.none".parse().unwrap()),
+                "does not name ledger.none",
+            ),
+            (&|d| d.claims.entitlements.narrowing = narrowed("99"), "does not allow these"),
+        ],
+    );
+}
+
+/// The amount of an adjustment is at most this. The drafts adjust by 100 or query.
+fn narrowed(most: &str) -> Narrowing {
+    let properties = format!(r#"{{"amount_cents":{{"maximum":{most}}},"sql":{{"maxLength":5}}}}"#);
+    let fragment = format!(r#"[{{"properties":{properties}}}]"#);
+    let tools = format!(r#"{{"ledger.adjust":{fragment},"ledger.query":{fragment}}}"#);
+    serde_json::from_str(&tools).unwrap()
+}
+
+#[test]
+fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
+    let world = World::new();
+    check(
+        &world,
+        &[
+            (&|d| d.receipt_key = foreign(), "receipt's signature"),
+            (&|d| d.receipt_key = clone(&world.gateway), "receipt's signature"),
+            (&|d| d.tamper = |r| receipt(r, |receipt| receipt.seq += 1), "receipt's signature"),
+            (
+                &|d| d.tamper = |r| receipt(r, |receipt| receipt.permit = Digest::of(b"")),
+                "receipt's signature",
+            ),
+            (&|d| d.receipt_permit = Some(Digest::of(b"other")), "not for this permit"),
+            (&|d| d.durable = false, "queued"),
+        ],
+    );
+}
+
+#[test]
+fn a_sealed_run_and_a_kernel_that_does_not_say_are_refused() {
+    let world = World::new();
+    for (answers, why) in
+        [(&[1][..], "kernel says so"), (&[2], "map is gone"), (&[0, 1], "kernel says so")]
+    {
+        world.seals(answers);
+        let found = world.refused(world.query());
+        assert!(found.contains(why), "expected {why:?}, found {found:?}");
+        assert_eq!(world.result(world.query())["isError"], false, "the control");
+    }
+}
+
+fn other_run(draft: &mut Draft, run: RunId) {
+    draft.permit.run = run;
+    draft.claims.jti = run;
+}
+
+fn expire(draft: &mut Draft) {
+    draft.claims.iat -= 200;
+    draft.claims.nbf -= 200;
+    draft.claims.exp -= 100;
+}
+
+fn body(request: &mut ExecutorRequest, change: impl Fn(&mut String)) {
+    if let ExecutorRequest::Execute { permit, .. } = request {
+        change(&mut permit.body);
+    }
+}
+
+fn receipt(request: &mut ExecutorRequest, change: impl Fn(&mut Receipt)) {
+    if let ExecutorRequest::Execute { receipt, .. } = request {
+        change(receipt);
+    }
+}
+
+fn arguments(request: &mut ExecutorRequest, other: &str) {
+    if let ExecutorRequest::Execute { arguments, .. } = request {
+        *arguments = RawValue::from_string(other.to_owned()).unwrap();
+    }
+}
+
+#[test]
+fn keys_and_pins_are_read_again_when_they_change_and_missed_when_they_are_gone() {
+    let mut world = World::new();
+    assert_eq!(world.result(world.query())["isError"], false, "the control");
+    let pin = world.places.policy_dir.join("tools/ledger.query.json");
+    let good = std::fs::read(&pin).unwrap();
+    std::fs::write(&pin, r#"{"name": "ledger.query", "inputSchema": {"type": "array"}}"#).unwrap();
+    assert!(world.refused(world.query()).contains("pin"));
+    std::fs::write(&pin, good).unwrap();
+    assert_eq!(world.result(world.query())["isError"], false, "the control");
+
+    world.gateway = SigningKey::generate().unwrap();
+    assert!(world.refused(world.query()).contains("permit's signature"));
+    crate::state::files::publish(&world.places.permit_key(), world.gateway.public_hex().as_bytes())
+        .unwrap();
+    assert_eq!(world.result(world.query())["isError"], false, "the new key");
+    for path in [world.places.jwks(), world.places.log_key(), world.places.permit_key()] {
+        let good = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(world.refused(world.query()).contains("cannot trust"));
+        std::fs::write(&path, good).unwrap();
+    }
+}
