@@ -10,6 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::retry_on_intr;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,30 +34,32 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A client's connection that carries one request at a time.
 pub struct Connection<Ask, Answer> {
     stream: UnixStream,
+    timeout: Duration,
     number: u64,
     speaks: PhantomData<fn(Ask) -> Answer>,
 }
 
 impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
-    /// Connects to the socket at `path`; every read and write then has `timeout`.
+    /// Connects to the socket at `path`. This has `timeout`, also where nobody accepts; and so has each
+    /// request with its answer, however slowly the peer takes the one and gives the other.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When nobody listens there, or the time is over.
     pub fn open(path: &Path, timeout: Duration) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(timeout))?;
-        stream.set_write_timeout(Some(timeout))?;
-        Ok(Self { stream, number: 0, speaks: PhantomData })
+        let stream = connect_within(path, timeout)?;
+        Ok(Self { stream, timeout, number: 0, speaks: PhantomData })
     }
 
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// When the connection fails or the answer is not one. The connection is of no use then.
+    /// When the connection fails, the time is over or the answer is not one. The connection is of no use
+    /// then.
     pub fn ask(&mut self, message: &Ask) -> Result<Answer, FrameError> {
         self.number += 1;
-        frame::write(&mut self.stream, self.number, message)?;
-        let Some((found, answer)) = frame::read(&mut self.stream)? else {
+        let mut timed = Timed { stream: &self.stream, deadline: Instant::now() + self.timeout };
+        frame::write(&mut timed, self.number, message)?;
+        let Some((found, answer)) = frame::read(&mut timed)? else {
             return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
         };
         if found != self.number {
@@ -62,6 +67,16 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
         }
         Ok(answer)
     }
+}
+
+/// A connection to the socket at `path`. Where the queue of a listener is full, connecting waits for as long
+/// as a write may (unix_stream_connect in net/unix/af_unix.c).
+fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
+    let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    set_socket_timeout(&stream, Timeout::Send, Some(timeout))?;
+    let address = SocketAddrUnix::new(path)?;
+    retry_on_intr(|| connect(&stream, &address))?;
+    Ok(stream.into())
 }
 
 /// The server's end of one connection.
@@ -341,6 +356,41 @@ mod tests {
         while open().ask(&1).is_err() {
             assert!(Instant::now() < until, "its place is not free");
         }
+    }
+
+    /// The attack: a peer that takes no connection, or gives its answer byte by byte. The control is one that
+    /// answers.
+    #[test]
+    fn a_request_ends_by_its_timeout_whatever_the_peer_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let timeout = Duration::from_millis(300);
+        let open = |name: &str| Connection::<u32, String>::open(&dir.path().join(name), timeout);
+
+        let full = UnixListener::bind(dir.path().join("full")).unwrap();
+        rustix::net::listen(&full, 0).unwrap();
+        let _queued = open("full").unwrap();
+        let began = Instant::now();
+        assert!(open("full").is_err());
+        assert!(began.elapsed() < Duration::from_secs(20));
+
+        let slow = UnixListener::bind(dir.path().join("slow")).unwrap();
+        std::thread::spawn(move || {
+            for stream in slow.incoming() {
+                let mut stream = stream.unwrap();
+                let asked: Option<(u64, u32)> = frame::read(&mut stream).unwrap();
+                let (number, pause) = asked.unwrap();
+                for byte in frame::encode(number, &"x".repeat(1_000)).unwrap() {
+                    std::thread::sleep(Duration::from_millis(pause.into()));
+                    if stream.write_all(&[byte]).is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+        assert!(open("slow").unwrap().ask(&0).is_ok(), "the control");
+        let began = Instant::now();
+        assert!(open("slow").unwrap().ask(&50).is_err());
+        assert!(began.elapsed() < Duration::from_secs(20));
     }
 
     /// The attack: the peer gives one byte, or takes a little, each time before a timeout would

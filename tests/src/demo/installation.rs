@@ -271,6 +271,13 @@ impl Installation {
         self.config.places.log_dir()
     }
 
+    /// The process ids of all of ATF's own processes.
+    pub(crate) fn processes(&self) -> Result<Vec<i32>> {
+        let folder = self.config.places.run_dir.join("pids");
+        let names = fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))?;
+        names.map(|entry| self.process(&entry?.file_name().to_string_lossy())).collect()
+    }
+
     /// The process id of one of ATF's processes.
     pub(crate) fn process(&self, name: &str) -> Result<i32> {
         let file = self.config.places.run_dir.join("pids").join(name);

@@ -38,7 +38,7 @@ const EVALUATION_MAX: Duration = Duration::from_millis(50);
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 
 /// How often a test of a policy may fail by an error before it has failed.
-const HELD_TRIES: u32 = 5;
+const HELD_TRIES: u32 = 20;
 
 /// Engines, or machines, that are kept for the next decision.
 const POOL_MAX: usize = 16;

@@ -1,5 +1,6 @@
 //! How many refusals are told: the kernel programs' own limiter, once for each call's number, so that
-//! decoys of one call do not hide another.
+//! decoys of one call do not hide another; and one for all of them, so that a run that goes through the
+//! numbers does not fill the log.
 
 use std::collections::HashMap;
 
@@ -9,34 +10,66 @@ use atf_common::limits::{EVENT_BURST, EVENT_INTERVAL_NS};
 const CALLS_MAX: i64 = 512;
 const OTHERS: i64 = -1;
 
+/// For how many numbers at once all that they may have is told.
+const AT_ONCE: u64 = 16;
+
+/// The budget of one call's number: how far ahead of the clock it may be, and what one refusal takes of it,
+/// in nanoseconds.
+const OF_ONE: Budget = Budget { interval: EVENT_INTERVAL_NS, burst: EVENT_BURST as u64 };
+
+/// That of all of a run's.
+const OF_ALL: Budget =
+    Budget { interval: EVENT_INTERVAL_NS / AT_ONCE, burst: EVENT_BURST as u64 * AT_ONCE };
+
 /// The limiters of one run.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    by_call: HashMap<i64, Limiter>,
+    by_call: HashMap<i64, OfCall>,
+    all: Limiter,
+}
+
+#[derive(Debug, Default)]
+struct OfCall {
+    limiter: Limiter,
+    /// Refusals that were not told since the last one that was.
+    silent: u64,
+}
+
+struct Budget {
+    interval: u64,
+    burst: u64,
 }
 
 #[derive(Debug, Default)]
 struct Limiter {
     /// Boot clock, nanoseconds, at which the budget is whole again.
     whole_boot_ns: u64,
-    /// Refusals that were not told since the last one that was.
-    silent: u64,
+}
+
+impl Limiter {
+    fn has_room(&self, budget: &Budget, now_boot_ns: u64) -> bool {
+        let ahead = self.whole_boot_ns.saturating_sub(now_boot_ns);
+        ahead <= (budget.burst - 1) * budget.interval
+    }
+
+    fn spend(&mut self, budget: &Budget, now_boot_ns: u64) {
+        self.whole_boot_ns = self.whole_boot_ns.max(now_boot_ns) + budget.interval;
+    }
 }
 
 impl Pace {
     /// Whether a refusal of this call is told now: then with the number of those before it that were
     /// not.
     pub(super) fn admits(&mut self, call: i64, now_boot_ns: u64) -> Option<u64> {
-        const SPREAD_NS: u64 = (EVENT_BURST as u64 - 1) * EVENT_INTERVAL_NS;
         let key = if (0..CALLS_MAX).contains(&call) { call } else { OTHERS };
-        let limiter = self.by_call.entry(key).or_default();
-        let whole = limiter.whole_boot_ns.max(now_boot_ns);
-        if whole - now_boot_ns > SPREAD_NS {
-            limiter.silent += 1;
+        let one = self.by_call.entry(key).or_default();
+        if !one.limiter.has_room(&OF_ONE, now_boot_ns) || !self.all.has_room(&OF_ALL, now_boot_ns) {
+            one.silent += 1;
             return None;
         }
-        limiter.whole_boot_ns = whole + EVENT_INTERVAL_NS;
-        Some(std::mem::take(&mut limiter.silent))
+        one.limiter.spend(&OF_ONE, now_boot_ns);
+        self.all.spend(&OF_ALL, now_boot_ns);
+        Some(std::mem::take(&mut one.silent))
     }
 }
 
@@ -60,6 +93,19 @@ mod tests {
         let mut pace = Pace::default();
         while pace.admits(101, 1).is_some() {}
         assert_eq!(pace.admits(165, 1), Some(0));
+    }
+
+    /// The attack: every number in turn, each below its own limit.
+    #[test]
+    fn all_numbers_together_have_a_limit_too() {
+        let mut pace = Pace::default();
+        let mut told = 0;
+        for round in 0..EVENT_BURST as u64 {
+            told += (0..CALLS_MAX).filter(|call| pace.admits(*call, 1 + round).is_some()).count();
+        }
+        assert_eq!(told as u64, u64::from(EVENT_BURST) * AT_ONCE);
+        let whole = 2 + EVENT_INTERVAL_NS * u64::from(EVENT_BURST);
+        assert!(pace.admits(101, whole).is_some(), "and it passes");
     }
 
     #[test]

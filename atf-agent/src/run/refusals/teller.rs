@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Counts;
 use crate::audit::Event;
@@ -13,8 +13,11 @@ use crate::wire::{Connection, RecorderReply, RecorderRequest};
 /// How long the recorder may take for one of them.
 const RECORDER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long the recorder may take for all that is queued when the run is over.
+const LAST_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Tells everything that is queued, until nobody can queue any more. Once the run is over, the first
-/// failure ends the telling: its end must not wait for a recorder that is away.
+/// failure ends the telling, and so does a recorder that is slow: a run's end must not wait for it.
 pub(super) fn tell_all(
     queue: &Receiver<Event>,
     recorder: &Path,
@@ -22,8 +25,12 @@ pub(super) fn tell_all(
     over: &AtomicBool,
 ) {
     let mut connection = None;
-    let mut given_up = false;
+    let (mut given_up, mut until) = (false, None);
     for event in queue {
+        if over.load(Ordering::SeqCst) {
+            let until = *until.get_or_insert_with(|| Instant::now() + LAST_TIMEOUT);
+            given_up |= Instant::now() >= until;
+        }
         let told = !given_up && tell(&mut connection, recorder, event);
         let count = if told { &counts.events } else { &counts.dropped };
         count.fetch_add(1, Ordering::SeqCst);

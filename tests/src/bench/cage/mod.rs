@@ -4,6 +4,7 @@
 //! A run makes no INET socket, so there is no allowed TCP or UDP of a run to time: those rows are of
 //! a process beside the cage, with the cage up and without any.
 
+mod apart;
 mod beside;
 mod creation;
 mod inside;

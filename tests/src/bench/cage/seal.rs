@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use atf_agent::kernel::boot_ns;
 
+use super::apart::Apart;
 use super::operation::Operation;
 use super::worker::Worker;
 use crate::bench::Extent;
@@ -30,6 +31,7 @@ pub(super) fn row(extent: Extent) -> Result<Row> {
     let cell = Cell::up();
     let run = cell.run("run");
     let mut worker = Worker::start(Some(&run.dir), None)?;
+    let _apart = Apart::from(&worker)?;
     let operation = Operation::UnixSend;
     let allowed = worker.time(operation, 1_000)?.times_ns;
     let mut times = Vec::new();

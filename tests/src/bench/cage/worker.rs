@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use atf_agent::kernel::boot_ns;
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -60,6 +61,11 @@ impl Worker {
                 .with_context(|| format!("cannot move a worker to {}", cgroup.display()))?;
         }
         Ok(Self { child, orders, answers: BufReader::new(answers) })
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 
     /// Has it do `operation` `count` times.

@@ -1,16 +1,18 @@
 //! `bench gateway`: the whole line under load, beside the same load on the same tool with nothing
 //! before it. All checks are on: caller, token, schema, SQL, policy, caps, permit, receipt, log.
 
+mod memory;
+
 use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use atf_agent::kernel::boot_ms;
 
-use super::call::demo_options;
-use super::direct::Direct;
-use super::report::{Report, Row, Target};
-use super::{Extent, Options};
+use crate::bench::call::demo_options;
+use crate::bench::direct::Direct;
+use crate::bench::report::{Report, Row, Target};
+use crate::bench::{Extent, Options};
 use crate::demo::calls::{call_arguments, honest, start};
 use crate::demo::installation::{self, AGENT, Installation};
 use crate::demo::process::Place;
@@ -67,7 +69,10 @@ pub fn gateway(options: &Options) -> Result<Report> {
             rows.extend(load.rows(audit, queued, through, direct));
         }
     }
-    Ok(Report { area: "gateway".to_owned(), rows })
+    let mut report = Report { area: "gateway".to_owned(), rows };
+    let memory = memory::row(options).with_context(|| format!("after\n{}", report.table()))?;
+    report.rows.push(memory);
+    Ok(report)
 }
 
 impl Load {
