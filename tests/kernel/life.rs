@@ -83,7 +83,9 @@ fn the_probe_foretells_what_goes_up() {
     let open: Vec<&str> = report.not_covered.iter().map(|row| row.id.as_str()).collect();
     let expected: &[&str] = match report.posture {
         Posture::Full => &[],
-        Posture::Core => &["unix_visible", "unix_datagram_visible", "passed_fd"],
+        Posture::Core => {
+            &["unix_visible", "unix_datagram_visible", "passed_fd", "bridge_passed_fd"]
+        }
         Posture::Refuse | Posture::Observe => panic!("this kernel holds nothing: {report:?}"),
     };
     assert_eq!(open, expected);

@@ -2,7 +2,7 @@
 //! the path of a call.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,14 +10,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::io::retry_on_intr;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, FrameError};
 use super::peer::Peer;
+use super::timed::{Timed, connect_within};
 use crate::sys;
 
 /// Most connections that one process serves at once; ATF's own processes need a handful each, and
@@ -57,7 +55,7 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
     /// then.
     pub fn ask(&mut self, message: &Ask) -> Result<Answer, FrameError> {
         self.number += 1;
-        let mut timed = Timed { stream: &self.stream, deadline: Instant::now() + self.timeout };
+        let mut timed = Timed::new(&self.stream, Instant::now() + self.timeout);
         frame::write(&mut timed, self.number, message)?;
         let Some((found, answer)) = frame::read(&mut timed)? else {
             return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
@@ -67,16 +65,6 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
         }
         Ok(answer)
     }
-}
-
-/// A connection to the socket at `path`. Where the queue of a listener is full, connecting waits for as long
-/// as a write may (unix_stream_connect in net/unix/af_unix.c).
-fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
-    let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    set_socket_timeout(&stream, Timeout::Send, Some(timeout))?;
-    let address = SocketAddrUnix::new(path)?;
-    retry_on_intr(|| connect(&stream, &address))?;
-    Ok(stream.into())
 }
 
 /// The server's end of one connection.
@@ -133,7 +121,7 @@ impl Server {
         number: u64,
         message: &impl Serialize,
     ) -> Result<Option<(u64, Ask)>, FrameError> {
-        let mut timed = Timed { stream: &self.stream, deadline };
+        let mut timed = Timed::new(&self.stream, deadline);
         frame::write(&mut timed, number, message)?;
         frame::read(&mut timed)
     }
@@ -168,39 +156,6 @@ impl Server {
     pub fn hang_up(&self) {
         // The peer may have gone first; there is nothing left to close then.
         let _gone = self.stream.shutdown(std::net::Shutdown::Both);
-    }
-}
-
-/// A stream whose reads and writes have one deadline together. The kernel's own timeouts begin anew
-/// with each byte.
-struct Timed<'a> {
-    stream: &'a UnixStream,
-    deadline: Instant,
-}
-
-impl Timed<'_> {
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        // Zero would mean for ever.
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
-    }
-}
-
-impl Read for Timed<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
-        self.stream.read(bytes)
-    }
-}
-
-impl Write for Timed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -292,6 +247,8 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]

@@ -17,6 +17,7 @@ mod places;
 mod ready;
 mod subscription;
 mod telling;
+mod timed;
 
 pub use answers::{Answers, Exchange};
 pub use batches::Batches;
