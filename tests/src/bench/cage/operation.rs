@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rustix::io::Result as KernelResult;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{
@@ -110,6 +110,21 @@ impl Act<'_> {
             return connect(socket, address);
         }
         sendto(socket, b"x", SendFlags::empty(), address).map(drop)
+    }
+
+    /// Takes a datagram away, so that the same socket can send the next one: a loop that makes sockets waits
+    /// for those that the kernel destroys behind it.
+    ///
+    /// # Errors
+    /// For what sends no datagrams.
+    pub(super) fn again(&self) -> Result<()> {
+        match (&self.stage.peer, kind(self.stage.operation).1) {
+            (Some((peer, _)), SocketType::DGRAM) => {
+                recv(peer, &mut [0; 8], RecvFlags::empty())?;
+                Ok(())
+            }
+            _ => bail!("{} is done once with a socket", self.stage.operation.name()),
+        }
     }
 
     /// Takes away what it left.

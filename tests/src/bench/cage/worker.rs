@@ -144,15 +144,15 @@ fn until_refused(operation: Operation) -> Result<u64> {
     if is_refused(&act.go())? {
         bail!("it was refused before it could be");
     }
+    act.again()?;
     println!("true");
     loop {
-        let mut act = stage.ready()?;
         let done = act.go();
         let now = boot_ns();
         if is_refused(&done)? {
             return Ok(now);
         }
-        act.clear(true)?;
+        act.again()?;
     }
 }
 
