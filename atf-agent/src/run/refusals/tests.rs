@@ -33,11 +33,17 @@ fn refused(count: u32) -> (Pid, OwnedFd) {
 
 /// A recorder that takes everything, and what it was told.
 fn recorder(path: &Path) -> Arc<Mutex<Vec<Judged>>> {
+    slow_recorder(path, Duration::ZERO)
+}
+
+/// The same, which takes so long for each.
+fn slow_recorder(path: &Path, pause: Duration) -> Arc<Mutex<Vec<Judged>>> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let (listener, heard) = (UnixListener::bind(path).unwrap(), Arc::clone(&told));
     let take = move |mut asked: wire::Server| {
         while let Ok(Some((number, RecorderRequest::Append { event, .. }))) = asked.hear() {
             let Event::KernelDenied(judged) = *event else { panic!("{event:?}") };
+            sleep(pause);
             heard.lock().unwrap().push(judged);
             asked.answer(number, &RecorderReply::Recorded { receipt: None }).unwrap();
         }
@@ -84,6 +90,18 @@ fn a_recorder_that_is_away_costs_a_run_nothing_and_is_counted() {
     assert_eq!((denied, events), (50, 0));
     assert!(dropped > 0);
     assert_eq!(suppressed + dropped, denied);
+}
+
+/// The attack: a recorder that answers each, as late as it may. A run's end does not wait for all of them;
+/// that a quick one drops none is the control, above.
+#[test]
+fn a_recorder_that_is_slow_does_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("recorder");
+    let _told = slow_recorder(&path, Duration::from_millis(400));
+    let [_, denied, events, suppressed, dropped, _] = counted(50, &path);
+    assert!(events > 0 && dropped > 0, "{events} and {dropped}");
+    assert_eq!(events + suppressed + dropped, denied);
 }
 
 #[test]

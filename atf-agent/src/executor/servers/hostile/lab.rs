@@ -154,7 +154,7 @@ impl Lab {
 }
 
 /// The result's `of`, or what became of the call.
-pub(super) fn word(reply: ExecutorReply) -> String {
+pub(in crate::executor::servers) fn word(reply: ExecutorReply) -> String {
     match reply {
         ExecutorReply::Result { result } => {
             let result: Value = serde_json::from_str(result.get()).unwrap();

@@ -22,6 +22,7 @@ use crate::executor::outcome::Reply;
 use crate::executor::servers::Call;
 use crate::executor::servers::bounds::Bounds;
 use crate::executor::servers::hear::Hear;
+pub(super) use crate::executor::servers::hostile::lab::word;
 use crate::executor::servers::keeper::{Kept, Reached, keep};
 use crate::executor::servers::offer::Offered;
 use crate::executor::servers::orders::{Giving, orders};
@@ -121,21 +122,6 @@ impl Lab {
         let Self { giving, life, .. } = self;
         drop(giving);
         tokio::time::timeout(PATIENCE, life).await.expect("it ends").unwrap();
-    }
-}
-
-/// The result's `of`, or what became of the call.
-pub(super) fn word(reply: ExecutorReply) -> String {
-    match reply {
-        ExecutorReply::Result { result } => {
-            let result: Value = serde_json::from_str(result.get()).unwrap();
-            result["of"].as_str().map_or_else(|| result.to_string(), str::to_owned)
-        }
-        ExecutorReply::Refused { why } => format!("refused: {why}"),
-        ExecutorReply::Unknown { why } => format!("unknown: {why}"),
-        ExecutorReply::Changed { why } => format!("changed: {why}"),
-        ExecutorReply::Erred { code, message, .. } => format!("erred: {code} {message}"),
-        other => panic!("{other:?} is no outcome"),
     }
 }
 
