@@ -7,6 +7,7 @@ use super::agree::position;
 use super::literals::literal;
 use super::names;
 use super::operators;
+use super::profile::Engine;
 use super::query::refused;
 use super::refusal::{Rule, SqlRefusal};
 use super::select::wildcard;
@@ -48,9 +49,12 @@ impl<'p> Walk<'p> {
             | Expr::IsNotTrue(expr)
             | Expr::IsNull(expr)
             | Expr::IsNotNull(expr)
-            | Expr::IsUnknown(expr)
-            | Expr::IsNotUnknown(expr)
             | Expr::Nested(expr) => self.expr(expr, here),
+            // For SQLite this is a comparison with a column of that name.
+            Expr::IsUnknown(_) | Expr::IsNotUnknown(_) if self.engine == Engine::Sqlite => {
+                Err(refused("IS UNKNOWN"))
+            }
+            Expr::IsUnknown(expr) | Expr::IsNotUnknown(expr) => self.expr(expr, here),
             Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
                 self.expr(left, here)?;
                 self.expr(right, here)
@@ -121,13 +125,15 @@ impl<'p> Walk<'p> {
                 if *uses_odbc_syntax {
                     return Err(refused("an ODBC escape"));
                 }
-                types::allowed(data_type)?;
+                types::typed(data_type, value, self.engine)?;
                 literal(value, position(*span))
             }
-            Expr::Interval(interval) => types::interval(interval),
+            Expr::Interval(interval) => types::interval(interval, self.engine),
             Expr::Function(function) => self.function(function, here),
             Expr::Ceil { expr, field } => self.rounded("ceil", expr, field, here),
             Expr::Floor { expr, field } => self.rounded("floor", expr, field, here),
+            // For SQLite the IN is of a table.
+            Expr::Position { .. } if self.engine == Engine::Sqlite => Err(runs("POSITION .. IN")),
             Expr::Position { expr, r#in } => self.keyword("position", [&**expr, &**r#in], here),
             Expr::Extract { field, syntax: _, expr } => {
                 types::date_field(field)?;

@@ -4,6 +4,7 @@ use sqlparser::ast::{Ident, Join, JoinConstraint, JoinOperator, TableWithJoins};
 
 use super::from::From;
 use super::names;
+use super::profile::Engine;
 use super::query::{absent, refused};
 use super::refusal::{Rule, SqlRefusal, one_of, quote};
 use super::scope::Columns;
@@ -40,6 +41,10 @@ impl<'p> Walk<'p> {
         read: &mut From<'p, 'q>,
     ) -> Result<(), SqlRefusal> {
         let constraint = match operator {
+            // MySQL has no such join: FULL is the alias of the table before it there.
+            JoinOperator::FullOuter(_) if self.engine == Engine::Mysql => {
+                return Err(refused("FULL JOIN"));
+            }
             JoinOperator::Join(constraint)
             | JoinOperator::Inner(constraint)
             | JoinOperator::Left(constraint)

@@ -3,11 +3,12 @@
 
 use sqlparser::ast::{
     CastFormat, CastKind, CharacterLength, DataType, DateTimeField, ExactNumberInfo, Expr,
-    Interval, TimezoneInfo, ValueWithSpan,
+    Interval, TimezoneInfo, Value, ValueWithSpan,
 };
 
 use super::agree::position;
 use super::literals::literal;
+use super::profile::Engine;
 use super::query::refused;
 use super::refusal::{Rule, SqlRefusal};
 
@@ -30,8 +31,29 @@ pub(super) fn cast(
     allowed(data_type)
 }
 
-/// Judges an interval, which must be of a literal.
-pub(super) fn interval(interval: &Interval) -> Result<(), SqlRefusal> {
+/// Judges a text with its type in front. What the parser takes for one may be a column and its alias: an alias
+/// may be any word but a text in PostgreSQL, and may be a text as well in MySQL and SQLite, of which only MySQL
+/// has such literals, of three types.
+pub(super) fn typed(data_type: &DataType, value: &Value, engine: Engine) -> Result<(), SqlRefusal> {
+    let known = match engine {
+        Engine::Postgres => true,
+        Engine::Mysql => matches!(
+            data_type,
+            DataType::Date
+                | DataType::Time(None, TimezoneInfo::None)
+                | DataType::Timestamp(None, TimezoneInfo::None)
+        ),
+        Engine::Sqlite => false,
+    };
+    if !known || !matches!(value, Value::SingleQuotedString(_)) {
+        return Err(refused("a literal with a type in front that may be a column and its alias"));
+    }
+    allowed(data_type)
+}
+
+/// Judges an interval, which must be of a literal. Where nothing else can be meant, it is of a text or, in MySQL,
+/// of a number; SQLite has none, see [`typed`].
+pub(super) fn interval(interval: &Interval, engine: Engine) -> Result<(), SqlRefusal> {
     let Interval {
         value,
         leading_field,
@@ -45,6 +67,11 @@ pub(super) fn interval(interval: &Interval) -> Result<(), SqlRefusal> {
     let Expr::Value(ValueWithSpan { value, span }) = &**value else {
         return Err(refused("INTERVAL of an expression"));
     };
+    match (engine, value) {
+        (Engine::Postgres | Engine::Mysql, Value::SingleQuotedString(_))
+        | (Engine::Mysql, Value::Number(..)) => {}
+        _ => return Err(refused("INTERVAL that may be a column and its alias")),
+    }
     literal(value, position(*span))
 }
 

@@ -12,6 +12,7 @@ mod rows;
 mod second;
 mod sqlite;
 mod structure;
+mod words;
 mod writes;
 mod written;
 
