@@ -6,12 +6,15 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 
-use super::super::message::{Failed, Heard};
+use super::super::message::{Body, Failed, Heard};
 use super::super::news::News;
 use super::super::saying::Saying;
 use super::events::Events;
 use super::exchange::{self, Answered, Kind};
 use super::{Talk, heard};
+
+/// The number of no request.
+const NOBODYS: u64 = 0;
 
 /// How one asks for the stream.
 pub(super) enum Asks {
@@ -28,7 +31,7 @@ impl Talk {
         let mut was_open = false;
         loop {
             let since = Instant::now();
-            match self.open(&asks).await {
+            match self.open(&asks, was_open).await {
                 Ok(Some(mut body)) => {
                     if was_open {
                         // What it told meanwhile was told to nobody.
@@ -41,6 +44,10 @@ impl Talk {
                     tracing::debug!(?ended, "a tool server's stream ended");
                 }
                 Ok(None) => return,
+                Err(failed @ Failed::Forgotten) => {
+                    let body = Body::Failed(failed);
+                    return self.hear(Heard::Answer { id: NOBODYS, body }).await;
+                }
                 Err(error) => tracing::debug!(%error, "a tool server's stream is not open"),
             }
             pause.wait(since).await;
@@ -48,8 +55,12 @@ impl Talk {
     }
 
     /// The stream; none when the server has none.
-    async fn open(&self, asks: &Asks) -> Result<Option<hyper::body::Incoming>, Failed> {
-        let Answered { response, kind, .. } = match asks {
+    async fn open(
+        &self,
+        asks: &Asks,
+        was_open: bool,
+    ) -> Result<Option<hyper::body::Incoming>, Failed> {
+        let Answered { response, kind, has_session, .. } = match asks {
             Asks::Post(saying) => self.post(saying).await?,
             Asks::Get(revision) => {
                 let asking = self.link.asking(Method::GET, self.path(), "", (None, *revision));
@@ -59,6 +70,11 @@ impl Talk {
         let status = response.status();
         if status.is_server_error() {
             return Err(Failed::Unanswered(format!("it answered with status {status}")));
+        }
+        // One that never had the stream may say the same, and mean the stream.
+        if was_open && has_session && status == StatusCode::NOT_FOUND {
+            self.link.session.forget();
+            return Err(Failed::Forgotten);
         }
         let is_open = status == StatusCode::OK && kind == Kind::Events;
         Ok(is_open.then(|| response.into_body()))

@@ -21,6 +21,12 @@ const LEAVE_MAX: Duration = Duration::from_secs(2);
 impl Session<'_> {
     /// An answer to one of our numbers: of a list, of a call, or to nobody.
     pub(super) fn answered(&mut self, id: u64, body: Body) -> Result<(), Ended> {
+        // Whatever was asked by it, the session is over: what follows would be said in none.
+        if matches!(body, Body::Failed(Failed::Forgotten)) {
+            let has_served = self.has_served;
+            self.leaves
+                .get_or_insert((Instant::now() + LEAVE_MAX, Ended::Forgotten { has_served }));
+        }
         if let Some(listing) = self.listing.take_if(|listing| listing.id == id) {
             return self.listed(listing, &body);
         }
@@ -70,7 +76,6 @@ impl Session<'_> {
 
     /// A call has no answer.
     fn failed(&mut self, call: UnderWay, failed: Failed) {
-        let now = Instant::now();
         match failed {
             Failed::Unanswered(why) => {
                 self.under_way.ended_unheard();
@@ -82,13 +87,11 @@ impl Session<'_> {
                 let away = Mistrust::ServerAway { server, why: why.clone() };
                 call.into_call().not_done(away);
                 // What it has heard of before, it may still answer.
-                let until = now + self.bounds.call_timeout;
+                let until = Instant::now() + self.bounds.call_timeout;
                 self.leaves.get_or_insert((until, Ended::Unreachable(why)));
             }
             Failed::Forgotten => {
                 let mut call = call.into_call();
-                let has_served = self.has_served;
-                self.leaves.get_or_insert((now + LEAVE_MAX, Ended::Forgotten { has_served }));
                 if call.is_again {
                     let why = format!("the server {} ended the session again", self.name);
                     return call.reply.give(Outcome::Unknown(why));

@@ -85,13 +85,39 @@ impl Lab {
     ) -> oneshot::Receiver<ExecutorReply> {
         let offered: Option<Digest> =
             self.offers.borrow().iter().find(|one| one.tool == tool).map(|one| one.digest);
+        let approved = offered.or(Some(Offered::read(TOOL).unwrap().digest));
+        let target = Target::Tool(format!("far.{tool}").parse().unwrap());
+        self.made(target, approved, arguments).await.1
+    }
+
+    /// One who wants to be told of the changes of a resource.
+    pub(super) async fn subscribe(
+        &self,
+        uri: &str,
+    ) -> (DecisionId, oneshot::Receiver<ExecutorReply>) {
+        let target = Target::Subscription(format!("far+{uri}").parse().unwrap());
+        self.made(target, None, &json!({})).await
+    }
+
+    /// Nobody waits for the call of `decision`.
+    pub(super) async fn cancel(&self, decision: DecisionId) {
+        self.giving.cancels.send(decision).await.unwrap();
+    }
+
+    async fn made(
+        &self,
+        target: Target,
+        approved: Option<Digest>,
+        arguments: &Value,
+    ) -> (DecisionId, oneshot::Receiver<ExecutorReply>) {
+        let decision = DecisionId::random();
         let (give, given) = oneshot::channel();
         let (told, sealed) = (Arc::clone(&self.told), Arc::clone(&self.sealed));
         let call = Call {
-            decision: DecisionId::random(),
+            decision,
             may_tell: self.may_tell,
-            target: Target::Tool(format!("far.{tool}").parse().unwrap()),
-            approved: offered.or(Some(Offered::read(TOOL).unwrap().digest)),
+            target,
+            approved,
             arguments: RawValue::from_string(arguments.to_string()).unwrap(),
             questions: Questions::new(),
             answers: None,
@@ -109,7 +135,7 @@ impl Lab {
             ),
         };
         assert!(self.giving.calls.send(call).await.is_ok(), "the keeper takes calls");
-        given
+        (decision, given)
     }
 
     /// A call of the played server's tool, in words.
