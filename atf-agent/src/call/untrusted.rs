@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Most characters of a text that says why: more is read by nobody, and would fill the log.
+const BEGIN_CHARS_MAX: usize = 1_000;
+
 /// A text from outside. `Display` escapes every character that could steer a terminal or hide in a
 /// line: control characters, bidirectional and invisible ones, and the backslash itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -14,6 +17,14 @@ impl Untrusted {
     /// Wraps a text from outside.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Wraps as much of a text as is read of one that says why. Who wrote it may have gone on without end.
+    pub fn begin_of(text: &str) -> Self {
+        match text.char_indices().nth(BEGIN_CHARS_MAX) {
+            Some((end, _)) => Self(format!("{}...", &text[..end])),
+            None => Self::new(text),
+        }
     }
 
     /// The text as it came, for comparing, hashing and forwarding; never for showing.
@@ -70,6 +81,13 @@ fn hides(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_says_why_has_an_end() {
+        let begin = |count: usize| Untrusted::begin_of(&"é".repeat(count));
+        assert_eq!(begin(1_000).raw().chars().count(), 1_000);
+        assert_eq!(begin(1_001).raw(), format!("{}...", "é".repeat(1_000)));
+    }
 
     #[test]
     fn what_is_not_seen_is_found() {

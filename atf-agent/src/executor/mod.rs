@@ -82,6 +82,7 @@ fn open(
     let path = places.state("executor").join(&settings.ledger);
     let trust = Arc::new(trust::Trust::new(places, parties));
     let watch = servers::Watch::new(Arc::clone(&trust), places.recorder_socket());
+    let watch = watch.map_err(ExecutorError::Servers)?;
     Ok(Executor {
         ledger: ledger::Ledger::open(&path, settings)?,
         servers: servers::Servers::start(servers, watch).map_err(ExecutorError::Servers)?,

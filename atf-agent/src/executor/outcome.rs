@@ -36,12 +36,13 @@ impl From<Outcome> for ExecutorReply {
                 Self::Erred { code, message: Untrusted::new(message), missing }
             }
             Outcome::NotDone(mistrust) => {
-                tracing::warn!(%mistrust, "a permit is not acted on");
-                let why = Untrusted::new(mistrust.to_string());
+                // A server may have had its word in it.
+                let why = Untrusted::begin_of(&mistrust.to_string());
+                tracing::warn!(%why, "a permit is not acted on");
                 let changed = matches!(mistrust, Mistrust::ToolWithheld { .. });
                 if changed { Self::Changed { why } } else { Self::Refused { why } }
             }
-            Outcome::Unknown(why) => Self::Unknown { why: Untrusted::new(why) },
+            Outcome::Unknown(why) => Self::Unknown { why: Untrusted::begin_of(&why) },
         }
     }
 }

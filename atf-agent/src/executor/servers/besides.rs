@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::message::Body;
 use super::request;
+use crate::call::Untrusted;
 use crate::gate::Era;
 use crate::wire::{Catalogue, Offer};
 
@@ -134,6 +135,7 @@ impl Reading {
             Ok(None) => self.keep(),
             Err(why) => {
                 let (server, list) = (&self.server, self.list.method());
+                let why = Untrusted::begin_of(&why);
                 tracing::warn!(server, list, %why, "a tool server's list is not taken");
             }
         }
@@ -180,6 +182,7 @@ impl Reading {
     fn keep(&mut self) {
         let server = &self.server;
         let (_, named, _) = self.list.members();
+        let (mut nameless, mut first) = (0, None);
         for (own, mut item) in std::mem::take(&mut self.items) {
             let whole = match self.list {
                 List::Prompts => format!("{server}.{own}"),
@@ -198,8 +201,13 @@ impl Reading {
                 }),
             };
             if let Err(why) = kept {
-                tracing::warn!(server, %why, "what a tool server offers cannot be named");
+                nameless += 1;
+                first.get_or_insert(why);
             }
+        }
+        if let Some(why) = first {
+            let why = Untrusted::begin_of(&why);
+            tracing::warn!(server, nameless, %why, "what a tool server offers cannot be named");
         }
     }
 }

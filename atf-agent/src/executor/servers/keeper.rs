@@ -18,6 +18,7 @@ use super::remote::{self, Remote};
 use super::session::{self, Ended};
 use super::sides;
 use super::stderr;
+use crate::call::Untrusted;
 
 /// First pause before a dead server is started again; it doubles up to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
@@ -67,11 +68,12 @@ pub(super) async fn keep(kept: Kept, mut orders: Orders) {
             Ok(ended) => ended.to_string(),
             Err(why) => why,
         };
+        let why = Untrusted::begin_of(&why);
         if began.elapsed() >= LIVED_WELL {
             pause = PAUSE_FIRST;
         }
         tracing::warn!(server = kept.name, ?pause, %why, "a tool server is away");
-        if !wait(&kept.name, &why, Instant::now() + pause, &mut orders).await {
+        if !wait(&kept.name, why.raw(), Instant::now() + pause, &mut orders).await {
             return;
         }
         pause = (pause * 2).min(PAUSE_LAST);

@@ -4,6 +4,7 @@
 mod besides;
 mod bounds;
 mod call;
+mod findings;
 mod framing;
 mod handshake;
 mod hear;

@@ -254,5 +254,5 @@ impl Tasks {
 
 /// What an event says, when it is a message.
 fn heard(event: &events::Event) -> Option<Heard> {
-    (event.kind == "message").then(|| message::read(event.data.as_bytes()))
+    (event.kind == events::MESSAGE).then(|| message::read(event.data.as_bytes()))
 }

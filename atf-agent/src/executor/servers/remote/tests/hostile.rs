@@ -283,3 +283,21 @@ async fn a_server_that_hangs_does_not_hold_up_another() {
     }
     assert_eq!(slow.echo("control").await, "control", "its places are free again");
 }
+
+/// The attack: what a server says of itself when it does not serve is in the record of each call that it refuses.
+#[tokio::test]
+async fn a_server_does_not_fill_the_log_by_saying_why_it_does_not_serve() {
+    for length in [10, 1 << 20] {
+        let played = Played::new(move |request| {
+            let error = json!({"code": 1, "message": "x".repeat(length)});
+            let text = json!({"jsonrpc": "2.0", "id": request.body["id"], "error": error});
+            Play::Say(json_answer(&text.to_string()))
+        });
+        let (port, _serving) = played.on_loopback().await;
+        let text = format!("url = \"http://127.0.0.1:{port}/mcp\"\n");
+        let lab = Lab::keep(remote(&text), Era::Handshake, 5_000);
+        let found = lab.echo("x").await;
+        assert!(found.contains("it answered with error 1: \"xxxxxxxxxx"), "{found}");
+        assert!(found.len() < 2_000, "{} bytes", found.len());
+    }
+}
