@@ -121,7 +121,14 @@ impl Subscriptions {
     }
 
     fn end_if(&self, is_over: impl Fn(&Held) -> bool) {
-        lock(&self.all).iter().filter(|held| is_over(held)).for_each(|held| held.over.notify_one());
+        // Not there any more at once: who subscribes again meanwhile asks anew.
+        lock(&self.all).retain(|held| {
+            let is_over = is_over(held);
+            if is_over {
+                held.over.notify_one();
+            }
+            !is_over
+        });
     }
 
     /// Adds one; false when the session has it already.
@@ -241,4 +248,28 @@ fn yes() -> Acted {
 /// What is guarded is whole even when a holder of the lock panicked: it is only set and taken.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fault: one who subscribed again right after was told yes, and then of nothing.
+    #[tokio::test]
+    async fn who_subscribes_again_asks_anew_while_the_one_before_still_ends() {
+        let (subscriptions, session) = (Subscriptions::default(), Session::of_connection());
+        let (uri, over) = ("files+file:///a".parse::<ResourceUri>().unwrap(), Notify::new());
+        let held = Arc::new(Held { session: session.number(), uri: uri.clone(), over });
+        let again =
+            || Arc::new(Held { session: session.number(), uri: uri.clone(), over: Notify::new() });
+        assert!(subscriptions.add(&held) && !subscriptions.add(&again()), "the session has it");
+        subscriptions.end(&Session::of_connection(), &uri);
+        assert!(!subscriptions.add(&again()), "another session ends nothing of it");
+        subscriptions.end(&session, &uri);
+        held.over.notified().await;
+        let again = again();
+        assert!(subscriptions.add(&again));
+        subscriptions.remove(&held);
+        assert_eq!(subscriptions.count(), 1, "what is over takes away itself alone");
+    }
 }

@@ -59,8 +59,15 @@ impl<'p> Walk<'p> {
         outputs: &Outputs,
         here: Here<'_, 'p>,
     ) -> Result<(), SqlRefusal> {
-        let Expr::Identifier(ident) = term else {
-            return self.expr(term, here);
+        let ident = match term {
+            Expr::Identifier(ident) => ident,
+            Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets)
+                if self.engine == Engine::Postgres =>
+            {
+                let mut terms = sets.iter().flatten();
+                return terms.try_for_each(|term| self.group_term(term, outputs, here));
+            }
+            term => return self.expr(term, here),
         };
         if !self.is_output(ident, outputs)? {
             return self.expr(term, here);

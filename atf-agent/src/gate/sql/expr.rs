@@ -145,14 +145,18 @@ impl<'p> Walk<'p> {
                 self.keyword(name, std::iter::once(expr).chain(bounds).map(|e| &**e), here)
             }
             Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
-                if trim_where.is_some() || trim_what.is_some() {
+                if self.engine == Engine::Sqlite && (trim_where.is_some() || trim_what.is_some()) {
                     return Err(runs("TRIM with FROM"));
                 }
+                trim_what.iter().try_for_each(|what| self.expr(what, here))?;
                 self.exprs(trim_characters.as_deref().unwrap_or_default(), here)?;
                 self.keyword("trim", [&**expr], here)
             }
             Expr::Overlay { .. } => Err(runs("OVERLAY")),
             Expr::Convert { .. } => Err(runs("CONVERT")),
+            Expr::AtTimeZone { timestamp, time_zone } if self.engine == Engine::Postgres => {
+                self.keyword("timezone", [&**timestamp, &**time_zone], here)
+            }
             Expr::AtTimeZone { .. } => Err(runs("AT TIME ZONE")),
             Expr::Collate { .. } => Err(runs("COLLATE")),
             Expr::SimilarTo { .. } => Err(runs("SIMILAR TO")),

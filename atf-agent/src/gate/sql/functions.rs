@@ -37,7 +37,13 @@ impl<'p> Walk<'p> {
         } = function;
         let ident = names::one_part(name)?;
         let at = names::place(ident);
-        names::is_no_call(ident)?;
+        let is_clock = matches!(args, FunctionArguments::None)
+            && names::is_clock(ident, self.engine)
+            && filter.is_none()
+            && over.is_none();
+        if !is_clock {
+            names::is_no_call(ident)?;
+        }
         let name = self.listed(ident)?;
         self.see(ident);
         let shape = |found: &str, allowed: &str| {
@@ -52,10 +58,15 @@ impl<'p> Walk<'p> {
                 return shape("with parameters", "arguments alone");
             }
         }
-        if !within_group.is_empty() || null_treatment.is_some() {
-            return shape("with WITHIN GROUP or a treatment of nulls", "arguments, FILTER, OVER");
+        if null_treatment.is_some() {
+            return shape("with a treatment of nulls", "arguments, FILTER, OVER");
         }
+        if !within_group.is_empty() && (self.engine != Engine::Postgres || is_of_one(&name)) {
+            return shape("with WITHIN GROUP", "arguments, FILTER, OVER");
+        }
+        within_group.iter().try_for_each(|term| self.order_term(term, here))?;
         match args {
+            FunctionArguments::None if is_clock => {}
             FunctionArguments::None => return shape("without parentheses", "a call with ()"),
             FunctionArguments::Subquery(_) => {
                 return shape("of a query", "expressions; a query in its own parentheses");
@@ -88,12 +99,21 @@ impl<'p> Walk<'p> {
             && name.eq_ignore_ascii_case("count")
             && *duplicate_treatment == Some(DuplicateTreatment::Distinct)
             && !args.is_empty();
-        let of_one = OF_ONE.contains(&name.to_ascii_lowercase().as_str()) && !counts_rows;
-        if of_one && args.len() != 1 {
+        if is_of_one(name) && !counts_rows && args.len() != 1 {
             return refuse("without or with several arguments", "one argument");
         }
-        if let Some(clause) = clauses.first() {
-            return refuse(clause_name(clause), "arguments alone");
+        for clause in clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(terms) if !is_of_one(name) => {
+                    terms.iter().try_for_each(|term| self.order_term(term, here))?;
+                }
+                FunctionArgumentClause::Separator(ValueWithSpan { value, span })
+                    if self.engine == Engine::Mysql =>
+                {
+                    literal(value, position(*span))?;
+                }
+                clause => return refuse(clause_name(clause), "arguments, of some with ORDER BY"),
+            }
         }
         for arg in args {
             let value = match arg {
@@ -177,7 +197,11 @@ impl<'p> Walk<'p> {
     }
 }
 
-/// Clauses within the parentheses of a call, by name; none is allowed.
+fn is_of_one(name: &str) -> bool {
+    OF_ONE.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// Clauses within the parentheses of a call, by name.
 fn clause_name(clause: &FunctionArgumentClause) -> &'static str {
     match clause {
         FunctionArgumentClause::IgnoreOrRespectNulls(_) => "with a treatment of nulls",

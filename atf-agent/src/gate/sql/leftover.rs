@@ -10,22 +10,22 @@ use super::scan::{Kind, Lexeme};
 
 /// Keywords of the allowed clauses, types and literals, and of functions with a syntax of their own.
 const KEYWORDS: &str = "
-    all and any as asc between bigint bool boolean by case cast ceil century char character cross
-    current date datetime day days dec decade decimal desc distinct double dow doy else end epoch
+    all and any as asc at between bigint bool boolean both by case cast ceil century char character cross
+    cube current date datetime day days dec decade decimal desc distinct double dow doy else end epoch
     escape except exists extract false filter first float float4 float8 floor following from full
-    group groups having hour hours ilike in inner int int2 int4 int8 integer intersect interval is
-    join last left like limit materialized minute minutes month months not notnull null nulls
+    group grouping groups having hour hours ilike in inner int int2 int4 int8 integer intersect interval is
+    join last leading left like limit materialized minute minutes month months not notnull null nulls
     numeric offset on or order outer over partition position preceding precision quarter range real
-    right row rows second seconds select signed smallint some substr substring text then time
-    timestamp timestamptz trim true unbounded union unknown unsigned using uuid varchar varying
-    week weeks when where window with without year years zone
+    right rollup row rows second seconds select separator sets signed smallint some substr substring text then time
+    timestamp timestamptz trailing trim true unbounded union unknown unsigned using uuid varchar varying
+    week weeks when where window with within without year years zone
 ";
 
 /// Keywords of writes, whose values are expressions without queries.
 const WRITE_KEYWORDS: &str = "
-    and as bigint bool boolean case cast ceil char character date decimal delete double else end
-    extract false float floor from in insert int integer into is not null numeric or position precision
-    real set smallint substr substring text then time timestamp trim true update values varchar varying
+    and as bigint bool boolean both case cast ceil char character date decimal delete double else end
+    extract false float floor from in insert int integer into is leading not null numeric or position precision
+    real set smallint substr substring text then time timestamp trailing trim true update values varchar varying
     when where
 ";
 

@@ -26,6 +26,10 @@ const NILADIC: [&str; 15] = [
     "utc_timestamp",
 ];
 
+/// Of these, the ones that tell the time.
+const CLOCKS: [&str; 5] =
+    ["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"];
+
 /// Words that open a clause where an alias could stand. No honest alias needs them.
 const CLAUSES: [&str; 24] = [
     "apply",
@@ -148,6 +152,17 @@ pub(super) fn is_no_call(ident: &Ident) -> Result<(), SqlRefusal> {
         ));
     }
     Ok(())
+}
+
+/// Whether a name without parentheses is the time of the statement, whatever the tables have: a function that a
+/// profile can list.
+pub(super) fn is_clock(ident: &Ident, engine: Engine) -> bool {
+    let clocks: &[&str] = match engine {
+        Engine::Postgres | Engine::Mysql => &CLOCKS,
+        // The others are names of columns there.
+        Engine::Sqlite => &CLOCKS[..3],
+    };
+    ident.quote_style.is_none() && clocks.iter().any(|name| ident.value.eq_ignore_ascii_case(name))
 }
 
 /// Refuses aliases that another reader could take for a clause or a text.

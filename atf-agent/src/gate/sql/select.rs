@@ -9,6 +9,9 @@ use super::refusal::{Rule, SqlRefusal};
 use super::scope::Scope;
 use super::walk::{Ctes, Here, Walk};
 
+/// Most grouping sets of one SELECT: reports have a total for each of a few columns.
+const GROUPING_SETS_MAX: usize = 16;
+
 impl<'p> Walk<'p> {
     /// Judges one SELECT and its ORDER BY, which shares its scope.
     pub(super) fn select(
@@ -179,10 +182,27 @@ impl<'p> Walk<'p> {
             GroupByExpr::Expressions(exprs, modifiers) => {
                 absent("a GROUP BY modifier", modifiers.is_empty())?;
                 self.cap_list(exprs.len())?;
+                grouping_sets(exprs)?;
                 exprs.iter().try_for_each(|term| self.group_term(term, outputs, here))
             }
         }
     }
+}
+
+/// R12: the sets of a GROUP BY are one list, each a pass over the rows; those of a CUBE double with each column.
+fn grouping_sets(exprs: &[Expr]) -> Result<(), SqlRefusal> {
+    let sets = exprs.iter().filter_map(|expr| match expr {
+        Expr::GroupingSets(sets) => Some(sets.len()),
+        Expr::Rollup(sets) => Some(sets.len() + 1),
+        Expr::Cube(sets) => Some(1_usize.checked_shl(sets.len() as u32).unwrap_or(usize::MAX)),
+        _ => None,
+    });
+    let sets = sets.fold(1, usize::saturating_mul);
+    if sets > GROUPING_SETS_MAX {
+        let allowed = format!("{GROUPING_SETS_MAX} at most");
+        return Err(SqlRefusal::new(Rule::R12, None, "more grouping sets", allowed));
+    }
+    Ok(())
 }
 
 /// R8: a wildcard names columns that the profile may not list.

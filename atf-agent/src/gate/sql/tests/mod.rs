@@ -6,6 +6,7 @@ mod honest;
 mod keyed;
 mod language;
 mod random;
+mod reports;
 mod resources;
 mod rewrite;
 mod rows;

@@ -43,7 +43,6 @@ fn nodes_and_clauses_that_are_not_known_are_refused() {
         ),
         (MYSQL, R4, "SELECT m.id FROM merchants m STRAIGHT_JOIN ledger_entries e LIMIT 5", PLAIN),
         (POSTGRES, R4, "SELECT (m).id FROM merchants m LIMIT 5", PLAIN),
-        (POSTGRES, R4, "SELECT id FROM merchants GROUP BY rollup (id) LIMIT 5", PLAIN),
         (POSTGRES, R5, "SELECT id INTO x FROM merchants LIMIT 5", PLAIN),
         (ANY, R5, "SELECT id FROM merchants LIMIT 5 FOR UPDATE", PLAIN),
         (ANY, R5, "SELECT id FROM merchants LIMIT 5 FETCH FIRST 5 ROWS ONLY", PLAIN),
