@@ -1,5 +1,8 @@
-//! Which INET addresses are the loopback's own, as the hooks of addresses see them: words in the order of
-//! the network.
+//! What is the loopback's own: its interface, and its INET addresses, as the hooks of addresses see them:
+//! words in the order of the network.
+
+/// The number of the loopback interface in every network (LOOPBACK_IFINDEX, include/net/flow.h).
+pub const LOOPBACK_INTERFACE: u32 = 1;
 
 /// The first byte of every address of 127.0.0.0/8.
 const NET: u8 = 127;

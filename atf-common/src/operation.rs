@@ -1,6 +1,7 @@
 //! What a live run may do, hook by hook. Pure functions on plain data like the verdict, of which they
 //! are the second half; compiled into every kernel program and tested on the host.
 
+use crate::loopback::LOOPBACK_INTERFACE;
 use crate::verdict::{Denial, Facts, live};
 
 /// The id of no run.
@@ -76,6 +77,14 @@ pub enum Operation {
         /// The run that the socket is stamped for.
         stamped_for: Option<u64>,
     },
+    /// A packet of an INET socket leaves or arrives. The address that the socket was connected to does not say
+    /// where: a caller's routing header leads elsewhere (IPV6_RTHDR in include/uapi/linux/in6.h).
+    Packet {
+        /// The run that the socket is stamped for.
+        stamped_for: Option<u64>,
+        /// The number of the interface.
+        interface: u32,
+    },
     /// A connection to a listening unix socket.
     Connect {
         /// The run that the gateway has marked the listener for.
@@ -148,10 +157,16 @@ fn allowed(run: u64, own_network: u64, operation: Operation) -> Result<(), Denia
             is_loopback: true,
         } if has_network && is(run, stamped_for) => Ok(()),
         Operation::Traffic { stamped_for } if has_network && is(run, stamped_for) => Ok(()),
+        Operation::Packet { stamped_for, interface: LOOPBACK_INTERFACE }
+            if has_network && is(run, stamped_for) =>
+        {
+            Ok(())
+        }
         Operation::Create { .. }
         | Operation::CreateInet { .. }
         | Operation::Address { .. }
-        | Operation::Traffic { .. } => Err(Denial::Forbidden),
+        | Operation::Traffic { .. }
+        | Operation::Packet { .. } => Err(Denial::Forbidden),
         Operation::Connect { marked_for, .. } if is(run, marked_for) => Ok(()),
         Operation::Connect { owner, .. } | Operation::Reach { owner } if is(run, owner) => Ok(()),
         Operation::Connect { .. } | Operation::Reach { .. } => Err(Denial::ForeignPeer),

@@ -61,6 +61,8 @@ fn operation() -> impl Strategy<Value = Operation> {
             }
         ),
         maybe().prop_map(|stamped_for| Operation::Traffic { stamped_for }),
+        (maybe(), 0_u32..4)
+            .prop_map(|(stamped_for, interface)| Operation::Packet { stamped_for, interface }),
         (maybe(), maybe()).prop_map(|(marked_for, owner)| Operation::Connect { marked_for, owner }),
         maybe().prop_map(|owner| Operation::Reach { owner }),
     ]
@@ -109,6 +111,9 @@ fn promised(run: u64, facts: &Facts, now: u64, operation: Operation) -> bool {
             is_loopback && network != 0 && (kind, protocol) == (1, 6) && own(stamped_for)
         }
         Operation::Traffic { stamped_for } => network != 0 && own(stamped_for),
+        Operation::Packet { stamped_for, interface } => {
+            interface == 1 && network != 0 && own(stamped_for)
+        }
         Operation::Connect { marked_for, owner } => own(marked_for) || own(owner),
         Operation::Reach { owner } => own(owner),
     };

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use atf_agent::sys::canary::Attempt;
 use atf_agent::sys::network;
@@ -11,6 +12,7 @@ use libc::{
     AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_UDPLITE, SOCK_DGRAM,
     SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
 };
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, eth, recv, socket_with};
 
 use crate::cell::{Cell, Place};
 
@@ -182,6 +184,66 @@ fn is_the_first() -> bool {
     let network = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
     let is_kernel = fs::read_to_string("/proc/2/comm").is_ok_and(|name| name == "kthreadd\n");
     is_kernel && network("2").is_some() && network("2") == network("self")
+}
+
+/// The frames that came to a network, by whatever link.
+struct Frames(OwnedFd);
+
+impl Frames {
+    fn open() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        Ok(Self(socket_with(AddressFamily::PACKET, SocketType::RAW, flags, Some(eth::IPV6))?))
+    }
+
+    /// How many with a routing header came since the last time.
+    fn routed(&self) -> usize {
+        // Behind the header of Ethernet, IPv6 names what is next in its seventh byte.
+        const NEXT: usize = 14 + 6;
+        const ROUTING: u8 = 43;
+        let mut frame = [0; 256];
+        std::iter::from_fn(|| {
+            recv(&self.0, &mut frame[..], RecvFlags::empty()).ok().map(|_| frame[NEXT])
+        })
+        .filter(|next| *next == ROUTING)
+        .count()
+    }
+}
+
+/// The attack: an address of the loopback, and a header that leads the packets elsewhere, in a network that has
+/// an elsewhere. Neither needs a privilege, and the hooks of addresses do not see the second.
+#[test]
+fn what_a_run_sends_leaves_by_the_loopback_alone() {
+    let (near, hop) = (
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1),
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7),
+    );
+    let cell = Cell::up();
+    let (network, far) = (network(), Namespace::new().expect("these tests need root"));
+    let linked = network.within(|| {
+        link::make_pair("near", "far", far.as_fd())?;
+        link::add_address("near", near.into(), 64)?;
+        link::up("near")
+    });
+    linked.expect("a way elsewhere");
+    let frames = far.within(|| {
+        link::add_address("far", hop.into(), 64)?;
+        link::up("far")?;
+        Frames::open()
+    });
+    let frames = frames.expect("somebody is there");
+    let run = cell.bridged("run", network.cookie().expect("Linux 5.14"));
+    let led = [("led", Attempt::connect(SOCK_STREAM, (Ipv6Addr::LOCALHOST, 9).into()).led_by(hop))];
+    let own = [("talk on ::1", Attempt::talk((Ipv6Addr::LOCALHOST, 0).into()))];
+    // The link takes a moment to carry.
+    let mut outcomes = Vec::new();
+    let is_seen = (0..10).any(|_| {
+        outcomes.extend(tried(&network, &cell.outside(), &led));
+        frames.routed() > 0
+    });
+    assert!(is_seen, "control: outside, {outcomes:?}");
+    tried(&network, &run, &led);
+    assert_eq!(frames.routed(), 0, "the run's");
+    assert_eq!(tried(&network, &run, &own), [0], "control: the run has its loopback");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Most attempts of one canary: their outcomes must fit into a pipe without a reader.
@@ -25,6 +25,8 @@ pub struct Attempt {
     then: Then,
     /// A socket address, byte for byte as the kernel takes it.
     address: Vec<u8>,
+    /// A routing header, the same; empty for none.
+    route: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,8 @@ enum Then {
 impl Attempt {
     /// Make a socket: `AF_*`, `SOCK_*`, protocol.
     pub fn socket(family: i32, kind: i32, protocol: i32) -> Self {
-        Self { family, kind, protocol, then: Then::Nothing, address: Vec::new() }
+        let (address, route) = (Vec::new(), Vec::new());
+        Self { family, kind, protocol, then: Then::Nothing, address, route }
     }
 
     /// Connect a socket of this `SOCK_*` kind.
@@ -75,6 +78,15 @@ impl Attempt {
     #[must_use]
     pub fn with_protocol(self, protocol: i32) -> Self {
         Self { protocol, ..self }
+    }
+
+    /// The same over IPv6, where packets are led to `hop` first (a segment routing header, RFC 8754). Nobody
+    /// answers there: it is given up after a second.
+    #[must_use]
+    pub fn led_by(self, hop: Ipv6Addr) -> Self {
+        // Its length beyond the first eight bytes, its type, and how many segments are left of two.
+        let route = [[0, 4, 4, 1, 1, 0, 0, 0].as_slice(), &[0; 16], &hop.octets()].concat();
+        Self { route, ..self }
     }
 
     /// Make two unix sockets of this `SOCK_*` kind, and reach the one from the other.
@@ -183,6 +195,9 @@ fn outcome(attempt: &Attempt) -> i32 {
         if fd < 0 {
             return *libc::__errno_location();
         }
+        if !attempt.route.is_empty() && lead(fd, &attempt.route) < 0 {
+            return *libc::__errno_location();
+        }
         let done = match attempt.then {
             Then::Nothing => 0,
             Then::Connect => libc::connect(fd, address, length) as isize,
@@ -192,6 +207,24 @@ fn outcome(attempt: &Attempt) -> i32 {
             Then::Talk => talk(fd, attempt),
         };
         if done < 0 { *libc::__errno_location() } else { 0 }
+    }
+}
+
+/// Has the packets of `fd` led by a routing header, and gives connecting a second.
+///
+/// # Safety
+/// `fd` must be a socket.
+unsafe fn lead(fd: RawFd, route: &[u8]) -> i32 {
+    let second = libc::timeval { tv_sec: 1, tv_usec: 0 };
+    let length = size_of::<libc::timeval>() as libc::socklen_t;
+    let (header, bytes) = (route.as_ptr().cast(), route.len() as libc::socklen_t);
+    // SAFETY: the caller's promise, and values whose lengths are told.
+    unsafe {
+        let at = (&raw const second).cast();
+        if libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, at, length) < 0 {
+            return -1;
+        }
+        libc::setsockopt(fd, libc::IPPROTO_IPV6, libc::IPV6_RTHDR, header, bytes)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Packets of sockets that were born in a run: those of stamped ones pass. No byte of a packet is read for
+//! Packets of sockets that were born in a run: those of stamped ones pass, by the loopback interface. No byte of a packet is read for
 //! the decision, so no header can deceive it.
 
 use atf_common::operation::Operation;
@@ -24,9 +24,10 @@ pub fn ingress(ctx: SkBuffContext) -> i32 {
 fn judge(ctx: &SkBuffContext, vector: Vector) -> i32 {
     let skb = ctx.skb.skb;
     let run = run::of_packet(skb);
-    // SAFETY: the program's context; the kernel lets it read both. The socket is the whole one that the
+    // SAFETY: the program's context; the kernel lets it read all three. The socket is the whole one that the
     // packet is judged for, a listener where there is no connection yet.
-    let (ethertype, sk) = unsafe { ((*skb).protocol, (*skb).__bindgen_anon_2.sk) };
+    let (ethertype, interface, sk) =
+        unsafe { ((*skb).protocol, (*skb).ifindex, (*skb).__bindgen_anon_2.sk) };
     let stamped_for = stamped_for(sk.cast());
     let attempt = Attempt {
         run,
@@ -35,5 +36,5 @@ fn judge(ctx: &SkBuffContext, vector: Vector) -> i32 {
         family: 0,
         detail: u32::from((ethertype as u16).swap_bytes()),
     };
-    answer(attempt, run::judge(run, Operation::Traffic { stamped_for }))
+    answer(attempt, run::judge(run, Operation::Packet { stamped_for, interface }))
 }

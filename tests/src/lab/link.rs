@@ -29,7 +29,7 @@ const ROUTE_TO: u16 = 1;
 const ROUTE_LINK: u16 = 4;
 
 /// Makes a pair of links: `name` here, `peer` in the other namespace.
-pub(super) fn make_pair(name: &str, peer: &str, other: BorrowedFd<'_>) -> io::Result<()> {
+pub fn make_pair(name: &str, peer: &str, other: BorrowedFd<'_>) -> io::Result<()> {
     let other = other.as_raw_fd().to_ne_bytes();
     Message::new(NEW_LINK, &about(0, 0))
         .attribute(LINK_NAME, &terminated(name))
