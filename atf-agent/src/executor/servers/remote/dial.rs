@@ -2,6 +2,7 @@
 //! are fresh. Nothing of the environment is asked for a way: there is no proxy.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::address::{Host, may_be_named};
@@ -27,6 +28,9 @@ const IDLE_MAX: usize = 8;
 /// How long one is kept. Servers close theirs after some seconds, and a request that meets the end of its
 /// connection is one of which nobody knows whether it was heard.
 const IDLE_FOR: Duration = Duration::from_secs(2);
+
+/// Pause until a unix socket whose queue is full is asked again.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a connection may be quiet until the other host is asked whether it is there.
 const QUIET_MAX: Duration = Duration::from_secs(60);
@@ -82,7 +86,7 @@ impl Dial {
     async fn try_connect(&self) -> Result<Sender, String> {
         if let Some(path) = &self.remote.unix {
             let failed = |error| format!("{}: {error}", path.display());
-            let stream = UnixStream::connect(path).await.map_err(failed)?;
+            let stream = unix(path).await.map_err(failed)?;
             let uid = stream.peer_cred().map_err(failed)?.uid();
             if let Some(expected) = self.remote.unix_uid.filter(|expected| *expected != uid) {
                 return Err(format!("{}: uid {uid} listens, expected {expected}", path.display()));
@@ -133,6 +137,19 @@ impl Dial {
             }
         }
         Err(why)
+    }
+}
+
+/// A connection to a unix socket. One whose queue is full is there, and is asked again: for the kernel does not
+/// keep those in line who do not wait in connect(2).
+async fn unix(path: &Path) -> std::io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                sleep(FULL_PAUSE).await;
+            }
+            done => return done,
+        }
     }
 }
 

@@ -13,6 +13,9 @@ use super::events::Events;
 use super::exchange::{self, Answered, Kind};
 use super::{Talk, heard};
 
+/// Longest event of a stream of notices. There may be hundreds of such streams, each with a part of one.
+const NOTICE_BYTES_MAX: usize = 256 << 10;
+
 /// The number of no request.
 const NOBODYS: u64 = 0;
 
@@ -82,7 +85,8 @@ impl Talk {
 
     /// Reads a stream to its end.
     async fn follow(&self, body: &mut hyper::body::Incoming) -> Result<(), Failed> {
-        let mut events = Events::new(self.link.remote.answer_bytes_max);
+        let most = self.link.remote.answer_bytes_max.min(NOTICE_BYTES_MAX);
+        let mut events = Events::new(most);
         while let Some(data) = exchange::piece(body).await? {
             let found = events.take(&data);
             let found = found.map_err(|fault| Failed::Unanswered(format!("it said {fault}")))?;

@@ -301,3 +301,24 @@ async fn a_server_does_not_fill_the_log_by_saying_why_it_does_not_serve() {
         assert!(found.len() < 2_000, "{} bytes", found.len());
     }
 }
+
+/// The attack: hundreds of streams of notices, each with an event as long as the longest answer, and never its end.
+#[tokio::test]
+async fn a_stream_of_notices_holds_no_event_as_long_as_an_answer() {
+    for (length, expected) in [(100 << 10, 1), (300 << 10, 2)] {
+        let played = Played::new(move |request| match request.is_get() {
+            true => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ";
+                Play::Hang((head.to_owned() + &"x".repeat(length)).into_bytes())
+            }
+            false => honest(request, "s1"),
+        });
+        let (port, _serving) = played.on_loopback().await;
+        let text = format!("url = \"http://127.0.0.1:{port}/mcp\"\n");
+        let lab = Lab::keep(remote(&text), Era::Handshake, 5_000);
+        assert_eq!(lab.echo("control").await, "control");
+        // One that is read no further is opened again after a second.
+        tokio::time::sleep(std::time::Duration::from_millis(2_000)).await;
+        assert_eq!(played.heard().iter().filter(|r| r.is_get()).count(), expected, "{length}");
+    }
+}

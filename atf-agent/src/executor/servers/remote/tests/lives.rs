@@ -326,3 +326,31 @@ async fn a_name_that_leads_to_the_host_itself_is_not_followed() {
         assert!(found.contains(expected), "{found}");
     }
 }
+
+/// The attack: a run makes so many calls at once that its server's queue is full, and the server counts as away for
+/// all runs. The control is one that nobody serves.
+#[tokio::test]
+async fn a_unix_socket_whose_queue_is_full_is_not_away() {
+    let dir = tempfile::tempdir().unwrap();
+    for (serves, expected) in [(true, "x"), (false, "refused: the tool server far is away")] {
+        let path = dir.path().join(format!("{serves}.sock"));
+        let played = Played::new(|request| honest(request, "s1"));
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let _queued = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+        let _serving = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            while let (true, Ok((stream, _))) = (serves, listener.accept().await) {
+                tokio::spawn(played.clone().serve(stream));
+            }
+        });
+        let path = quoted(&path);
+        let text =
+            format!("url = \"http://localhost/\"\nunix = {path}\nconnect_timeout_ms = 2000\n");
+        let lab = Lab::keep(remote(&text), Era::Stateless, 5_000);
+        let found = lab.echo("x").await;
+        assert!(found.starts_with(expected), "{serves}: {found}");
+    }
+}
