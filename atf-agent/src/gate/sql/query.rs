@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{OrderBy, Query, SetExpr, SetOperator, SetQuantifier};
 
+use super::profile::Engine;
 use super::refusal::{Rule, SqlRefusal, quote};
 use super::scope::Scope;
 use super::walk::{Ctes, Here, Walk};
@@ -58,6 +59,12 @@ impl<'p> Walk<'p> {
     ) -> Result<Outputs, SqlRefusal> {
         let outputs = match body {
             SetExpr::Select(select) => return self.select(select, order_by, outer, ctes),
+            // MySQL takes the two for one, so that a name is looked up as in `Walk::sorts_by`.
+            SetExpr::Query(_)
+                if self.engine == Engine::Mysql && order_by.is_some() && outer.is_some() =>
+            {
+                return Err(refused("ORDER BY behind the parentheses of a sub-query"));
+            }
             SetExpr::Query(query) => self.query(query, outer, ctes)?,
             SetExpr::SetOperation { .. } => self.set_operation(body, outer, ctes)?,
             SetExpr::Values(_) => return Err(refused("VALUES")),

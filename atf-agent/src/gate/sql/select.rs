@@ -79,8 +79,10 @@ impl<'p> Walk<'p> {
         let (outputs, sortable) = self.projection(projection, here)?;
         self.distinct(distinct.as_ref(), here)?;
         selection.iter().try_for_each(|condition| self.expr(condition, here))?;
-        having.iter().try_for_each(|condition| self.having(condition, &outputs, here))?;
-        self.group_by(group_by, &outputs, here)?;
+        // MySQL finds no other output by its name, but the others do: see `sorts_by`.
+        let named = if self.engine == Engine::Mysql { &sortable } else { &outputs };
+        having.iter().try_for_each(|condition| self.having(condition, named, here))?;
+        self.group_by(group_by, named, here)?;
         for window in named_window {
             self.named_window(window, here)?;
         }
@@ -104,7 +106,7 @@ impl<'p> Walk<'p> {
                 SelectItem::UnnamedExpr(expr) => {
                     self.expr(expr, here)?;
                     let name = self.own_name(expr);
-                    if self.sorts_by(expr, here) {
+                    if self.sorts_by(expr, here)? {
                         sortable.push(name.clone());
                     }
                     name
@@ -113,7 +115,9 @@ impl<'p> Walk<'p> {
                     self.expr(expr, here)?;
                     names::is_plain_alias(alias)?;
                     self.see(alias);
-                    sortable.push(Some(names::key(alias, self.engine)));
+                    if self.engine != Engine::Mysql || self.is_own(expr, here)? {
+                        sortable.push(Some(names::key(alias, self.engine)));
+                    }
                     Some(names::key(alias, self.engine))
                 }
                 SelectItem::ExprWithAliases { expr: _, aliases: _ } => {
@@ -146,17 +150,33 @@ impl<'p> Walk<'p> {
     /// Whether a bare name in ORDER BY surely means this output column, though it has no alias: in
     /// PostgreSQL always; in SQLite never, which looks into the FROM first; in MySQL unless it comes
     /// from a query around this one.
-    fn sorts_by(&self, expr: &Expr, here: Here<'_, 'p>) -> bool {
+    fn sorts_by(&self, expr: &Expr, here: Here<'_, 'p>) -> Result<bool, SqlRefusal> {
         match self.engine {
-            Engine::Postgres => true,
-            Engine::Sqlite => false,
-            Engine::Mysql => {
-                let Expr::CompoundIdentifier(parts) = expr else {
-                    return true;
-                };
-                let key = parts.first().map(|first| names::key(first, self.engine));
-                here.scope.relations.iter().any(|own| own.name == key)
+            Engine::Postgres => Ok(true),
+            Engine::Sqlite => Ok(false),
+            Engine::Mysql => self.is_own(expr, here),
+        }
+    }
+
+    /// Whether an output is no column of a query around this one. Where that one groups, MySQL looks the name of
+    /// such an output up in the tables, with an alias or without, in HAVING even in those around.
+    fn is_own(&self, expr: &Expr, here: Here<'_, 'p>) -> Result<bool, SqlRefusal> {
+        let own = here.scope.relations;
+        match expr {
+            Expr::Nested(expr) => self.is_own(expr, here),
+            Expr::Identifier(ident) => {
+                for relation in own {
+                    if relation.columns.find(ident, self.engine)?.is_some() {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             }
+            Expr::CompoundIdentifier(parts) => {
+                let key = parts.first().map(|first| names::key(first, self.engine));
+                Ok(own.iter().any(|own| own.name == key))
+            }
+            _ => Ok(true),
         }
     }
 
