@@ -22,6 +22,7 @@ mod settings;
 mod sides;
 mod stderr;
 mod subscribed;
+mod together;
 mod under_way;
 mod watch;
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::findings::Findings;
 use super::offer::Offered;
+use super::together::Together;
 use crate::call::ToolName;
 use crate::executor::outcome::Reply;
 use crate::executor::trust::Trust;
@@ -28,8 +29,8 @@ pub(in crate::executor) struct Watch {
     findings: Findings,
     /// The tools that changed since they were approved, by server.
     withheld: Mutex<BTreeMap<String, BTreeSet<ToolName>>>,
-    /// What they offer besides tools, by server.
-    besides: Mutex<BTreeMap<String, Catalogue>>,
+    /// What they offer besides tools.
+    besides: Mutex<Together>,
     /// The number of what is offered now, and those who wait for the next one.
     waiting: Mutex<(u64, Vec<Reply>)>,
 }
@@ -56,9 +57,7 @@ impl Watch {
 
     /// What all servers offer besides tools.
     pub(in crate::executor) fn catalogue(&self) -> Catalogue {
-        let mut all = Catalogue::default();
-        lock(&self.besides).values().cloned().for_each(|one| all.extend(one));
-        all
+        lock(&self.besides).whole()
     }
 
     /// Has `reply` given what is offered, as soon as it is another than the one of number `seen`.
@@ -101,7 +100,10 @@ impl Watch {
         offered.prompts.retain(|one| is_clean(one.name.as_str(), &one.listing));
         offered.resources.retain(|one| is_clean(one.name.as_str(), &one.listing));
         offered.templates.retain(|one| is_clean(one.name.as_str(), &one.listing));
-        lock(&self.besides).insert(server.to_owned(), offered);
+        let kept = lock(&self.besides).put(server, offered);
+        if let Err(why) = kept {
+            self.findings.tell(server, "offer.too_long", &why);
+        }
         self.changed();
     }
 
