@@ -249,6 +249,9 @@ pub struct Call {
     /// The decision that asked for the person's word that was taken for this call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<DecisionId>,
+    /// The decision of the deferred call that this one is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<DecisionId>,
     /// The digest of the permit's body.
     pub permit: Option<Digest>,
     /// Nanoseconds from the first byte judged to the decision.

@@ -32,6 +32,7 @@ pub(crate) fn call(run: RunId) -> Call {
         policy: Some(Digest::of(b"policy")),
         hearing: Some(Digest::of(b"hearing")),
         approval: Some(DecisionId::random()),
+        began: Some(DecisionId::random()),
         permit: Some(Digest::of(b"permit")),
         gate_ns: 120_000,
     }

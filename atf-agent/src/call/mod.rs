@@ -3,6 +3,7 @@
 
 mod approval;
 mod approvers;
+mod deferred;
 mod delegation;
 mod digest;
 mod named;
@@ -18,10 +19,13 @@ mod untrusted;
 
 pub use approval::{APPROVAL_ARGUMENTS_BYTES_MAX, Approvable, Approval, Approver, Standing};
 pub use approvers::{MayGrant, MayNotGrant};
+pub use deferred::{Deferral, Deferred, Defers};
 pub use delegation::{Chain, DELEGATIONS_MAX, Delegator};
 pub use digest::{Digest, DigestError};
 pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};
-pub use names::{AgentName, CgroupId, DecisionId, NameError, PromptName, RunId, ToolName};
+pub use names::{
+    AgentName, CgroupId, DecisionId, DeferredId, NameError, PromptName, RunId, ToolName,
+};
 pub use narrowing::{NARROWING_BYTES_MAX, Narrowing};
 pub use notice::{Level, Notice, Notices};
 pub use question::{Question, Questions};

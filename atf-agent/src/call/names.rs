@@ -159,6 +159,12 @@ id!(
     "a decision's id"
 );
 
+id!(
+    /// One deferred call, as its run knows it.
+    DeferredId,
+    "a deferred call's id"
+);
+
 /// The kernel's 64-bit id of a run's cgroup: what every map of the cage is keyed by. It is the inode
 /// number of the cgroup's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ToolName;
+use super::{Digest, ToolName};
 
 /// Longest narrowing as JSON, in bytes: with as many tools as a token may name it still fits a token.
 pub const NARROWING_BYTES_MAX: usize = 2 << 10;
@@ -36,6 +36,12 @@ impl Narrowing {
     /// The fragments of `tool`.
     pub fn of(&self, tool: &ToolName) -> &[Value] {
         self.0.get(tool).map_or(&[], Vec::as_slice)
+    }
+
+    /// The digest of the fragments of `tool`: two that are one say the same of it.
+    pub fn digest_of(&self, tool: &ToolName) -> Digest {
+        let fragments = serde_json::to_vec(self.of(tool)).unwrap_or_default();
+        Digest::of(&fragments)
     }
 
     /// All tools that are narrowed, each with its fragments.

@@ -81,7 +81,7 @@ impl Reach {
     /// Whether it allows a call of the target; a tool is not its to tell.
     pub fn allows(&self, target: &Target) -> bool {
         match target {
-            Target::Tool(_) => false,
+            Target::Tool(_) | Target::Deferred(_) => false,
             Target::Prompt(name) | Target::PromptArgument(name) => self.names(name),
             Target::Resource(uri) | Target::Subscription(uri) => self.covers(uri),
             Target::TemplateArgument(template) => self.covers_all_of(template),

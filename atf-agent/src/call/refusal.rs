@@ -107,6 +107,18 @@ pub enum Reason {
     /// As many bytes as may be read were read.
     #[serde(rename = "cap.bytes")]
     CapBytes,
+    /// No deferred call of this run has that name, or none any more.
+    #[serde(rename = "task.unknown")]
+    TaskUnknown,
+    /// The tool's pin lets no call be deferred.
+    #[serde(rename = "task.forbidden")]
+    TaskForbidden,
+    /// The tool's pin has every call deferred.
+    #[serde(rename = "task.required")]
+    TaskRequired,
+    /// The client does not say that it knows of deferred calls.
+    #[serde(rename = "task.capability")]
+    TaskCapability,
     /// The run is sealed.
     #[serde(rename = "run.sealed")]
     RunSealed,

@@ -66,6 +66,7 @@ impl StateKey {
             Target::Subscription(_) => "subscription",
             Target::PromptArgument(_) => "prompt argument",
             Target::TemplateArgument(_) => "template argument",
+            Target::Deferred(_) => "deferred",
         };
         let text = format!("atf-state-v1\n{run}\n{arguments}\n{kind}\n{target}\n{state}");
         let tag = hmac::sign(&self.0, text.as_bytes());

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::deferred::Deferred;
 use super::names::{PromptName, ToolName};
 
 /// Longest address of a resource in bytes, its server included.
@@ -94,6 +95,8 @@ pub enum Target {
     PromptArgument(PromptName),
     /// `completion/complete` of a place in it.
     TemplateArgument(UriTemplate),
+    /// `tasks/get` and the like, of a deferred call of its tool.
+    Deferred(Deferred),
 }
 
 impl Target {
@@ -104,13 +107,15 @@ impl Target {
             Self::Prompt(name) | Self::PromptArgument(name) => name.as_str(),
             Self::Resource(uri) | Self::Subscription(uri) => uri.as_str(),
             Self::TemplateArgument(template) => template.as_str(),
+            Self::Deferred(deferred) => deferred.tool.as_str(),
         }
     }
 
-    /// The tool, when it is one.
-    pub fn tool(&self) -> Option<&ToolName> {
+    /// The tool that is called, or was when the call was deferred: what token and pin have to name.
+    pub fn of_tool(&self) -> Option<&ToolName> {
         match self {
             Self::Tool(name) => Some(name),
+            Self::Deferred(deferred) => Some(&deferred.tool),
             Self::Prompt(_)
             | Self::Resource(_)
             | Self::Subscription(_)
@@ -119,12 +124,40 @@ impl Target {
         }
     }
 
+    /// What is asked of a deferred call.
+    pub fn deferral(&self) -> Option<&Deferred> {
+        match self {
+            Self::Deferred(deferred) => Some(deferred),
+            Self::Tool(_)
+            | Self::Prompt(_)
+            | Self::Resource(_)
+            | Self::Subscription(_)
+            | Self::PromptArgument(_)
+            | Self::TemplateArgument(_) => None,
+        }
+    }
+
+    /// The tool, when it is called now.
+    pub fn tool(&self) -> Option<&ToolName> {
+        match self {
+            Self::Tool(name) => Some(name),
+            Self::Prompt(_)
+            | Self::Resource(_)
+            | Self::Subscription(_)
+            | Self::PromptArgument(_)
+            | Self::TemplateArgument(_)
+            | Self::Deferred(_) => None,
+        }
+    }
+
     /// The server, and what the server itself calls it. A name without a dot is of no server: both are
     /// the whole name then, or nothing.
     pub fn split(&self) -> (&str, &str) {
         let whole = |name| (name, "");
         match self {
-            Self::Tool(name) => name.as_str().split_once('.').unwrap_or(whole(name.as_str())),
+            Self::Tool(name) | Self::Deferred(Deferred { tool: name, .. }) => {
+                name.as_str().split_once('.').unwrap_or(whole(name.as_str()))
+            }
             Self::Prompt(name) | Self::PromptArgument(name) => {
                 name.as_str().split_once('.').unwrap_or(whole(name.as_str()))
             }

@@ -55,7 +55,7 @@ impl Checks {
             return Err(Mistrust::OtherArguments);
         }
         exchanged(&body, &claims, answers)?;
-        let found = body.target.tool().map(|tool| self.trust.pin(tool)).transpose()?;
+        let found = body.target.of_tool().map(|tool| self.trust.pin(tool)).transpose()?;
         if found != body.pin {
             let permit = body.pin;
             return Err(Mistrust::OtherPin { found, permit });

@@ -113,6 +113,12 @@ pub enum Mistrust {
         /// The server.
         server: String,
     },
+    /// The server defers no calls, or not in this way.
+    #[error("the tool server {server} does not say that it defers calls in this way")]
+    NoTasks {
+        /// The server.
+        server: String,
+    },
     /// The pin is not the one that was judged.
     #[error("the pin has digest {found:?}, the permit names {permit:?}")]
     OtherPin {

@@ -115,13 +115,14 @@ impl Executor {
         let executor = Arc::clone(self);
         let target = admitted.permit().target.clone();
         // What cannot be read was approved by nobody.
-        let approved = target.tool().and_then(|tool| self.checks.trust.approved(tool).ok()?);
+        let approved = target.of_tool().and_then(|tool| self.checks.trust.approved(tool).ok()?);
         let (arguments, answers) = said;
         let exchange = admitted.permit().exchange.as_ref();
         let questions = exchange.map(|exchange| exchange.questions.clone()).unwrap_or_default();
         Call {
             decision: admitted.permit().decision,
             may_tell: admitted.permit().may_tell,
+            defers: admitted.permit().defers,
             target,
             approved,
             arguments,

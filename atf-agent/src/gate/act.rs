@@ -1,19 +1,24 @@
 //! What the policy judges, and then allows: a tool call that kept pin and SQL rules, or something else
 //! that a server is asked for, which has no pin and needs the token's word and the policy's.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::ask::Ask;
 use super::authenticate::{Authenticated, describe_claims};
+use super::deferral::Begun;
 use super::method::Method;
+use super::pins::{Pin, Pins};
 use super::schema::WellFormed;
 use super::sql::SqlFacts;
 use super::statement::SqlChecked;
 use super::talk::Talk;
 use super::wants::Wants;
 use crate::audit;
-use crate::call::{Caller, Digest, Reason, Refusal, Step, Target};
+use crate::call::{Caller, Defers, Digest, Reason, Refusal, Step, Target};
 use crate::identity::Claims;
+use crate::wire::MayDefer;
 
 /// What is asked of a server beside its tools, by a caller whose token names it. Only [`check_ask`]
 /// makes one.
@@ -25,6 +30,8 @@ pub struct Asked {
     prompt: Option<Digest>,
     method: Method,
     ask: Box<Ask>,
+    /// Of the tool of a deferred call.
+    pin: Option<Arc<Pin>>,
 }
 
 /// A call of which the policy alone has not heard yet.
@@ -45,20 +52,41 @@ pub enum Act {
     Ask(Asked),
 }
 
-/// Takes a request for a prompt, a resource or a completion to the policy.
+/// Takes a request for a prompt, a resource or a completion to the policy, or one about a deferred call.
 ///
 /// # Errors
-/// When it is none.
-pub fn check_ask(authenticated: Authenticated) -> Result<Asked, Refusal> {
+/// When it is none, or the pin of the deferred call's tool or what the token says of it is another now.
+pub fn check_ask(authenticated: Authenticated, pins: &Pins) -> Result<Asked, Refusal> {
     let caller = authenticated.caller();
     let (received, claims, token) = authenticated.into_parts();
     let (method, prompt) = (received.method(), received.prompt());
     match received.into_ask() {
-        Some(ask) => Ok(Asked { caller, claims, token, prompt, method, ask }),
+        Some(ask) => {
+            let pin = ask.begun().map(|begun| same_pin(begun, &claims, pins)).transpose()?;
+            Ok(Asked { caller, claims, token, prompt, method, ask, pin })
+        }
         None => {
             let detail = format!("{} asks nothing of a server", method.as_str());
             Err(Refusal::new(Step::Schema, Reason::MessageInvalid, detail))
         }
+    }
+}
+
+/// The pin of the tool that was called, when nothing has changed since by which the call was allowed.
+fn same_pin(begun: &Begun, claims: &Claims, pins: &Pins) -> Result<Arc<Pin>, Refusal> {
+    let tool = &begun.tool;
+    let refuse = |reason, what| {
+        Err(Refusal::new(Step::Schema, reason, format!("{what} since {tool} was called")))
+    };
+    match pins.get(tool) {
+        None => refuse(Reason::ToolNotPinned, "the pin has gone"),
+        Some(pin) if pin.digest() != begun.pin => {
+            refuse(Reason::ToolWithheld, "the pin has changed")
+        }
+        Some(_) if claims.entitlements.narrowing.digest_of(tool) != begun.narrowing => {
+            refuse(Reason::TokenNarrowed, "the token was narrowed")
+        }
+        Some(pin) => Ok(Arc::clone(pin)),
     }
 }
 
@@ -69,6 +97,12 @@ impl Asked {
         call.prompt = self.prompt;
         self.ask.describe(call);
         describe_claims(&self.claims, self.token, call);
+        call.pin = self.pin.as_ref().map(|pin| pin.digest());
+    }
+
+    /// The pin of the tool of a deferred call.
+    pub(super) fn pin(&self) -> Option<&Pin> {
+        self.pin.as_deref()
     }
 
     pub(super) fn method(&self) -> Method {
@@ -108,7 +142,23 @@ impl Checked {
     pub fn asks(&self) -> bool {
         match self {
             Self::Tool(checked) => checked.call().pin().asks(),
-            Self::Ask(_) => true,
+            Self::Ask(asked) => asked.pin().is_none_or(Pin::asks),
+        }
+    }
+
+    /// Whether the pin wants every call of its tool deferred.
+    pub fn defers_all(&self) -> bool {
+        match self {
+            Self::Tool(checked) => checked.call().pin().defers() == Defers::Required,
+            Self::Ask(_) => false,
+        }
+    }
+
+    /// Says how the server may defer it. Of what is no tool call, nothing can.
+    pub fn defers(&mut self, may_defer: Option<MayDefer>) {
+        match self {
+            Self::Tool(checked) => checked.deferred(may_defer),
+            Self::Ask(_) => {}
         }
     }
 
@@ -165,7 +215,23 @@ impl Act {
     pub fn pin(&self) -> Option<Digest> {
         match self {
             Self::Tool(call) => Some(call.pin().digest()),
+            Self::Ask(asked) => asked.pin().map(Pin::digest),
+        }
+    }
+
+    /// How the server may defer it.
+    pub fn may_defer(&self) -> Option<MayDefer> {
+        match self {
+            Self::Tool(call) => call.tool_call().may_defer(),
             Self::Ask(_) => None,
+        }
+    }
+
+    /// The deferred call that it is about.
+    pub fn begun(&self) -> Option<&Begun> {
+        match self {
+            Self::Tool(_) => None,
+            Self::Ask(asked) => asked.ask.begun(),
         }
     }
 
@@ -201,14 +267,14 @@ impl Act {
     /// Whether single arguments are judged: as SQL, by where they come from, or by what the token says of
     /// them. What the run answers a server would go past that.
     pub(super) fn is_judged_by_argument(&self) -> bool {
-        match self {
-            Self::Tool(call) => {
-                let narrowed = call.claims().entitlements.narrowing.of(call.tool());
-                let pin = call.pin();
-                !pin.sql().is_empty() || !pin.sensitive().is_empty() || !narrowed.is_empty()
-            }
-            Self::Ask(_) => false,
-        }
+        let pin = match self {
+            Self::Tool(call) => Some(call.pin()),
+            Self::Ask(asked) => asked.pin(),
+        };
+        pin.is_some_and(|pin| {
+            let narrowed = self.claims().entitlements.narrowing.of(pin.name());
+            !pin.sql().is_empty() || !pin.sensitive().is_empty() || !narrowed.is_empty()
+        })
     }
 
     /// Writes what is known now into the call that the log will tell of.

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::deferral::{Begun, Handle};
 use super::envelope::{self, present};
 use super::method::Method;
 use super::talk::{Said, Talk};
 use crate::audit::Call;
-use crate::call::{Digest, Reason, Refusal, ResourceUri, Step, Target};
+use crate::call::{Deferred, Digest, Reason, Refusal, ResourceUri, Step, Target};
 
 /// A prompt, a resource or a completion that a request names, and the arguments as they came.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct Ask {
     arguments: Box<RawValue>,
     digest: Digest,
     talk: Talk,
+    begun: Option<Begun>,
 }
 
 /// What both of these methods may have; another member would not reach the server, so that the caller
@@ -131,10 +133,11 @@ impl Ask {
                 Target::Tool(_)
                 | Target::Subscription(_)
                 | Target::PromptArgument(_)
-                | Target::TemplateArgument(_) => None,
+                | Target::TemplateArgument(_)
+                | Target::Deferred(_) => None,
             };
             let (digest, talk) = (Digest::of(arguments.get().as_bytes()), talk.unwrap_or_default());
-            Ok(Some(Self { target, digest, arguments, talk }))
+            Ok(Some(Self { target, digest, arguments, talk, begun: None }))
         };
         match method {
             Method::PromptsGet => {
@@ -170,8 +173,34 @@ impl Ask {
             | Method::ToolsCall
             | Method::PromptsList
             | Method::ResourcesList
-            | Method::TemplatesList => Ok(None),
+            | Method::TemplatesList
+            | Method::TasksGet
+            | Method::TasksResult
+            | Method::TasksList
+            | Method::TasksCancel
+            | Method::TasksUpdate => Ok(None),
         }
+    }
+
+    /// What `handle` asks of the deferred call that it stands for.
+    ///
+    /// # Errors
+    /// When the server's name for it cannot be written.
+    pub(super) fn of_deferred(handle: Handle, begun: Begun) -> Result<Self, Refusal> {
+        let arguments = RawValue::from_string(begun.arguments());
+        let arguments = arguments.map_err(|error| invalid(error.to_string()))?;
+        Ok(Self {
+            target: Target::Deferred(Deferred { tool: begun.tool.clone(), asks: handle.asks }),
+            digest: Digest::of(arguments.get().as_bytes()),
+            arguments,
+            talk: handle.talk,
+            begun: Some(begun),
+        })
+    }
+
+    /// The deferred call that it is about.
+    pub(super) fn begun(&self) -> Option<&Begun> {
+        self.begun.as_ref()
     }
 
     /// What it names.
@@ -203,6 +232,7 @@ impl Ask {
         call.target = Some(self.target.as_str().into());
         call.arguments = Some(self.digest);
         call.answers = self.talk.digest();
+        call.began = self.begun.as_ref().map(|begun| begun.decision);
     }
 }
 

@@ -43,6 +43,10 @@ pub fn authenticate(
         let detail = format!("the token is run {}'s, the kernel says {}", claims.jti, caller.run);
         return refuse(Reason::TokenOtherRun, detail);
     }
+    if let Some(handle) = received.handle() {
+        let detail = format!("{:?} stands for no deferred call of this run", handle.name);
+        return refuse(Reason::TaskUnknown, detail);
+    }
     if let Some(call) = received.tool_call().filter(|call| !claims.names(call.name())) {
         let detail = format!("the token does not name {}", call.name());
         return refuse(Reason::ToolNotNamed, detail);

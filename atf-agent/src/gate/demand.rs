@@ -23,8 +23,9 @@ pub struct Moment {
 pub fn demand(judged: &Judged, now: Moment, result_bytes_max: u64) -> Result<Demand, Refusal> {
     let (limits, call) = (judged.limits(), judged.call());
     let target = call.target();
-    let tool = target.tool();
-    if !hours::open(&limits.hours, tool, limits.local(now.unix_s)) {
+    // Of a deferred call the hours and the bytes are its tool's. It was begun once, and holds its place.
+    let (tool, of_tool) = (target.tool(), target.of_tool());
+    if !hours::open(&limits.hours, of_tool, limits.local(now.unix_s)) {
         let local = limits.local(now.unix_s).map(|local| local.to_rfc3339()).unwrap_or_default();
         let detail = format!("it is {local}, outside of the hours of {target}");
         return Err(Refusal::new(Step::Reserve, Reason::CapHours, detail));
@@ -35,10 +36,11 @@ pub fn demand(judged: &Judged, now: Moment, result_bytes_max: u64) -> Result<Dem
         let rows = limits.rows.iter().filter(|cap| cap.tools.have(tool));
         shares.extend(rows.map(|cap| cap.share(Measure::Rows, whose, judged.rows())));
     }
-    let bytes = limits.bytes.iter().filter(|cap| cap.tools.have(tool));
+    let bytes = limits.bytes.iter().filter(|cap| cap.tools.have(of_tool));
     shares.extend(bytes.map(|cap| cap.share(Measure::Bytes, whose, result_bytes_max)));
     let calls = limits.calls.iter().filter(|cap| cap.tools.have(tool));
-    let in_flight = limits.in_flight.iter().filter(|cap| cap.tools.have(tool));
+    let in_flight =
+        limits.in_flight.iter().filter(|cap| cap.tools.have(tool) && target.deferral().is_none());
     let paces = calls.map(|cap| cap.pace(whose)).chain(in_flight.map(|cap| cap.pace(whose)));
     Ok(Demand {
         cents,

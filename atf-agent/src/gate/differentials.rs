@@ -178,7 +178,7 @@ fn rows() -> Vec<Row> {
         ("a name with a null byte", argument("1,\"n\\u0000\":{}"), parse, true),
         ("__proto__ as a text", argument("\"__proto__\""), None, true),
         ("more at the top", call("\"id\":1", "\"id\":1,\"meta\":{}"), request, true),
-        ("more in params", call("\"name\":", "\"task\":{},\"name\":"), params, true),
+        ("more in params", call("\"name\":", "\"tasks\":{},\"name\":"), params, true),
         ("arguments in a string", call("{\"n\":1}", "\"{}\""), params, true),
         ("arguments in a list", call("{\"n\":1}", "[1]"), params, true),
         ("a method with a null byte", call("tools/call", "tools/call\\u0000"), method, true),

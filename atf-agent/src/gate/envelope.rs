@@ -44,6 +44,8 @@ pub(super) struct ToolParams<'a> {
     #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
     state: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) task: Option<&'a RawValue>,
 }
 
 /// The parameters of `initialize`, as far as ATF acts on them.

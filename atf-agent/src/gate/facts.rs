@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::act::Checked;
 use super::method::Method;
+use super::pins::Pin;
 use super::provenance::{Sourced, Traced};
 use super::sql::SqlFacts;
 use crate::call::{
@@ -129,7 +130,7 @@ impl<'a> Input<'a> {
                     target: target.as_str(),
                     arguments,
                     answers: asked.ask().talk().responses(),
-                    sink: true,
+                    sink: asked.pin().is_none_or(Pin::is_sink),
                 }
             }
         };

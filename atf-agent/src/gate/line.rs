@@ -382,6 +382,7 @@ fn the_log_learns_all_that_was_known() {
         policy: None,
         hearing: None,
         approval: None,
+        began: None,
         permit: None,
         gate_ns: 0,
     };

@@ -2,6 +2,7 @@
 //! or without.
 
 use super::era::Era;
+use crate::call::Deferral;
 
 /// The methods that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +37,20 @@ pub enum Method {
     Unsubscribe,
     /// `completion/complete`.
     Complete,
+    /// `tasks/get`.
+    TasksGet,
+    /// `tasks/result`.
+    TasksResult,
+    /// `tasks/list`.
+    TasksList,
+    /// `tasks/cancel`.
+    TasksCancel,
+    /// `tasks/update`.
+    TasksUpdate,
 }
 
 /// What both eras have.
-const SHARED: [Method; 8] = [
+const SHARED: [Method; 10] = [
     Method::ToolsList,
     Method::ToolsCall,
     Method::PromptsList,
@@ -48,16 +59,24 @@ const SHARED: [Method; 8] = [
     Method::TemplatesList,
     Method::ResourcesRead,
     Method::Complete,
+    Method::TasksGet,
+    Method::TasksCancel,
 ];
 
 impl Method {
     /// What a request of `era` may ask for beside what both have.
     fn own(era: Era) -> &'static [Self] {
         match era {
-            Era::Handshake => {
-                &[Self::Initialize, Self::Ping, Self::SetLevel, Self::Subscribe, Self::Unsubscribe]
-            }
-            Era::Stateless => &[Self::Discover, Self::Listen],
+            Era::Handshake => &[
+                Self::Initialize,
+                Self::Ping,
+                Self::SetLevel,
+                Self::Subscribe,
+                Self::Unsubscribe,
+                Self::TasksResult,
+                Self::TasksList,
+            ],
+            Era::Stateless => &[Self::Discover, Self::Listen, Self::TasksUpdate],
         }
     }
 
@@ -79,7 +98,23 @@ impl Method {
             Self::Subscribe => "resources/subscribe",
             Self::Unsubscribe => "resources/unsubscribe",
             Self::Complete => "completion/complete",
+            Self::TasksGet => Deferral::Get.method(),
+            Self::TasksResult => Deferral::Result.method(),
+            Self::TasksList => "tasks/list",
+            Self::TasksCancel => Deferral::Cancel.method(),
+            Self::TasksUpdate => Deferral::Update.method(),
         }
+    }
+
+    /// What it asks of a deferred call; none when it is about none.
+    pub(super) fn deferral(self) -> Option<Deferral> {
+        let all = [
+            (Self::TasksGet, Deferral::Get),
+            (Self::TasksResult, Deferral::Result),
+            (Self::TasksCancel, Deferral::Cancel),
+            (Self::TasksUpdate, Deferral::Update),
+        ];
+        all.into_iter().find(|(method, _)| *method == self).map(|(_, asks)| asks)
     }
 
     pub(super) fn read(text: &str, era: Era) -> Option<Self> {

@@ -9,6 +9,7 @@ mod authenticate;
 pub(crate) mod bundle;
 pub mod corpus;
 mod decide;
+mod deferral;
 mod definitions;
 mod demand;
 mod envelope;
@@ -26,6 +27,7 @@ mod lint;
 mod lists;
 mod method;
 mod narrow;
+mod params;
 mod permit;
 mod pins;
 mod policy;
@@ -75,6 +77,7 @@ pub use bundle::{
     pack, sign, unpack,
 };
 pub use decide::{Presented, Rules, decide};
+pub use deferral::{Begun, Handle, TASKS, may_defer};
 pub use demand::{Moment, demand, reserve};
 pub use era::{Era, STATELESS, Stated};
 pub use explain::{Decider, Explained, ExplainedRule, Held, Place, explain};

@@ -75,6 +75,8 @@ impl Permit {
             exchange: judged.exchange().cloned(),
             waived: judged.waived().is_some(),
             may_tell: judged.may_tell(),
+            defers: call.may_defer(),
+            began: call.begun().map(|begun| begun.decision),
         };
         let json = serde_json::to_string(&body).map_err(|error| refuse(error.to_string()))?;
         Ok(Self { judged, reservation, body, json })

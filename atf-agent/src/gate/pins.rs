@@ -13,7 +13,7 @@ use super::lint;
 use super::narrow::Fragments;
 use super::provenance::{Asked, Results, Sensitive};
 use super::sql::SqlProfile;
-use crate::call::{Digest, NameError, ToolName};
+use crate::call::{Defers, Digest, NameError, ToolName};
 use crate::state::PolicyFiles;
 
 /// Longest pin in bytes and most pins; a longer one is a mistake or an attack on who reads it.
@@ -43,6 +43,7 @@ pub struct Pin {
     sensitive: Vec<Sensitive>,
     results: Results,
     sink: bool,
+    defers: Defers,
 }
 
 /// Why pins are not taken. One bad pin refuses all: half a tool set is a surprise.
@@ -76,6 +77,8 @@ struct File {
     #[serde(rename = "inputSchema")]
     input_schema: Value,
     annotations: Option<Value>,
+    #[serde(default)]
+    execution: Execution,
     /// The digest of what its server said of it when it was approved.
     #[serde(default, rename = "x-atf-server")]
     server: Option<Digest>,
@@ -84,6 +87,14 @@ struct File {
     /// Whether what it is given leaves for others to read.
     #[serde(default, rename = "x-atf-sink")]
     sink: bool,
+}
+
+/// How a tool is called.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Execution {
+    #[serde(rename = "taskSupport")]
+    defers: Defers,
 }
 
 impl Pins {
@@ -221,6 +232,11 @@ impl Pin {
         self.sink
     }
 
+    /// Whether its calls may be deferred.
+    pub fn defers(&self) -> Defers {
+        self.defers
+    }
+
     /// Reads the file of one pin.
     ///
     /// # Errors
@@ -250,6 +266,7 @@ impl Pin {
             sensitive: sensitive_arguments(&file.input_schema),
             results: file.results,
             sink: file.sink,
+            defers: file.execution.defers,
         })
     }
 }

@@ -114,6 +114,11 @@ fn denied(detail: String) -> Refusal {
 
 fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, Refusal> {
     let decision = hearing::understood(&hearing.said).map_err(denied)?;
+    if let Checked::Ask(asked) = traced.checked()
+        && let Some(pin) = asked.pin().filter(|pin| !policy.settings.tools.contains_key(pin.name()))
+    {
+        return Err(denied(format!("the policy does not know {} any more", pin.name())));
+    }
     let refused = (!decision.allow || !decision.reasons.is_empty()).then(|| {
         let detail = format!("reasons: {}{traced}", decision.reasons.join(", "));
         Refusal::new(Step::Policy, reason(&decision.reasons), detail)

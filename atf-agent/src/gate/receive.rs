@@ -4,13 +4,15 @@
 use serde_json::value::RawValue;
 
 use super::ask::{self, Ask};
-use super::envelope::{self, AnyParams, CancelParams, Envelope, InitializeParams, Meta};
+use super::deferral::{Begun, Handle};
+use super::envelope::{self, Envelope};
 use super::era::{Disagreement, Era, Stated};
 use super::id::Id;
 use super::json;
 use super::level;
 use super::lists::Lists;
 use super::method::{Method, Notification};
+use super::params::{cancelled, meta, offered, prompt_digest};
 use super::reply::{Code, Reply, Unread};
 use super::revision::Revision;
 use super::talk::Said;
@@ -66,12 +68,13 @@ pub struct Received {
     era: Era,
     method: Method,
     params: Option<Box<RawValue>>,
-    tool: Option<ToolCall>,
+    tool: Option<Box<ToolCall>>,
     ask: Option<Box<Ask>>,
     offered: Option<Revision>,
     level: Option<Level>,
     listens: Option<Lists>,
     unsubscribes: Option<ResourceUri>,
+    handle: Option<Box<Handle>>,
     prompt: Option<Digest>,
 }
 
@@ -132,7 +135,7 @@ impl Received {
 
     /// The tool call, when the method is `tools/call`.
     pub fn tool_call(&self) -> Option<&ToolCall> {
-        self.tool.as_ref()
+        self.tool.as_deref()
     }
 
     /// What is asked of a server beside its tools, when the method does so.
@@ -155,6 +158,29 @@ impl Received {
         self.unsubscribes.as_ref()
     }
 
+    /// The deferred call that it names, while nobody has said what it stands for.
+    pub fn handle(&self) -> Option<&Handle> {
+        self.handle.as_deref()
+    }
+
+    /// The same request of the call that its handle stands for. One that stands for none stays as it is, and is
+    /// refused by [`super::authenticate`].
+    ///
+    /// # Errors
+    /// When its client does not declare that it knows of deferred calls.
+    pub fn of_deferred(
+        mut self,
+        find: impl FnOnce(&Handle) -> Option<Begun>,
+    ) -> Result<Self, Refusal> {
+        let Some(handle) = self.handle.take() else { return Ok(self) };
+        handle.check()?;
+        match find(&handle) {
+            Some(begun) => self.ask = Some(Box::new(Ask::of_deferred(*handle, begun)?)),
+            None => self.handle = Some(handle),
+        }
+        Ok(self)
+    }
+
     /// The revision that an `initialize` is answered with.
     pub fn offered(&self) -> Option<Revision> {
         self.offered
@@ -166,7 +192,7 @@ impl Received {
     }
 
     pub(super) fn into_tool_call(self) -> Option<ToolCall> {
-        self.tool
+        self.tool.map(|tool| *tool)
     }
 
     pub(super) fn into_ask(self) -> Option<Box<Ask>> {
@@ -289,9 +315,10 @@ fn request(
     let wants = Wants::read(&meta, era, stated).map_err(|detail| refused(invalid(detail)))?;
     let said = Said { era, capabilities: meta.capabilities, wants: &wants };
     let ask = Ask::read(method, params, said).map_err(refused)?.map(Box::new);
+    let handle = Handle::read(method, params, said).map_err(refused)?.map(Box::new);
     let is = |one: Method| (method == one).then_some(params);
     let tool = is(Method::ToolsCall).map(|params| ToolCall::read(params, said)).transpose();
-    let tool = tool.map_err(refused)?;
+    let tool = tool.map_err(refused)?.map(Box::new);
     let offered = is(Method::Initialize).map(offered).transpose().map_err(refused)?;
     let level = is(Method::SetLevel).map(level::read).transpose();
     let level = level.map_err(|error| refused(invalid(format!("params: {error}"))))?;
@@ -300,7 +327,8 @@ fn request(
     let unsubscribes = is(Method::Unsubscribe).map(ask::subscription).transpose();
     let unsubscribes = unsubscribes.map_err(refused)?;
     let tool_name = tool.as_ref().map(|tool| tool.name.as_str());
-    if let Some(name) = tool_name.or(ask.as_deref().and_then(named)) {
+    let handle_name = handle.as_ref().map(|handle| handle.name.as_str());
+    if let Some(name) = tool_name.or(ask.as_deref().and_then(named)).or(handle_name) {
         stated.name_is(name, is_stateless).map_err(disagrees)?;
     }
     Ok(Message::Request(Received {
@@ -316,6 +344,7 @@ fn request(
         level,
         listens,
         unsubscribes,
+        handle,
     }))
 }
 
@@ -323,70 +352,13 @@ fn request(
 fn named(ask: &Ask) -> Option<&str> {
     match ask.target() {
         Target::Tool(_) | Target::Prompt(_) | Target::Resource(_) => Some(ask.target().as_str()),
-        Target::Subscription(_) | Target::PromptArgument(_) | Target::TemplateArgument(_) => None,
+        Target::Subscription(_)
+        | Target::PromptArgument(_)
+        | Target::TemplateArgument(_)
+        | Target::Deferred(_) => None,
     }
 }
 
 pub(super) fn invalid(detail: String) -> Refusal {
     Refusal::new(Step::Receive, Reason::MessageInvalid, detail)
-}
-
-/// The request for which nobody waits. What names none is nothing, as the standard has it.
-fn cancelled(params: &RawValue) -> Option<Id> {
-    let params: CancelParams<'_> = envelope::object(params.get()).ok()?;
-    Id::read(params.request?)
-}
-
-/// The members of parameters that are read of some method or other.
-const MEMBERS: &[&str] = &[
-    "name",
-    "arguments",
-    "_meta",
-    "cursor",
-    "protocolVersion",
-    "uri",
-    "ref",
-    "argument",
-    "context",
-    "level",
-    "inputResponses",
-    "requestState",
-    "requestId",
-    "notifications",
-];
-
-/// The members of `_meta` that ATF reads, of parameters in which none is spelled in another case.
-fn meta(params: Option<&RawValue>) -> Result<Meta<'_>, Refusal> {
-    let Some(params) = params else {
-        return Ok(Meta::default());
-    };
-    let any: AnyParams<'_> =
-        envelope::object(params.get()).map_err(|e| invalid(format!("params: {e}")))?;
-    variants(params, MEMBERS)?;
-    let Some(meta) = any.meta else {
-        return Ok(Meta::default());
-    };
-    variants(meta, &envelope::META)?;
-    envelope::object(meta.get()).map_err(|e| invalid(format!("_meta: {e}")))
-}
-
-fn offered(params: Option<&RawValue>) -> Result<Revision, Refusal> {
-    let text = params.map_or("null", RawValue::get);
-    let asked: InitializeParams<'_> =
-        envelope::object(text).map_err(|e| invalid(format!("initialize: params: {e}")))?;
-    Ok(Revision::offered(&asked.revision))
-}
-
-fn variants(object: &RawValue, known: &[&str]) -> Result<(), Refusal> {
-    envelope::case_variant(object.get(), known).map_or(Ok(()), |name| {
-        let detail = format!("{name:?} differs from a known member in case alone");
-        Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail))
-    })
-}
-
-fn prompt_digest(text: &str) -> Result<Digest, Refusal> {
-    text.parse().map_err(|error| {
-        let detail = format!("the prompt digest: {error}");
-        Refusal::new(Step::Receive, Reason::PromptDigest, detail)
-    })
 }

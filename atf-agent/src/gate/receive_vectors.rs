@@ -11,6 +11,16 @@ use crate::call::{Reason, Step};
 const LIMITS: Limits = Limits { body_bytes_max: 256 << 10 };
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ledger.query","arguments":{"sql":"SELECT 1"}}}"#;
 
+/// The call with this in its `task`.
+fn task(json: &str) -> String {
+    CALL.replacen("\"name\":", &format!("\"task\":{json},\"name\":"), 1)
+}
+
+/// A question about a deferred call.
+fn about(method: &str, params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tasks/{method}","params":{{{params}}}}}"#)
+}
+
 fn read(json: &[u8]) -> Result<Message, crate::call::Refusal> {
     Received::read(json, &LIMITS, &Stated::default())
 }
@@ -52,6 +62,14 @@ fn honest_messages_are_read() {
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#,
+        &task("{}"),
+        &task("{\"ttl\":1}"),
+        &task("{\"ttl\":9007199254740992}"),
+        &task("{\"ttl\":null}"),
+        &about("get", "\"taskId\":\"x\""),
+        &about("result", "\"taskId\":\"\""),
+        &about("cancel", "\"taskId\":\"x\",\"_meta\":{}"),
+        &about("list", ""),
         " { \"method\" : \"ping\" , \"id\" : 1 , \"jsonrpc\" : \"2.0\" } \n",
         r#"{"\u006asonrpc":"2.\u0030","id":1,"method":"pi\u006eg"}"#,
     ] {
@@ -173,7 +191,30 @@ fn a_message_that_peers_may_read_differently_is_refused() {
         (call("\"name\":", "\"Name\":\"other\",\"name\":"), -32602),
         (call("\"name\":", "\"_Meta\":{},\"name\":"), -32602),
         (call("\"arguments\"", "\"argument\u{17f}\""), -32602),
-        (call("\"name\":", "\"task\":{},\"name\":"), -32602),
+        (call("\"name\":", "\"tasks\":{},\"name\":"), -32602),
+        (call("\"name\":", "\"Task\":{},\"name\":"), -32602),
+        (task("null"), -32602),
+        (task("1"), -32602),
+        (task("[]"), -32602),
+        (task("{\"more\":1}"), -32602),
+        (task("{\"ttl\":0}"), -32602),
+        (task("{\"ttl\":-1}"), -32602),
+        (task("{\"ttl\":1.5}"), -32602),
+        (task("{\"ttl\":1e3}"), -32602),
+        (task("{\"ttl\":9007199254740994}"), -32602),
+        (task("{\"ttl\":\"1000\"}"), -32602),
+        (task("{\"ttl\":true}"), -32602),
+        (task("{\"ttl\":[1]}"), -32602),
+        (about("get", ""), -32602),
+        (about("get", "\"taskId\":7"), -32602),
+        (about("get", "\"taskId\":null"), -32602),
+        (about("get", "\"taskid\":\"x\""), -32602),
+        (about("get", "\"taskId\":\"x\",\"more\":1"), -32602),
+        (about("get", "\"taskId\":\"x\",\"inputResponses\":{}"), -32602),
+        (about("get", &format!("\"taskId\":\"{}\"", "x".repeat(129))), -32602),
+        (about("result", "\"taskId\":[\"x\"]"), -32602),
+        (about("cancel", "\"taskId\":{}"), -32602),
+        (about("update", "\"taskId\":\"x\",\"inputResponses\":{}"), -32601),
         (call("\"name\":\"ledger.query\",", ""), -32602),
         (call("\"ledger.query\"", "7"), -32602),
         (call("\"ledger.query\"", "\"ledger query\""), -32602),

@@ -32,6 +32,8 @@ pub enum Code {
     Mismatch,
     /// A revision that is not spoken.
     Unsupported,
+    /// The client does not declare what it would have to know.
+    Capability,
 }
 
 impl Code {
@@ -44,6 +46,7 @@ impl Code {
             Self::Params => -32602,
             Self::Mismatch => -32020,
             Self::Unsupported => -32022,
+            Self::Capability => -32021,
         }
     }
 
@@ -56,6 +59,7 @@ impl Code {
             Self::Params => "invalid params",
             Self::Mismatch => "header mismatch",
             Self::Unsupported => "unsupported protocol version",
+            Self::Capability => "missing required client capability",
         }
     }
 }

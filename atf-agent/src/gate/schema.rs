@@ -11,6 +11,7 @@ use super::tool_call::ToolCall;
 use crate::audit::{self, Rewritten};
 use crate::call::{Caller, Digest, Reason, Refusal, Step, ToolName};
 use crate::identity::Claims;
+use crate::wire::MayDefer;
 
 /// A tool call whose arguments satisfy the pin. Only [`check_schema`] makes one.
 #[derive(Debug)]
@@ -91,6 +92,10 @@ impl WellFormed {
         }
         self.holds(pins)?;
         Ok(self)
+    }
+
+    pub(super) fn deferred(&mut self, may_defer: Option<MayDefer>) {
+        self.call.deferred(may_defer);
     }
 
     /// The caller, by the kernel's word.

@@ -144,10 +144,21 @@ fn what_every_request_must_say_is_demanded() {
             "a state that is no text",
             without(r#""arguments":{},"#, r#""arguments":{},"requestState":1,"#),
         ),
-        ("a task", without(r#""arguments":{},"#, r#""arguments":{},"task":{},"#)),
+        ("a task", without(r#""arguments":{},"#, r#""arguments":{},"task":1,"#)),
+        (
+            "capabilities that are none",
+            call().replace(r#"Capabilities":{}"#, r#"Capabilities":{"extensions":[]}"#),
+        ),
     ] {
         check(what, &json, &honest, Err(-32_602));
     }
+}
+
+/// The standard has what an older client says of it passed over.
+#[test]
+fn a_task_of_the_revision_before_is_no_mistake() {
+    let json = call().replace(r#""arguments":{},"#, r#""arguments":{},"task":{"ttl":-1},"#);
+    check("a task", &json, &stated("tools/call", Some("ledger.query")), Ok(Era::Stateless));
 }
 
 #[test]
@@ -182,6 +193,7 @@ fn each_era_has_its_own_methods() {
     let old = |method: &str| {
         let params = match method {
             "tools/call" => r#""name":"x""#,
+            "tasks/get" | "tasks/result" | "tasks/cancel" => r#""taskId":"x""#,
             "resources/subscribe" | "resources/unsubscribe" => r#""uri":"f+file:///a""#,
             _ => r#""protocolVersion":"2025-11-25""#,
         };
@@ -189,6 +201,8 @@ fn each_era_has_its_own_methods() {
     };
     let new = |method: &str| match method {
         "tools/call" => message(method, r#""name":"x","#),
+        "tasks/get" | "tasks/cancel" => message(method, r#""taskId":"x","#),
+        "tasks/update" => message(method, r#""taskId":"x","inputResponses":{},"#),
         "subscriptions/listen" => message(method, r#""notifications":{},"#),
         _ => message(method, r#""protocolVersion":"2025-11-25","#),
     };
@@ -205,12 +219,18 @@ fn each_era_has_its_own_methods() {
         ("resources/subscribe", Ok(Era::Handshake), no),
         ("resources/unsubscribe", Ok(Era::Handshake), no),
         ("subscriptions/listen", no, Ok(Era::Stateless)),
-        ("tasks/get", no, no),
+        ("tasks/get", Ok(Era::Handshake), Ok(Era::Stateless)),
+        ("tasks/cancel", Ok(Era::Handshake), Ok(Era::Stateless)),
+        ("tasks/result", Ok(Era::Handshake), no),
+        ("tasks/list", Ok(Era::Handshake), no),
+        ("tasks/update", no, Ok(Era::Stateless)),
+        ("tasks/watch", no, no),
         ("notifications/cancelled", no, no),
         ("", no, no),
     ] {
         check(method, &old(method), &Stated::default(), handshake);
-        let name = (method == "tools/call").then_some("x");
+        let has_name = ["tools/call", "tasks/get", "tasks/cancel", "tasks/update"];
+        let name = has_name.contains(&method).then_some("x");
         check(method, &new(method), &stated(method, name), stateless);
     }
     let note = |method: &str| format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);

@@ -6,6 +6,7 @@ use super::pins::Pins;
 use super::schema::WellFormed;
 use super::sql::{self, Passed, SqlFacts};
 use crate::call::{Reason, Refusal, Step};
+use crate::wire::MayDefer;
 
 /// A tool call whose SQL, if it has any, is known and allowed. Only [`check_sql`] makes one.
 #[derive(Debug)]
@@ -46,6 +47,10 @@ impl SqlChecked {
     /// What each statement is, by the name of its argument.
     pub fn facts(&self) -> &[(String, SqlFacts)] {
         &self.facts
+    }
+
+    pub(super) fn deferred(&mut self, may_defer: Option<MayDefer>) {
+        self.call.deferred(may_defer);
     }
 
     pub(super) fn into_call(self) -> WellFormed {

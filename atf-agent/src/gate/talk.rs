@@ -177,6 +177,11 @@ pub(super) fn exchange(act: &Act, obligations: &Obligations) -> Result<Option<Ex
         true => Questions::new(),
         false => &(&talk.can & &obligations.questions) & entitled,
     };
+    // A deferred call is asked what it could be asked when it was judged.
+    let questions = match act.begun() {
+        Some(begun) => &questions & &begun.questions,
+        None => questions,
+    };
     let answers = talk.sent()?;
     if answers.is_some() && questions.is_empty() {
         let what = format!("no question to this run is allowed, and it answers one for {target}");

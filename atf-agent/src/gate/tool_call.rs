@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::deferral::Wanted;
 use super::envelope::{self, ToolParams};
 use super::receive::invalid;
 use super::talk::{Said, Talk};
 use crate::audit::Call;
 use crate::call::{Digest, Refusal, ToolName};
+use crate::wire::MayDefer;
 
 /// The arguments, each as it is written.
 #[derive(Deserialize)]
@@ -23,6 +25,8 @@ pub struct ToolCall {
     arguments: Box<RawValue>,
     pub(super) digest: Digest,
     pub(super) talk: Box<Talk>,
+    wanted: Wanted,
+    may_defer: Option<MayDefer>,
 }
 
 impl ToolCall {
@@ -38,7 +42,9 @@ impl ToolCall {
             None => RawValue::from_string("{}".to_owned()).map_err(|e| invalid(e.to_string()))?,
         };
         let talk = Box::new(Talk::read(said, params)?);
-        Ok(Self { name, talk, digest: Digest::of(arguments.get().as_bytes()), arguments })
+        let (wanted, digest) =
+            (Wanted::read(said, call.task)?, Digest::of(arguments.get().as_bytes()));
+        Ok(Self { name, talk, digest, arguments, wanted, may_defer: None })
     }
 
     /// The tool.
@@ -54,6 +60,20 @@ impl ToolCall {
     /// The digest of the arguments' bytes.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// When the run wants the result.
+    pub(super) fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// How the server may defer it; not before somebody has said so.
+    pub(super) fn may_defer(&self) -> Option<MayDefer> {
+        self.may_defer
+    }
+
+    pub(super) fn deferred(&mut self, may_defer: Option<MayDefer>) {
+        self.may_defer = may_defer;
     }
 
     /// What may go to and fro while the server works on it.
@@ -90,7 +110,14 @@ mod tests {
     fn call(arguments: &str) -> ToolCall {
         let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
         let digest = Digest::of(arguments.get().as_bytes());
-        ToolCall { name: "t".parse().unwrap(), arguments, digest, talk: Box::default() }
+        ToolCall {
+            name: "t".parse().unwrap(),
+            arguments,
+            digest,
+            talk: Box::default(),
+            wanted: Wanted::default(),
+            may_defer: None,
+        }
     }
 
     #[test]

@@ -86,6 +86,7 @@ impl Account {
                 policy: None,
                 hearing: None,
                 approval: None,
+                began: None,
                 permit: None,
                 gate_ns: 0,
             },

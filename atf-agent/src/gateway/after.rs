@@ -1,9 +1,11 @@
 //! What surrounds the act: the reservation and the record before it, the limits of its result, the record of its
 //! outcome, and the settlement.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
@@ -11,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Gateway;
 use super::clients::Unavailable;
+use super::deferred::{self, About, Entry, Passes};
 use super::execution::Acted;
 use super::line::unavailable;
 use super::offers;
@@ -19,7 +22,7 @@ use crate::audit::{Event, Notified, Outcome};
 use crate::call::{Digest, Questions, Reason, Refusal, Step, Target};
 use crate::gate::{self, Era, Judged, Permit};
 use crate::state::Reservation;
-use crate::wire::Receipt;
+use crate::wire::{MayDefer, Receipt};
 
 /// How long the record of an outcome is tried for: a recorder that was killed is back by then.
 const OUTCOME_TRIED_FOR: Duration = Duration::from_secs(10);
@@ -62,7 +65,7 @@ async fn settled(reservation: Reservation, settle: impl FnOnce(Reservation) + Se
 }
 
 /// Longest message of a server's error that is passed on, in characters.
-const MESSAGE_CHARS_MAX: usize = 1_000;
+pub(super) const MESSAGE_CHARS_MAX: usize = 1_000;
 
 /// Appends a decision to the log and waits until it is there.
 ///
@@ -96,9 +99,8 @@ fn not_recorded(error: Unavailable) -> Refusal {
 /// all the same.
 pub(super) fn filter(
     gateway: &Gateway,
-    bytes_max: usize,
-    permit: &Permit,
-    era: Era,
+    (bytes_max, told): (usize, Option<Notified>),
+    (permit, era, about): (&Permit, Era, About),
     acted: Acted,
 ) -> (Outcome, Result<Passed, Refusal>) {
     let result = match acted {
@@ -110,8 +112,11 @@ pub(super) fn filter(
                 bytes: text.len() as u64,
                 is_error: true,
             };
-            let text = text.chars().take(MESSAGE_CHARS_MAX).collect();
-            let data = told(&permit.body().target, &missing);
+            let text = match &about {
+                About::Of(entry) => deferred::message(text, entry),
+                About::None | About::May(_) => text.chars().take(MESSAGE_CHARS_MAX).collect(),
+            };
+            let data = besides(&permit.body().target, &missing);
             return (outcome, Ok(Passed::Error { code, message: text, data }));
         }
         Acted::Not(outcome, reason) => {
@@ -128,7 +133,19 @@ pub(super) fn filter(
         is_error: head.as_ref().is_some_and(|head| head.is_error),
     };
     let body = permit.body();
-    let passed = match within_limits(text, head, bytes_max) {
+    let told_bytes = told.map_or(0, |told| told.bytes);
+    let bytes_max = bytes_max.saturating_sub(usize::try_from(told_bytes).unwrap_or(usize::MAX));
+    let deferral = body.target.deferral().map(|deferred| deferred.asks);
+    let passed = match within_limits(text, head, (bytes_max, permit)) {
+        Ok(_) if let (Some(asks), About::Of(entry)) = (deferral, &about) => {
+            deferred::answered(text, (asks, permit), entry).map(Passed::Deferred)
+        }
+        Ok(Says::Defers) => match about {
+            About::May(admitted) => {
+                deferred::begun(text, (permit, era), admitted).map(Passed::Deferred)
+            }
+            About::None | About::Of(_) => Err("the call is deferred, and may not be".to_owned()),
+        },
         Ok(Says::Asks) => questions::asked(text, body, &gateway.state_key).map(Passed::Question),
         Ok(says @ (Says::Nothing | Says::Complete)) => offers::renamed(&body.target, era, result)
             .map(|text| Passed::Result { text, says_type: says == Says::Complete })
@@ -148,13 +165,15 @@ enum Says {
     Complete,
     /// That the run has to answer first.
     Asks,
+    /// That the run has to ask later.
+    Defers,
 }
 
 /// What a result says of itself; what is wrong with one that may not be passed on.
 fn within_limits(
     text: &str,
     head: Option<ResultHead>,
-    result_bytes_max: usize,
+    (result_bytes_max, permit): (usize, &Permit),
 ) -> Result<Says, String> {
     if text.len() > result_bytes_max {
         return Err(format!("{} bytes, at most {result_bytes_max} are passed on", text.len()));
@@ -162,11 +181,15 @@ fn within_limits(
     let Some(head) = head else {
         return Err("expected a result, found other JSON".to_owned());
     };
+    let is_promise = head.task.is_some() && head.content.is_none();
     match head.result_type.as_deref() {
+        None | Some(COMPLETE) if is_promise && permit.body().target.tool().is_some() => {
+            Ok(Says::Defers)
+        }
         None => Ok(Says::Nothing),
         Some(COMPLETE) => Ok(Says::Complete),
         Some(INPUT_REQUIRED) => Ok(Says::Asks),
-        // A task: what would follow is not offered, so nothing may begin it.
+        Some(TASK) if permit.body().defers == Some(MayDefer::Allowed) => Ok(Says::Defers),
         Some(other) => Err(format!("expected a complete result, found one of type {other:?}")),
     }
 }
@@ -182,6 +205,8 @@ pub(super) enum Passed {
     },
     /// What a server asks of the run before it is done. It is nobody's result: it vouches for nothing.
     Question(Box<RawValue>),
+    /// What a server says of a deferred call.
+    Deferred(Passes),
     /// A server's error.
     Error {
         /// Its JSON-RPC code.
@@ -195,7 +220,7 @@ pub(super) enum Passed {
 
 /// What is said beside a server's error, in words of our own: which resource it was, or what the client
 /// would have to answer.
-fn told(target: &Target, missing: &Questions) -> Option<Value> {
+fn besides(target: &Target, missing: &Questions) -> Option<Value> {
     if !missing.is_empty() {
         let capabilities: Map<_, _> =
             missing.iter().map(|one| (one.capability().to_owned(), json!({}))).collect();
@@ -206,7 +231,8 @@ fn told(target: &Target, missing: &Questions) -> Option<Value> {
         Target::Tool(_)
         | Target::Prompt(_)
         | Target::PromptArgument(_)
-        | Target::TemplateArgument(_) => None,
+        | Target::TemplateArgument(_)
+        | Target::Deferred(_) => None,
     }
 }
 
@@ -215,13 +241,34 @@ impl Passed {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Result { text, .. } | Self::Question(text) => text.get().len() as u64,
+            Self::Deferred(passes) => passes.text.get().len() as u64,
             Self::Error { message, .. } => message.len() as u64,
+        }
+    }
+
+    /// What of it is a result, from which the run learns.
+    pub(super) fn learnt(&self) -> Option<&RawValue> {
+        match self {
+            Self::Result { text, .. } => Some(text),
+            Self::Deferred(passes) => passes.learnt.as_deref(),
+            Self::Question(_) | Self::Error { .. } => None,
+        }
+    }
+
+    /// The call that is deferred from now on.
+    pub(super) fn begun(&self) -> Option<&Arc<Entry>> {
+        match self {
+            Self::Deferred(passes) => passes.begun.as_ref(),
+            Self::Result { .. } | Self::Question(_) | Self::Error { .. } => None,
         }
     }
 }
 
 /// The type of a result that asks for nothing more.
 pub(super) const COMPLETE: &str = "complete";
+
+/// The type of one that promises a result.
+const TASK: &str = "task";
 
 /// Records what became of a permit. The act is done, so this is tried for a while; the caller gets
 /// no result that the log does not know of.
@@ -281,6 +328,10 @@ struct ResultHead {
     is_error: bool,
     #[serde(default, rename = "resultType")]
     result_type: Option<String>,
+    #[serde(default)]
+    content: Option<IgnoredAny>,
+    #[serde(default)]
+    task: Option<IgnoredAny>,
 }
 
 fn not_done(outcome: &Outcome) -> &str {

@@ -10,7 +10,7 @@ use super::after::Passed;
 use super::authorization::Challenge;
 use super::mcp;
 use crate::call::{Reason, Refusal};
-use crate::gate::{Code, Era, Id, Reply};
+use crate::gate::{Code, Era, Id, Reply, TASKS};
 
 /// JSON-RPC 2.0: the server failed.
 const INTERNAL_ERROR: i32 = -32603;
@@ -42,6 +42,7 @@ impl Answer {
         match passed {
             Passed::Result { text, says_type } => Self::result(id, era, text, *says_type),
             Passed::Question(text) => Self::result(id, era, text, true),
+            Passed::Deferred(passes) => Self::result(id, era, &passes.text, true),
             Passed::Error { code, message, data } => {
                 // The stateless era has no code of its own for what is not there.
                 let code = match (era, *code) {
@@ -149,11 +150,10 @@ impl Answer {
             };
         }
         match asked {
-            // What the run says of the call's state is wrong as parameters are, whatever is called.
-            Asked::Tool(id) | Asked::Other(id) if refusal.reason == Reason::MessageState => {
+            // What is wrong with the message is told as such, whatever is called.
+            Asked::Tool(id) | Asked::Other(id) if let Some(code) = code_of(refusal.reason, era) => {
                 let (id, requested) = (Some(id.clone()), None);
-                let reply = Reply { id, code: Code::Params, era, requested };
-                Self::unread(&reply, refusal.reason)
+                Self::unread(&Reply { id, code, era, requested }, refusal.reason)
             }
             Asked::Unread(reply) => Self::unread(reply, refusal.reason),
             Asked::Tool(id) => Self::made(id, era, refused_tool(refusal)),
@@ -170,7 +170,10 @@ impl Answer {
         let status = match (reply.era, reply.code) {
             (Era::Handshake, Code::Method | Code::Params) => StatusCode::OK,
             (Era::Stateless, Code::Method) => StatusCode::NOT_FOUND,
-            (_, Code::Parse | Code::Request | Code::Mismatch | Code::Unsupported)
+            (
+                _,
+                Code::Capability | Code::Parse | Code::Request | Code::Mismatch | Code::Unsupported,
+            )
             | (Era::Stateless, Code::Params) => StatusCode::BAD_REQUEST,
         };
         let mut error = json!({
@@ -178,6 +181,9 @@ impl Answer {
             "message": reply.code.text(),
             "data": {"reason": reason},
         });
+        if reply.code == Code::Capability {
+            error["data"]["requiredCapabilities"] = json!({ "extensions": { TASKS: {} } });
+        }
         if let Some(requested) = &reply.requested {
             error["data"]["supported"] = json!(mcp::supported());
             error["data"]["requested"] = json!(requested);
@@ -194,6 +200,18 @@ impl Answer {
 
     fn of(status: StatusCode, body: String) -> Self {
         Self { status, challenge: None, allow: None, session: None, body }
+    }
+}
+
+/// The code by which the standard answers such a refusal; none of those that are ATF's own.
+fn code_of(reason: Reason, era: Era) -> Option<Code> {
+    match (reason, era) {
+        (Reason::MessageState | Reason::TaskUnknown, _) => Some(Code::Params),
+        (Reason::TaskForbidden, _) | (Reason::TaskRequired, Era::Handshake) => Some(Code::Method),
+        (Reason::TaskRequired, Era::Stateless) | (Reason::TaskCapability, _) => {
+            Some(Code::Capability)
+        }
+        _ => None,
     }
 }
 

@@ -49,6 +49,10 @@ impl Challenge {
             | Reason::CapHours
             | Reason::CapRows
             | Reason::CapBytes
+            | Reason::TaskUnknown
+            | Reason::TaskForbidden
+            | Reason::TaskRequired
+            | Reason::TaskCapability
             | Reason::RunSealed
             | Reason::Unavailable
             | Reason::ExecuteFailed

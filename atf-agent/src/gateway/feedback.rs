@@ -237,7 +237,12 @@ fn counts(reason: Reason) -> bool {
         | Reason::CapRows
         | Reason::CapBytes => true,
         // An honest run comes too soon, and its sisters may have taken the turns.
+        // Names are random, so that trying them gains nothing, and an honest client asks once too often.
         Reason::CapCalls
+        | Reason::TaskUnknown
+        | Reason::TaskForbidden
+        | Reason::TaskRequired
+        | Reason::TaskCapability
         | Reason::CapInFlight
         | Reason::ApprovalNeeded
         | Reason::RunSealed

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::body::Bytes;
+use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Gateway;
 use super::account::{Account, Came};
 use super::answer::Answer;
 use super::awaited::Waiting;
+use super::deferred;
 use super::execution::Order;
 use super::headers::Envelope;
 use super::runs::LiveRun;
@@ -99,6 +101,7 @@ async fn live(
     let waiting = run.awaited.begin(session, &id);
     feedback::unsealed(gateway, run).await?;
     let (verifier, jwt) = (gateway.verifier()?, envelope.jwt.as_deref());
+    let (received, found) = deferred::named(run, received)?;
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
     let authenticated = authenticated.opened(&gateway.state_key)?;
     account.learn(|call| authenticated.describe(call));
@@ -111,6 +114,7 @@ async fn live(
     // 3. schema, 4. sql: of tools
     account.judged_by(rules.policy.revision());
     let checked = checked(authenticated, &rules.pins, account)?;
+    let (checked, about) = deferred::admitted(gateway, run, checked, found)?;
     // 5. policy
     let traced = run.past.trace(checked)?;
     let (hearing, judged) = gate::judge(traced, &rules.policy, gateway.facts(run, now));
@@ -151,14 +155,12 @@ async fn live(
         None => acting::act(gateway, &executor, order, hears, bytes_max).await,
     };
     // 9. filter the result
-    let told_bytes = told.map_or(0, |told| told.bytes);
-    let bytes_max = bytes_max.saturating_sub(usize::try_from(told_bytes).unwrap_or(usize::MAX));
-    let (outcome, result) = after::filter(gateway, bytes_max, &permit, account.era(), acted);
-    let passed_on = told_bytes + result.as_ref().map_or(0, after::Passed::bytes);
+    let (outcome, result) =
+        after::filter(gateway, (bytes_max, told), (&permit, account.era(), about), acted);
     run.past.learns(&rules.pins, permit.judged().call(), &result);
     // 10. record the outcome, settle, feed back
     let recorded = after::record_outcome(gateway, &permit, &outcome, told).await;
-    after::settle(permit, &outcome, passed_on).await;
+    deferred::settle(run, permit, (&outcome, &result, told), recorded.is_ok()).await;
     recorded?;
     result.map(|result| Answer::passed(&id, account.era(), &result))
 }
@@ -172,7 +174,7 @@ async fn answered(
     (pins, account): (&Pins, &mut Account),
 ) -> Result<Option<Answer>, Refusal> {
     let (method, received) = (authenticated.method(), authenticated.received());
-    let offered = offered(gateway, method, pins).await?;
+    let offered = offered(gateway, run, authenticated, pins).await?;
     let result = mcp::result(authenticated, &offered);
     let listener =
         received.listens().map(|lists| listening::admitted(run, sent, lists)).transpose()?;
@@ -206,7 +208,7 @@ fn checked(
     account: &mut Account,
 ) -> Result<Checked, Refusal> {
     if authenticated.received().ask().is_some() {
-        return gate::check_ask(authenticated).map(Checked::Ask);
+        return gate::check_ask(authenticated, pins).map(Checked::Ask);
     }
     let well_formed = gate::check_schema(authenticated, pins)?;
     account.learn(|call| well_formed.describe(call));
@@ -218,9 +220,11 @@ fn checked(
 /// What is asked of the executor for the list that `method` wants.
 async fn offered<'a>(
     gateway: &Gateway,
-    method: Method,
+    run: &LiveRun,
+    authenticated: &Authenticated,
     pins: &'a Pins,
 ) -> Result<mcp::Offered<'a>, Refusal> {
+    let method = authenticated.method();
     let withheld = match method == Method::ToolsList {
         true => gateway.executor.withheld().await,
         false => Vec::new(),
@@ -230,7 +234,11 @@ async fn offered<'a>(
         false => Ok(Catalogue::default()),
     };
     let catalogue = catalogue.map_err(|error| unavailable(Step::Execute, error))?;
-    Ok(mcp::Offered { pins, withheld, catalogue })
+    let deferred = match method == Method::TasksList {
+        true => deferred::list(run, authenticated, pins),
+        false => Value::Null,
+    };
+    Ok(mcp::Offered { pins, withheld, catalogue, deferred })
 }
 
 /// A step said no: the run is sealed when it was one no too many, then the log learns all, then the

@@ -166,7 +166,7 @@ fn told(gateway: &Gateway, call: &Authenticated, offering: Option<Arc<Offering>>
     let (withheld, catalogue) = offering
         .map(|offering| (offering.withheld.clone(), offering.catalogue.clone()))
         .unwrap_or_default();
-    let offered = Offered { pins: &rules.pins, withheld, catalogue };
+    let offered = Offered { pins: &rules.pins, withheld, catalogue, deferred: Value::Null };
     let [tools, prompts, resources] = mcp::lists(call, &offered);
     let digest = |list: Value| Digest::of(list.to_string().as_bytes());
     Told { tools: digest(tools), prompts: digest(prompts), resources: digest(resources) }

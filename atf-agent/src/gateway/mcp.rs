@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::after::COMPLETE;
 use super::offers;
 use crate::call::ToolName;
-use crate::gate::{Authenticated, Era, Method, Pins, Revision, STATELESS};
+use crate::gate::{Authenticated, Era, Method, Pins, Revision, STATELESS, TASKS};
 use crate::wire::Catalogue;
 
 /// What a list is made of beside the token.
@@ -16,6 +16,8 @@ pub(super) struct Offered<'a> {
     pub(super) withheld: Vec<ToolName>,
     /// What the servers offer besides.
     pub(super) catalogue: Catalogue,
+    /// The caller's deferred calls.
+    pub(super) deferred: Value,
 }
 
 /// The result of a method that reaches no server; `None` for one that does.
@@ -23,18 +25,19 @@ pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Valu
     match call.method() {
         Method::Initialize => Some(json!({
             "protocolVersion": call.received().offered().map(Revision::as_str),
-            "capabilities": capabilities(Era::Handshake),
+            "capabilities": handshake(call.received().offered()),
             "serverInfo": server(),
         })),
         Method::Discover => Some(uncached(json!({
             "supportedVersions": supported(),
-            "capabilities": capabilities(Era::Stateless),
+            "capabilities": stateless(),
         }))),
         Method::Ping => Some(json!({})),
         Method::ToolsList => {
             let tools = tools(call, offered);
             Some(listed(call.era(), tools))
         }
+        Method::TasksList => Some(offered.deferred.clone()),
         // The level is the session's, and what is told at it is each call's.
         Method::SetLevel => Some(json!({})),
         // That nobody wants to hear any more is told to the server behind it.
@@ -49,7 +52,11 @@ pub(super) fn result(call: &Authenticated, offered: &Offered<'_>) -> Option<Valu
         | Method::PromptsGet
         | Method::ResourcesRead
         | Method::Subscribe
-        | Method::Complete => None,
+        | Method::Complete
+        | Method::TasksGet
+        | Method::TasksResult
+        | Method::TasksCancel
+        | Method::TasksUpdate => None,
     }
 }
 
@@ -63,8 +70,17 @@ pub(super) fn lists(call: &Authenticated, offered: &Offered<'_>) -> [Value; 3] {
 fn tools(call: &Authenticated, offered: &Offered<'_>) -> Value {
     let named = offered.pins.iter().filter(|pin| call.names(pin.name()));
     let named = named.filter(|pin| !offered.withheld.contains(pin.name()));
-    let tools: Vec<_> = named.map(|pin| pin.listing()).collect();
+    let tools: Vec<_> = named.map(|pin| listing(call.era(), pin.listing())).collect();
     json!({ "tools": tools })
+}
+
+/// A tool as its pin says it. 2026-07-28 does not say which calls are deferred: their server does, one by one.
+fn listing(era: Era, pinned: &Value) -> Value {
+    let mut listing = pinned.clone();
+    if let (Era::Stateless, Some(members)) = (era, listing.as_object_mut()) {
+        members.remove("execution");
+    }
+    listing
 }
 
 /// Whether the answer tells the caller something, so that it is recorded.
@@ -82,7 +98,12 @@ pub(super) fn tells(method: Method) -> bool {
         | Method::ResourcesRead
         | Method::Subscribe
         | Method::Unsubscribe
-        | Method::Complete => true,
+        | Method::Complete
+        | Method::TasksGet
+        | Method::TasksResult
+        | Method::TasksList
+        | Method::TasksCancel
+        | Method::TasksUpdate => true,
         Method::Ping | Method::SetLevel => false,
     }
 }
@@ -104,6 +125,22 @@ pub(super) fn complete(era: Era, mut result: Value) -> Value {
         }
     }
     result
+}
+
+/// What is declared after a handshake; deferred calls are of the last revision that has one.
+fn handshake(revision: Option<Revision>) -> Value {
+    let mut all = capabilities(Era::Handshake);
+    if revision == Some(Revision::V20251125) {
+        all["tasks"] = json!({"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}});
+    }
+    all
+}
+
+/// What is declared without one.
+fn stateless() -> Value {
+    let mut all = capabilities(Era::Stateless);
+    all["extensions"] = json!({ TASKS: {} });
+    all
 }
 
 /// In the handshake revisions a change would have to be told on a stream that there is not.

@@ -15,6 +15,7 @@ mod caller;
 mod changes;
 mod clients;
 mod connections;
+mod deferred;
 mod error;
 mod events;
 mod execution;
@@ -88,6 +89,8 @@ pub(crate) struct Gateway {
     stopping: watch::Sender<bool>,
     /// One for each subscription that there may be.
     subscriptions: Arc<Semaphore>,
+    /// The names that servers have for the deferred calls of all runs.
+    deferred: deferred::Names,
     keys: keys::Keys,
     rules: rules::InForce,
     caps: Caps,
@@ -164,6 +167,7 @@ impl Gateway {
             changes: changes::Changes::default(),
             stopping: watch::channel(false).0,
             subscriptions: Arc::new(Semaphore::new(subscribing::OF_ALL_MAX)),
+            deferred: deferred::Names::default(),
             keys: keys::Keys::new(places.jwks(), profile),
             rules: rules::InForce::read(places.policy_dir.clone(), signers)?,
             caps,

@@ -40,7 +40,12 @@ pub(super) fn list(method: Method, call: &Authenticated, offered: &Catalogue) ->
         | Method::ResourcesRead
         | Method::Subscribe
         | Method::Unsubscribe
-        | Method::Complete => None,
+        | Method::Complete
+        | Method::TasksGet
+        | Method::TasksResult
+        | Method::TasksList
+        | Method::TasksCancel
+        | Method::TasksUpdate => None,
     }
 }
 

@@ -51,7 +51,8 @@ impl Past {
     /// The run is about to get its result.
     pub(super) fn learns(&self, pins: &Pins, act: &Act, result: &Result<Passed, Refusal>) {
         if let Some(known) = self.known().as_mut().filter(|_| pins.trace())
-            && let Ok(Passed::Result { text, .. }) = result
+            && let Ok(passed) = result
+            && let Some(text) = passed.learnt()
         {
             known.is_given(act, text);
         }

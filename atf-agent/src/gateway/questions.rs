@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::call::{Question, STATE_BYTES_MAX, StateKey, StateOf};
+use crate::call::{Question, Questions, STATE_BYTES_MAX, StateKey, StateOf};
 use crate::wire::PermitBody;
 
 /// The type of such a result.
@@ -61,14 +61,41 @@ pub(super) fn asked(
 ) -> Result<Box<RawValue>, String> {
     let Asks { requests, state } = serde_json::from_str(text)
         .map_err(|error| format!("a question is not understood: {error}"))?;
-    let allowed = permit.exchange.as_ref().map(|exchange| &exchange.questions);
+    let may = permit.exchange.as_ref().map(|exchange| &exchange.questions);
+    are_allowed(&requests, may)?;
+    if state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
+        return Err(format!("a state of more than {STATE_BYTES_MAX} bytes"));
+    }
+    if requests.is_empty() && state.is_none() {
+        return Err("a question that asks nothing".to_owned());
+    }
+    let PermitBody { run, ref target, arguments, .. } = *permit;
+    let state = state.map(|state| key.bind(StateOf { run, target, arguments }, &state));
+    to_raw_value(&Asked { result_type: INPUT_REQUIRED, requests, state })
+        .map_err(|error| error.to_string())
+}
+
+/// Whether a server may ask all that stands in `requests`, an object by its keys.
+///
+/// # Errors
+/// When it may not, or they are no questions.
+pub(super) fn allowed(requests: &str, may: Option<&Questions>) -> Result<(), String> {
+    let requests = serde_json::from_str(requests)
+        .map_err(|error| format!("a question is not understood: {error}"))?;
+    are_allowed(&requests, may)
+}
+
+fn are_allowed(
+    requests: &BTreeMap<String, Request<'_>>,
+    allowed: Option<&Questions>,
+) -> Result<(), String> {
     if allowed.is_none_or(|allowed| allowed.is_empty()) {
         return Err("a question, and the server may ask nothing".to_owned());
     }
     if requests.len() > QUESTIONS_MAX {
         return Err(format!("{} questions, at most {QUESTIONS_MAX}", requests.len()));
     }
-    for (name, request) in &requests {
+    for (name, request) in requests {
         let method = request.method;
         if name.len() > KEY_BYTES_MAX || name.chars().any(char::is_control) {
             return Err("a question by a key that is none".to_owned());
@@ -87,16 +114,7 @@ pub(super) fn asked(
             }
         }
     }
-    if state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
-        return Err(format!("a state of more than {STATE_BYTES_MAX} bytes"));
-    }
-    if requests.is_empty() && state.is_none() {
-        return Err("a question that asks nothing".to_owned());
-    }
-    let PermitBody { run, ref target, arguments, .. } = *permit;
-    let state = state.map(|state| key.bind(StateOf { run, target, arguments }, &state));
-    to_raw_value(&Asked { result_type: INPUT_REQUIRED, requests, state })
-        .map_err(|error| error.to_string())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -104,7 +122,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::call::{CgroupId, DecisionId, Digest, Questions, RunId, Target};
+    use crate::call::{CgroupId, DecisionId, Digest, RunId, Target};
     use crate::wire::{Exchange, MayTell};
 
     fn permit(questions: Option<Questions>) -> PermitBody {
@@ -121,6 +139,8 @@ mod tests {
             expires_unix_s: 1,
             exchange: questions.map(|questions| Exchange { questions, answers: None }),
             may_tell: MayTell::default(),
+            defers: None,
+            began: None,
             waived: false,
         }
     }

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use super::awaited::Awaited;
 use super::budget::Budget;
 use super::connections::Connections;
+use super::deferred::Table;
 use super::past::Past;
 use super::sessions::Sessions;
 use super::settings::Settings;
@@ -47,6 +48,8 @@ pub(super) struct LiveRun {
     pub(super) streams: Streams,
     /// The resources of whose changes its clients are told.
     pub(super) subscriptions: Arc<Subscriptions>,
+    /// Its calls that are answered later.
+    pub(super) deferred: Arc<Table>,
     /// Connections without a proven caller, for which at most one finding a second is recorded.
     pub(super) strangers: Strangers,
     sealed: AtomicBool,
@@ -69,6 +72,7 @@ impl LiveRun {
             sessions: Sessions::default(),
             streams: Streams::default(),
             subscriptions: Arc::default(),
+            deferred: Arc::new(Table::new(settings.tasks_per_run_max)),
             strangers: Strangers::default(),
             sealed: AtomicBool::new(sealed),
             held_back: AtomicBool::new(false),
@@ -124,6 +128,7 @@ impl LiveRun {
         self.stop_listening();
         self.calls.close();
         self.subscriptions.close();
+        self.deferred.close();
         self.connections.close();
     }
 }

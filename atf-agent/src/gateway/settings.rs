@@ -1,11 +1,14 @@
 //! Settings of the gateway.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
 /// More runs than misbehave by themselves in a minute, and few enough that a person still looks.
 const SEALS_PER_MINUTE_MAX: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// An hour: what takes longer is no call of an agent's task.
+const TASK_TTL_MS_MAX: NonZeroU64 = NonZeroU64::new(3_600_000).unwrap();
 
 /// Limits of what a run may send and what it gets back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +22,10 @@ pub struct Settings {
     pub connections_per_run_max: usize,
     /// Calls that one run may have under way.
     pub calls_per_run_max: usize,
+    /// Calls of one run that may be deferred at once (tasks of MCP).
+    pub tasks_per_run_max: usize,
+    /// Milliseconds for which a deferred call is kept at most, from its begin on.
+    pub task_ttl_ms_max: NonZeroU64,
     /// Milliseconds that the executor has for one call.
     pub execute_timeout_ms: u64,
     /// Runs that may be sealed in a minute by their own refusals. What this holds back is a finding,
@@ -39,6 +46,8 @@ impl Default for Settings {
             result_bytes_max: 1 << 20,
             connections_per_run_max: 64,
             calls_per_run_max: 16,
+            tasks_per_run_max: 16,
+            task_ttl_ms_max: TASK_TTL_MS_MAX,
             execute_timeout_ms: 30_000,
             seals_per_minute_max: SEALS_PER_MINUTE_MAX,
             hearings_bytes_max: 64 << 20,

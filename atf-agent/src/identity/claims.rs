@@ -152,7 +152,7 @@ impl Claims {
 
     /// Whether the token lets a call reach the target.
     pub fn allows(&self, target: &Target) -> bool {
-        match target.tool() {
+        match target.of_tool() {
             Some(tool) => self.names(tool),
             None => self.entitlements.reach.allows(target),
         }

@@ -75,6 +75,8 @@ fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'stat
         expires_unix_s: _,
         exchange,
         may_tell: _,
+        defers: _,
+        began,
         // Compared with the verdict.
         waived: _,
     } = permit;
@@ -93,6 +95,7 @@ fn difference(call: &Call, permit: &PermitBody, digest: Digest) -> Option<&'stat
         ("pin", call.pin == *pin),
         ("arguments", call.arguments == Some(*arguments)),
         ("answers", call.answers == exchange.as_ref().and_then(|exchange| exchange.answers)),
+        ("began", call.began == *began),
         ("policy", call.policy == Some(*policy)),
     ];
     same.iter().find(|(_, same)| !same).map(|(what, _)| *what)
@@ -106,5 +109,6 @@ fn method(target: &Target) -> &'static str {
         Target::Resource(_) => "resources/read",
         Target::Subscription(_) => "resources/subscribe",
         Target::PromptArgument(_) | Target::TemplateArgument(_) => "completion/complete",
+        Target::Deferred(deferred) => deferred.asks.method(),
     }
 }

@@ -26,7 +26,7 @@ pub use entry::{Ended, Registered, RegistryError};
 pub use hearings::{Hearings, kept};
 pub use policy_files::{PolicyFiles, is_policy_file, policy_files};
 pub use registry::Registry;
-pub use reservation::Reservation;
+pub use reservation::{Reservation, Stays};
 pub use shared::{Measure, Party, Share};
 pub use turns::{Held, Pace};
 pub use versions::{Version, VersionError, Versions};

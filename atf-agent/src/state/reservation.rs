@@ -2,6 +2,7 @@
 
 use super::caps::{Caps, Grant};
 use super::shared::Measure;
+use super::turns::Turn;
 use crate::call::RunId;
 
 /// What is taken from a run's caps. Dropped without being settled it stays taken: what became of the
@@ -75,6 +76,19 @@ impl Reservation {
         }
     }
 
+    /// The act goes on after it was answered: what it took is spent as by a commit, and its turns are held until
+    /// what is given back here is dropped; nothing when it holds none. Waits for the disk as a commit does.
+    pub fn goes_on(mut self, bytes: u64) -> Option<Stays> {
+        let ends = |turn: &&Turn| turn.ends_with_the_call();
+        let turns: Vec<Turn> = self.grant.turns.iter().filter(ends).copied().collect();
+        // They are not this reservation's any more.
+        self.grant.turns.retain(|turn| !turn.ends_with_the_call());
+        let (caps, run, call) = (self.caps.clone(), self.run, self.grant.call);
+        self.commit(bytes);
+        let grant = Grant { call, taken: Vec::new(), turns };
+        (!grant.turns.is_empty()).then_some(Stays { caps, run, grant })
+    }
+
     /// The act was certainly not done: what it took is free again. Waits for the disk when anything was
     /// kept; when that fails, it is free until the process ends.
     pub fn refund(mut self) {
@@ -105,6 +119,25 @@ impl Reservation {
     fn keep(&self, through_power_cut: bool) {
         if let Err(error) = self.caps.keep(self.run, &self.grant, through_power_cut) {
             tracing::warn!(%error, run = %self.run, "what is free again is not kept");
+        }
+    }
+}
+
+/// The turns of a call that goes on after it was answered. Dropped, they end; that waits for the disk.
+#[must_use = "what is held has to be held by somebody"]
+#[derive(Debug)]
+pub struct Stays {
+    caps: Caps,
+    run: RunId,
+    grant: Grant,
+}
+
+impl Drop for Stays {
+    fn drop(&mut self) {
+        let Self { caps, run, grant } = self;
+        caps.settle(|book| grant.turns.iter().for_each(|turn| book.turns.end(grant.call, turn)));
+        if let Err(error) = caps.keep(*run, grant, false) {
+            tracing::warn!(%error, %run, "what is free again is not kept");
         }
     }
 }

@@ -65,7 +65,7 @@ fn propose(pinned: &Pinned, server: &str, offered: &Offered) -> anyhow::Result<R
 fn draft(tool: &ToolName, offered: &Offered) -> Value {
     let mut draft = Map::new();
     draft.insert("name".to_owned(), json!(tool));
-    for member in ["title", "description", "annotations"] {
+    for member in ["title", "description", "annotations", "execution"] {
         if let Some(value) = offered.definition.get(member) {
             draft.insert(member.to_owned(), value.clone());
         }

@@ -37,6 +37,7 @@ pub(super) struct Capabilities {
     tools: Option<Value>,
     prompts: Option<Value>,
     resources: Option<Value>,
+    tasks: Value,
 }
 
 impl Capabilities {
@@ -45,6 +46,11 @@ impl Capabilities {
         let prompts = self.prompts.is_some().then_some(List::Prompts);
         let resources = self.resources.is_some().then_some([List::Resources, List::Templates]);
         prompts.into_iter().chain(resources.into_iter().flatten()).collect()
+    }
+
+    /// Whether calls of its tools can be deferred as 2025-11-25 has it.
+    pub(super) fn defers(&self) -> bool {
+        self.tasks.pointer("/requests/tools/call").is_some_and(Value::is_object)
     }
 
     /// Whether it can be asked for tools: one that declares other things alone has none.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
 use crate::call::{DecisionId, Digest, Questions, Target};
-use crate::wire::{Answers, MayTell};
+use crate::wire::{Answers, MayDefer, MayTell};
 
 /// Says whether the run may still act; asked right before the server hears of the call, and again
 /// before its answer leaves.
@@ -19,6 +19,8 @@ pub(in crate::executor) struct Call {
     pub(in crate::executor) decision: DecisionId,
     /// What the server may tell the run meanwhile.
     pub(in crate::executor) may_tell: MayTell,
+    /// How its server may defer it.
+    pub(in crate::executor) defers: Option<MayDefer>,
     /// What is called; its own name is the server's.
     pub(in crate::executor) target: Target,
     /// The digest of what its server said of the tool when it was approved.

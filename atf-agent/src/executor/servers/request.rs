@@ -9,8 +9,8 @@ use super::framing::push_on_one_line;
 use super::handshake;
 use super::saying::What;
 use crate::call::{Questions, Target};
-use crate::gate::{Era, STATELESS};
-use crate::wire::Answers;
+use crate::gate::{Era, STATELESS, TASKS};
+use crate::wire::{Answers, MayDefer};
 
 /// Bytes of a call's envelope: fixed words, a number and a name; what is said anew in each request.
 const ENVELOPE_BYTES: usize = 400;
@@ -23,10 +23,14 @@ pub(super) fn client() -> Value {
     json!({"name": "atf", "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// What the stateless revision has said anew in each request: that we answer what may be asked.
-fn meta(questions: &Questions) -> Map<String, Value> {
-    let capabilities: Map<_, _> =
+/// What the stateless revision has said anew in each request: that we answer what may be asked, and whether
+/// promises are taken.
+fn meta(questions: &Questions, defers: bool) -> Map<String, Value> {
+    let mut capabilities: Map<_, _> =
         questions.iter().map(|question| (question.capability().to_owned(), json!({}))).collect();
+    if defers {
+        capabilities.insert("extensions".to_owned(), json!({ TASKS: {} }));
+    }
     let said = [
         ("protocolVersion", json!(STATELESS)),
         ("clientCapabilities", json!(capabilities)),
@@ -42,7 +46,10 @@ fn meta(questions: &Questions) -> Map<String, Value> {
 fn meta_of_call(era: Era, id: u64, call: &Call) -> Map<String, Value> {
     let mut meta = match era {
         Era::Handshake => Map::new(),
-        Era::Stateless => meta(&call.questions),
+        Era::Stateless => {
+            let of_deferred = call.target.deferral().is_some();
+            meta(&call.questions, of_deferred || call.defers == Some(MayDefer::Allowed))
+        }
     };
     if call.may_tell.progress {
         meta.insert("progressToken".to_owned(), json!(id));
@@ -57,24 +64,31 @@ fn meta_of_call(era: Era, id: u64, call: &Call) -> Map<String, Value> {
 pub(super) fn request(era: Era, id: u64, method: &str, mut params: Value) -> String {
     match era {
         Era::Handshake => {}
-        Era::Stateless => params["_meta"] = json!(meta(&Questions::new())),
+        Era::Stateless => params["_meta"] = json!(meta(&Questions::new(), false)),
     }
     let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     format!("{message}\n")
 }
 
-/// What the call `id` of the target is: its method, and the server's own name for what it is of.
-pub(super) fn what(era: Era, id: u64, target: &Target) -> What {
-    let own = || Some(target.split().1.to_owned());
-    let (method, name) = match target {
+/// What the call `id` is: its method, and the server's own name for what it is of.
+pub(super) fn what(era: Era, id: u64, call: &Call) -> What {
+    let own = || Some(call.target.split().1.to_owned());
+    let (method, name) = match &call.target {
         Target::Tool(_) => ("tools/call", own()),
         Target::Prompt(_) => ("prompts/get", own()),
         Target::Resource(_) => ("resources/read", own()),
         Target::Subscription(_) if era == Era::Handshake => ("resources/subscribe", own()),
         Target::Subscription(_) => (handshake::LISTEN, None),
         Target::PromptArgument(_) | Target::TemplateArgument(_) => ("completion/complete", None),
+        Target::Deferred(deferred) => (deferred.asks.method(), task(&call.arguments)),
     };
     What::Request { id, method, name }
+}
+
+/// The server's own name for the deferred call that these arguments are of.
+fn task(arguments: &RawValue) -> Option<String> {
+    let arguments: Value = serde_json::from_str(arguments.get()).ok()?;
+    arguments["taskId"].as_str().map(str::to_owned)
 }
 
 /// A call of the target, by the name that its server has for it.
@@ -113,6 +127,13 @@ pub(super) fn call(era: Era, id: u64, call: &Call) -> String {
             let of = format!(r#"{{"type":"ref/resource","uri":{own}}}"#);
             complete(&mut line, &of, arguments);
         }
+        Target::Deferred(deferred) => {
+            line.push_str(&format!(r#"{}","params":{{"#, deferred.asks.method()));
+            push_members(&mut line, arguments);
+        }
+    }
+    if let (Era::Handshake, Some(MayDefer::Asked { ttl_ms })) = (era, call.defers) {
+        line.push_str(&format!(r#","task":{{"ttl":{ttl_ms}}}"#));
     }
     let meta = meta_of_call(era, id, call);
     if !meta.is_empty() {
@@ -142,7 +163,12 @@ fn push_answers(line: &mut String, answers: &Answers) {
 /// `context`, whose members stand beside what is completed.
 fn complete(line: &mut String, of: &str, arguments: &str) {
     line.push_str(&format!(r#"completion/complete","params":{{"ref":{of},"#));
-    let members = arguments.trim_ascii();
+    push_members(line, arguments);
+}
+
+/// The members of an object, without what is around them.
+fn push_members(line: &mut String, object: &str) {
+    let members = object.trim_ascii();
     push_on_one_line(
         line,
         members.strip_prefix('{').and_then(|m| m.strip_suffix('}')).unwrap_or(""),
@@ -190,6 +216,7 @@ mod tests {
         Call {
             decision: DecisionId::random(),
             may_tell: MayTell::default(),
+            defers: None,
             target: target.clone(),
             approved: None,
             arguments: arguments.to_owned(),
@@ -250,7 +277,9 @@ mod tests {
             let expected = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
             assert_eq!(message, expected, "{target}");
 
-            let What::Request { id, method: said, name } = what(Era::Handshake, 7, &target) else {
+            let What::Request { id, method: said, name } =
+                what(Era::Handshake, 7, &made(&target, &arguments))
+            else {
                 panic!()
             };
             assert_eq!((id, said), (7, method), "what is said beside it");

@@ -79,7 +79,7 @@ impl Subscribed {
         let known = self.by_uri.get(&uri);
         let is_full =
             known.map_or(self.by_uri.len() >= RESOURCES_MAX, |known| known.who.len() >= WHO_MAX);
-        let what = request::what(self.era, id, &call.target);
+        let what = request::what(self.era, id, &call);
         let is_asked = || server.hears(what, request::call(self.era, id, &call));
         if is_full || !(known.is_some() || is_asked()) {
             let server = call.target.split().0.to_owned();

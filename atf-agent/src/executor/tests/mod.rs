@@ -179,6 +179,8 @@ impl World {
                 expires_unix_s: now() + 10,
                 exchange: None,
                 may_tell: MayTell::default(),
+                defers: None,
+                began: None,
                 waived: false,
             },
             arguments,

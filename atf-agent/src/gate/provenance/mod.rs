@@ -30,6 +30,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::act::{Act, Checked};
+use super::pins::Pin;
 use super::statement::SqlChecked;
 pub(super) use asked::{Asked, Sensitive};
 pub use known::Known;
@@ -116,6 +117,8 @@ impl Known {
         }
         match act {
             Act::Tool(call) => self.acts(results, call.arguments()),
+            // What the call brought in was noted when it was made; its name is nobody's words.
+            Act::Ask(asked) if asked.pin().is_some() => self.acts(results, &Value::Null),
             Act::Ask(asked) => {
                 let arguments = serde_json::from_str(asked.ask().arguments().get());
                 let target = Value::String(asked.ask().target().as_str().to_owned());
@@ -142,7 +145,7 @@ impl Known {
 fn results(act: &Act) -> &Results {
     match act {
         Act::Tool(call) => call.pin().results(),
-        Act::Ask(_) => &results::UNKNOWN,
+        Act::Ask(asked) => asked.pin().map_or(&results::UNKNOWN, Pin::results),
     }
 }
 

@@ -106,7 +106,12 @@ pub(crate) async fn post_with(run: &LabRun, body: &str, token: &str) -> Got {
 
 /// What the gateway says that it has, with and without a handshake.
 pub(crate) fn capabilities(changes: bool) -> Value {
+    let (name, tasks) = match changes {
+        true => ("extensions", json!({"io.modelcontextprotocol/tasks": {}})),
+        false => ("tasks", json!({"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}})),
+    };
     json!({
+        name: tasks,
         "tools": {"listChanged": changes},
         "prompts": {"listChanged": changes},
         "resources": {"listChanged": changes, "subscribe": true},

@@ -151,6 +151,8 @@ fn allowed() -> (Call, PermitBody) {
         expires_unix_s: 1_700_000_010,
         exchange: None,
         may_tell: MayTell::default(),
+        defers: None,
+        began: call.began,
         waived: false,
     };
     call.permit = Some(Digest::of(text(&permit).as_bytes()));

@@ -49,9 +49,28 @@ pub struct PermitBody {
     /// What the server may tell the run meanwhile.
     #[serde(default, skip_serializing_if = "MayTell::is_nothing")]
     pub may_tell: MayTell,
+    /// How the call may be deferred; none when it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defers: Option<MayDefer>,
+    /// The decision of the deferred call that this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<DecisionId>,
     /// The policy refused it, and the mode of its tool lets it pass: its record says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waived: bool,
+}
+
+/// How a server may answer a call by a promise of its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum MayDefer {
+    /// The run wants it, as 2025-11-25 has it: the result is kept for this many milliseconds.
+    Asked {
+        /// How many.
+        ttl_ms: u64,
+    },
+    /// The server may, as 2026-07-28 has it.
+    Allowed,
 }
 
 /// What the executor is asked. Only the gateway's uid may ask. Tagged from outside: an inner tag

@@ -126,6 +126,7 @@ impl Lab {
         Call {
             decision: DecisionId::random(),
             may_tell: self.may_tell,
+            defers: None,
             target: Target::Tool("fixture.echo".parse().unwrap()),
             approved: Some(Offered::read(TOOL).unwrap().digest),
             arguments: RawValue::from_string(json!({"text": text}).to_string()).unwrap(),

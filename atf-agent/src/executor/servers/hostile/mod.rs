@@ -2,6 +2,7 @@
 //! answer, so that a row that proves nothing fails.
 
 mod changing;
+mod deferring;
 pub(super) mod lab;
 mod stateless;
 mod subscribing;

@@ -77,7 +77,7 @@ impl Session<'_> {
 
     /// The tool is what an operator approved, by what its server said last. Nothing else has a pin.
     pub(super) fn is_approved(&self, call: &Call) -> Result<(), Mistrust> {
-        let Some(tool) = call.target.tool() else { return Ok(()) };
+        let Some(tool) = call.target.of_tool() else { return Ok(()) };
         let why = match (self.offers.get(call.target.split().1), call.approved) {
             (Some(offered), Some(approved)) if *offered == approved => return Ok(()),
             (Some(_), Some(_)) => "its server changed it after it was approved",

@@ -27,8 +27,9 @@ use super::sides::Said;
 use super::subscribed::{Ear, Subscribed};
 use super::under_way::{self, Calls};
 use super::{handshake, request};
-use crate::call::{DecisionId, Digest, Target, Untrusted};
+use crate::call::{DecisionId, Deferral, Digest, Target, Untrusted};
 use crate::gate::Era;
+use crate::wire::MayDefer;
 
 pub(super) use ended::Ended;
 
@@ -53,6 +54,8 @@ pub(super) struct Session<'a> {
     bounds: Bounds,
     unread: Sender<Saying>,
     revision: Option<&'static str>,
+    /// Whether it says that calls of its tools can be deferred.
+    defers: bool,
     next: u64,
     under_way: Calls,
     /// Calls to a session that the server does not know any more.
@@ -95,6 +98,7 @@ pub(super) async fn live(
         bounds,
         unread,
         revision: None,
+        defers: false,
         next: 0,
         under_way: Calls::default(),
         forgotten: Vec::new(),
@@ -140,6 +144,7 @@ impl Session<'_> {
         };
         let (agreed, has) = handshake::agreed(era, &result).map_err(Ended::Handshake)?;
         self.revision = Some(agreed);
+        self.defers = has.defers();
         handshake::opened(era).into_iter().for_each(|line| self.say(What::Opened, line));
         // Before the lists are read: no change of them falls between the two.
         self.besides = has.lists();
@@ -212,10 +217,15 @@ impl Session<'_> {
             return call.not_done(Mistrust::Cancelled);
         }
         call.may_tell = under_way::may_tell(self.bounds.era, call.may_tell);
+        if self.bounds.era == Era::Handshake && call.defers == Some(MayDefer::Allowed) {
+            // It is answered at once, which is allowed too.
+            call.defers = None;
+        }
         let stands = self
             .is_there()
             .and_then(|()| self.is_approved(&call))
             .and_then(|()| self.takes_answers(&call))
+            .and_then(|()| self.defers(&call))
             .and_then(|()| (call.unexpired)())
             .and_then(|()| (call.unsealed)());
         if let Err(mistrust) = stands {
@@ -227,7 +237,7 @@ impl Session<'_> {
             return self.subscribed.begin(id, call, &ear);
         }
         let line = request::call(self.bounds.era, id, &call);
-        let what = request::what(self.bounds.era, id, &call.target);
+        let what = request::what(self.bounds.era, id, &call);
         let saying = Saying { stands: Some(call.stands()), ..self.saying(what, line) };
         if self.unread.try_send(saying).is_err() {
             let server = self.name.to_owned();
@@ -312,6 +322,22 @@ impl Session<'_> {
         match (self.bounds.era, &call.answers) {
             (Era::Handshake, Some(_)) => Err(Mistrust::NoAnswers { server: self.name.to_owned() }),
             (Era::Handshake, None) | (Era::Stateless, _) => Ok(()),
+        }
+    }
+
+    /// A server is asked to defer a call, and about one that it deferred, where it says that it does so, and in
+    /// the words of its own revision.
+    fn defers(&self, call: &Call) -> Result<(), Mistrust> {
+        let asks = call.target.deferral().map(|deferred| deferred.asks);
+        let is_of = match (asks, call.defers) {
+            (Some(Deferral::Get | Deferral::Cancel), _) | (None, None) => return Ok(()),
+            (Some(Deferral::Result), _) | (None, Some(MayDefer::Asked { .. })) => Era::Handshake,
+            (Some(Deferral::Update), _) | (None, Some(MayDefer::Allowed)) => Era::Stateless,
+        };
+        let says_so = self.defers || is_of == Era::Stateless;
+        match is_of == self.bounds.era && says_so {
+            true => Ok(()),
+            false => Err(Mistrust::NoTasks { server: self.name.to_owned() }),
         }
     }
 

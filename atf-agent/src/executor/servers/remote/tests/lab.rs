@@ -116,6 +116,7 @@ impl Lab {
         let call = Call {
             decision,
             may_tell: self.may_tell,
+            defers: None,
             target,
             approved,
             arguments: RawValue::from_string(arguments.to_string()).unwrap(),
