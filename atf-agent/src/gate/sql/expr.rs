@@ -10,9 +10,9 @@ use super::operators;
 use super::profile::Engine;
 use super::query::refused;
 use super::refusal::{Rule, SqlRefusal};
-use super::select::wildcard;
 use super::types;
 use super::walk::{Here, Walk};
+use super::wildcards::wildcard;
 
 impl<'p> Walk<'p> {
     /// Judges each expression of a list.

@@ -11,9 +11,9 @@ use super::literals::literal;
 use super::names;
 use super::profile::Engine;
 use super::refusal::{Position, Rule, SqlRefusal, one_of, quote};
-use super::select::wildcard;
 use super::types;
 use super::walk::{Here, Walk};
+use super::wildcards::wildcard;
 
 /// Aggregates of one argument. With more of them, SQLite has other functions under these names.
 const OF_ONE: [&str; 5] = ["avg", "count", "max", "min", "sum"];

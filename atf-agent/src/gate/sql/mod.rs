@@ -36,6 +36,7 @@ mod select;
 mod text;
 mod types;
 mod walk;
+mod wildcards;
 mod windows;
 mod with;
 mod writes;

@@ -102,7 +102,7 @@ impl<'p> Walk<'p> {
         self.cap_list(items.len())?;
         let (mut outputs, mut sortable) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
-            outputs.push(match item {
+            let output = match item {
                 SelectItem::UnnamedExpr(expr) => {
                     self.expr(expr, here)?;
                     let name = self.own_name(expr);
@@ -123,11 +123,23 @@ impl<'p> Walk<'p> {
                 SelectItem::ExprWithAliases { expr: _, aliases: _ } => {
                     return Err(refused("a list of aliases"));
                 }
-                SelectItem::QualifiedWildcard(_, _) | SelectItem::Wildcard(_) => {
-                    return Err(wildcard());
+                SelectItem::QualifiedWildcard(_, options) | SelectItem::Wildcard(options) => {
+                    let of = match item {
+                        SelectItem::QualifiedWildcard(of, _) => Some(of),
+                        _ => None,
+                    };
+                    let all = self.every_column(of, options, here)?;
+                    // SQLite looks for these names in the FROM, where they are the same.
+                    if self.engine != Engine::Sqlite {
+                        sortable.extend(all.iter().cloned());
+                    }
+                    outputs.extend(all);
+                    continue;
                 }
-            });
+            };
+            outputs.push(output);
         }
+        self.cap_list(outputs.len())?;
         Ok((outputs, sortable))
     }
 
@@ -223,9 +235,4 @@ fn grouping_sets(exprs: &[Expr]) -> Result<(), SqlRefusal> {
         return Err(SqlRefusal::new(Rule::R12, None, "more grouping sets", allowed));
     }
     Ok(())
-}
-
-/// R8: a wildcard names columns that the profile may not list.
-pub(super) fn wildcard() -> SqlRefusal {
-    SqlRefusal::new(Rule::R8, None, "a wildcard", "columns by name, count(*)")
 }

@@ -13,6 +13,7 @@ mod rows;
 mod second;
 mod sqlite;
 mod structure;
+mod wildcards;
 mod words;
 mod writes;
 mod written;
