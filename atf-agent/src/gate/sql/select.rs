@@ -1,6 +1,8 @@
 //! R5 for SELECT: every field by name, so that a new clause of the parser has to be judged.
 
-use sqlparser::ast::{Distinct, Expr, GroupByExpr, OrderBy, Select, SelectFlavor, SelectItem};
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, OrderBy, Select, SelectFlavor, SelectItem, UnaryOperator,
+};
 
 use super::names;
 use super::profile::Engine;
@@ -175,7 +177,12 @@ impl<'p> Walk<'p> {
     fn is_own(&self, expr: &Expr, here: Here<'_, 'p>) -> Result<bool, SqlRefusal> {
         let own = here.scope.relations;
         match expr {
-            Expr::Nested(expr) => self.is_own(expr, here),
+            // What is the column itself for MySQL.
+            Expr::Nested(expr) | Expr::UnaryOp { op: UnaryOperator::Plus, expr } => {
+                self.is_own(expr, here)
+            }
+            // MySQL puts the one column of such a query in its place.
+            Expr::Subquery(_) => Ok(here.scope.outer.is_none()),
             Expr::Identifier(ident) => {
                 for relation in own {
                     if relation.columns.find(ident, self.engine)?.is_some() {

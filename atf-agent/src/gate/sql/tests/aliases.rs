@@ -36,7 +36,7 @@ fn an_output_of_the_query_around_has_no_name_in_mysql() {
         )
     };
     for end in ["HAVING api_key = 'a'", "ORDER BY api_key", "ORDER BY api_key DESC"] {
-        for output in ["m.id", "(m.id)", "((m.name))"] {
+        for output in ["m.id", "(m.id)", "((m.name))", "+m.id", "(+ +(m.id))", "(SELECT m.id)"] {
             for dialect in [Dialect::Mysql, Dialect::Generic] {
                 let refusal = judge(dialect, &of(output, end)).expect_err(output);
                 assert_eq!(refusal.rule, R8, "{dialect:?} {output} {end}: {refusal}");
