@@ -2,18 +2,15 @@
 //! shut at once when the run is sealed or closed.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, shutdown};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::wire::{End, Stream};
 
 /// Pause between two looks whether the other end of a connection is gone that says no more.
 const GONE_PAUSE: Duration = Duration::from_millis(250);
@@ -25,18 +22,15 @@ pub(super) struct Connections {
 }
 
 /// The gateway's ends by number, and the next number; `None` once the run is closed.
-type Ends = Arc<Mutex<Option<(u64, HashMap<u64, Arc<UnixStream>>)>>>;
+type Ends = Arc<Mutex<Option<(u64, HashMap<u64, Arc<Stream>>)>>>;
 
 /// One open connection. Dropping it frees its slot.
 pub(super) struct Open {
     number: u64,
-    stream: Arc<UnixStream>,
+    stream: Arc<Stream>,
     ends: Ends,
     _slot: OwnedSemaphorePermit,
 }
-
-/// The gateway's end, to be read and written.
-pub(super) struct End(Arc<UnixStream>);
 
 impl Connections {
     /// At most `connections_max` at once.
@@ -53,7 +47,7 @@ impl Connections {
     }
 
     /// Takes a connection that was accepted now; `None` when the run is closed.
-    pub(super) fn open(&self, slot: OwnedSemaphorePermit, stream: UnixStream) -> Option<Open> {
+    pub(super) fn open(&self, slot: OwnedSemaphorePermit, stream: Stream) -> Option<Open> {
         let stream = Arc::new(stream);
         let mut ends = lock(&self.ends);
         let (next, all) = ends.as_mut()?;
@@ -118,47 +112,7 @@ impl Drop for Open {
     }
 }
 
-impl AsyncRead for End {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(context))?;
-            match self.0.try_read(buffer.initialize_unfilled()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(|count| buffer.advance(count))),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for End {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(context))?;
-            match self.0.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(shutdown(&*self.0, Shutdown::Write).map_err(io::Error::from))
-    }
-}
-
-fn hang_up(stream: &UnixStream) {
+fn hang_up(stream: &Stream) {
     // The caller may have gone first; there is nothing left to shut then.
     let _gone = shutdown(stream, Shutdown::Both);
 }
@@ -170,15 +124,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::net;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixStream;
     use tokio::time::timeout;
+
+    use super::*;
 
     /// Long enough for a task that is ready, short enough for a test that expects none.
     const SOON: Duration = Duration::from_millis(50);
 
+    fn pair() -> (Stream, UnixStream) {
+        let (ours, theirs) = net::UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (Stream::of(ours).unwrap(), UnixStream::from_std(theirs).unwrap())
+    }
+
     async fn opened(connections: &Connections) -> (Open, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (ours, theirs) = pair();
         let slot = connections.slot().await.unwrap();
         (connections.open(slot, ours).unwrap(), theirs)
     }
@@ -213,7 +177,7 @@ mod tests {
         drop(first);
         let slot = connections.slot().await.unwrap();
         connections.close();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = pair();
         assert!(connections.open(slot, ours).is_none());
         assert!(connections.slot().await.is_none());
     }

@@ -13,13 +13,14 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::answer::Answer;
-use super::connections::{End, Open};
+use super::connections::Open;
 use super::following::{Following, Next};
 use super::headers::{self, Envelope};
 use super::runs::LiveRun;
 use super::sessions::Session;
 use super::updates::updated;
 use crate::call::Caller;
+use crate::wire::End;
 
 /// Answers that wait for a slow reader. Each holds one of the run's calls until it is written.
 const ANSWERS_MAX: usize = 1;

@@ -24,6 +24,7 @@ use super::{http, lines};
 use crate::audit::Event;
 use crate::call::Untrusted;
 use crate::kernel;
+use crate::wire::Stream;
 
 /// Connections of one run that the kernel keeps waiting while the run's slots are full.
 const BACKLOG_MAX: i32 = 64;
@@ -126,8 +127,9 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
 /// this door would hold while nobody comes.
 async fn accept(gateway: Arc<Gateway>, run: Arc<LiveRun>, listener: UnixListener, door: Door) {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let accepted = listener.accept().await.and_then(|(stream, _)| stream.into_std());
+        let stream = match accepted.and_then(Stream::of) {
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(run = %run.entry.run, %error, "no connection accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -210,6 +210,7 @@ impl Gateway {
         if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
             tracing::warn!("calls were still under way after {DRAIN_MAX:?}");
         }
+        self.hearings.finish();
     }
 
     /// Drops what is remembered of a run that has ended.

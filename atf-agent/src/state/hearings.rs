@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -22,6 +24,15 @@ const FILES: u64 = 8;
 /// no call.
 const WAITING_LINES_MAX: usize = 4_096;
 const WAITING_BYTES_MAX: usize = 8 << 20;
+
+/// Pause between two groups of lines: a thread that is awoken for each line takes its time from the call.
+const GROUP_EVERY: Duration = Duration::from_millis(10);
+
+/// Bytes that are written at once, but for the last line of a group.
+const GROUP_BYTES_MAX: usize = 256 << 10;
+
+/// How long the end of the process waits for what was taken.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Digits of a file's number, so that names sort as the numbers do.
 const DIGITS: usize = 12;
@@ -48,7 +59,7 @@ impl Hearings {
         let (to, lines) = sync_channel(WAITING_LINES_MAX);
         let waiting = Arc::new(AtomicUsize::new(0));
         let shared = Arc::clone(&waiting);
-        std::thread::Builder::new()
+        thread::Builder::new()
             .name("hearings".to_owned())
             .spawn(move || writer.run(&lines, &shared))?;
         Ok(Self(Some(Queue { to, waiting })))
@@ -76,6 +87,17 @@ impl Hearings {
         }
         taken
     }
+
+    /// Waits a while until what was taken is written: the process is about to end.
+    pub fn finish(&self) {
+        let Some(Queue { waiting, .. }) = &self.0 else {
+            return;
+        };
+        let until = Instant::now() + WRITTEN_WITHIN;
+        while waiting.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 struct Writer {
@@ -95,17 +117,35 @@ impl Writer {
     }
 
     fn run(&mut self, lines: &Receiver<String>, waiting: &AtomicUsize) {
-        while let Ok(line) = lines.recv() {
-            if let Err(error) = self.write(&line) {
-                tracing::warn!(%error, dir = %self.dir.display(), "a hearing is not kept");
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| awaited(lines)) {
+            let mut taken = first.len();
+            let mut group = first + "\n";
+            while group.len() < GROUP_BYTES_MAX
+                && let Ok(line) = lines.try_recv()
+            {
+                if !self.holds(group.len() + line.len() + 1) {
+                    next = Some(line);
+                    break;
+                }
+                taken += line.len();
+                group.push_str(&line);
+                group.push('\n');
             }
-            waiting.fetch_sub(line.len(), Ordering::SeqCst);
+            if let Err(error) = self.write(group.as_bytes()) {
+                tracing::warn!(%error, dir = %self.dir.display(), "hearings are not kept");
+            }
+            waiting.fetch_sub(taken, Ordering::SeqCst);
         }
     }
 
-    fn write(&mut self, line: &str) -> io::Result<()> {
-        let length = line.len() as u64 + 1;
-        if self.written > 0 && self.written + length > self.file_bytes_max {
+    /// Whether the file that is written may have `bytes` more.
+    fn holds(&self, bytes: usize) -> bool {
+        self.written + bytes as u64 <= self.file_bytes_max
+    }
+
+    fn write(&mut self, group: &[u8]) -> io::Result<()> {
+        if self.written > 0 && !self.holds(group.len()) {
             self.file = create(&self.dir, self.number + 1)?;
             (self.number, self.written) = (self.number + 1, 0);
             let all = files(&self.dir)?;
@@ -113,9 +153,16 @@ impl Writer {
                 fs::remove_file(old)?;
             }
         }
-        self.written += length;
-        self.file.write_all(format!("{line}\n").as_bytes())
+        self.written += group.len() as u64;
+        self.file.write_all(group)
     }
+}
+
+/// The first line of the next group, once others had time to come; `None` when no more will.
+fn awaited(lines: &Receiver<String>) -> Option<String> {
+    let first = lines.recv().ok()?;
+    thread::sleep(GROUP_EVERY);
+    Some(first)
 }
 
 fn create(dir: &Path, number: u64) -> io::Result<File> {

@@ -4,14 +4,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
+
+use super::stream::Stream;
 
 /// Frames on their way out, each whole and in order.
 pub(super) struct Outbox {
-    stream: OwnedWriteHalf,
+    stream: Arc<Stream>,
     /// What the socket has not taken; nothing overtakes it.
     rest: Mutex<VecDeque<Unsent>>,
     more: Notify,
@@ -24,7 +25,7 @@ struct Unsent {
 }
 
 impl Outbox {
-    pub(super) fn new(stream: OwnedWriteHalf) -> Self {
+    pub(super) fn new(stream: Arc<Stream>) -> Self {
         Self { stream, rest: Mutex::default(), more: Notify::new() }
     }
 
@@ -50,7 +51,7 @@ impl Outbox {
         loop {
             self.more.notified().await;
             while !self.send_rest()? {
-                self.stream.writable().await?;
+                self.stream.room().await?;
             }
         }
     }
@@ -84,11 +85,11 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::os::unix::net::UnixStream;
 
     use tokio::io::AsyncReadExt as _;
-    use tokio::net::UnixStream;
 
+    use super::super::stream::End;
     use super::*;
 
     /// Far more than a socket holds, from many tasks, to a peer that begins to read late.
@@ -97,9 +98,9 @@ mod tests {
         const TASKS: u8 = 8;
         const FRAMES: usize = 50;
         const BYTES: usize = 10_000;
-        let (near, mut far) = UnixStream::pair().unwrap();
-        let (_read, write) = near.into_split();
-        let outbox = Arc::new(Outbox::new(write));
+        let (near, far) = UnixStream::pair().unwrap();
+        let mut far = End(Arc::new(Stream::of(far).unwrap()));
+        let outbox = Arc::new(Outbox::new(Arc::new(Stream::of(near).unwrap())));
         let draining = Arc::clone(&outbox);
         tokio::spawn(async move { draining.drain().await });
         let senders: Vec<_> = (0..TASKS)

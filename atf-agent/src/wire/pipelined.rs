@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use super::frame::{self, FrameError, HEADER_BYTES, Header};
 use super::outbox::Outbox;
+use super::stream::{End, Stream};
 
 /// Requests of one connection that may be under way; more than that and the asker waits. The servers
 /// take as many.
@@ -50,14 +51,14 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Pipelined<Ask, Answer> {
     /// # Errors
     /// When nobody listens there.
     pub async fn open(path: &Path) -> io::Result<Self> {
-        let (read, write) = UnixStream::connect(path).await?.into_split();
+        let stream = Arc::new(Stream::of(UnixStream::connect(path).await?.into_std()?)?);
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-        let outbox = Arc::new(Outbox::new(write));
+        let outbox = Arc::new(Outbox::new(Arc::clone(&stream)));
         let (draining, answered) = (Arc::clone(&outbox), Arc::clone(&waiting));
         tokio::spawn(async move {
             tokio::select! {
                 _failed = draining.drain() => {}
-                () = hear(BufReader::new(read), &answered) => {}
+                () = hear(BufReader::new(End(stream)), &answered) => {}
             }
             // Dropping the senders wakes every asker with an error.
             lock(&answered).take();

@@ -32,6 +32,8 @@ pub struct Options {
     pub policies: PathBuf,
     /// The Python packages of other deciders, a folder each, which the area `gate` is measured beside.
     pub peers: Option<PathBuf>,
+    /// What the names of the loads of the area `gateway` must contain to be measured.
+    pub only: Option<String>,
     /// How much is measured.
     pub extent: Extent,
 }

@@ -22,6 +22,9 @@ struct Cli {
     /// The Python packages of other deciders, a folder each, for the area `gate`.
     #[arg(long, value_name = "FOLDER")]
     peers: Option<PathBuf>,
+    /// Of the area `gateway`, measure only the loads whose names contain this ("8 connections").
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Do a hundredth of it: it shows that it can be measured, and its figures say nothing.
     #[arg(long)]
     sample: bool,
@@ -67,6 +70,7 @@ fn run(cli: &Cli) -> Result<()> {
         hijacked: beside.join("hijacked"),
         policies: cli.policies.clone(),
         peers: cli.peers.clone(),
+        only: cli.only.clone(),
         extent: if cli.sample { Extent::Sample } else { Extent::Whole },
     };
     let report = match cli.area {

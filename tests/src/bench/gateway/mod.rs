@@ -70,6 +70,9 @@ pub fn gateway(options: &Options) -> Result<Report> {
         }
     }
     let mut report = Report { area: "gateway".to_owned(), rows };
+    if options.only.is_some() {
+        return Ok(report);
+    }
     let memory = memory::row(options).with_context(|| format!("after\n{}", report.table()))?;
     report.rows.push(memory);
     Ok(report)
@@ -98,9 +101,11 @@ impl Load {
 }
 
 /// A sample leaves out what takes several runs at once.
-fn loads(extent: Extent) -> impl Iterator<Item = &'static Load> {
-    let all = extent == Extent::Whole;
-    LOADS.iter().filter(move |load| all || load.connections <= CALLS_OF_A_RUN)
+fn loads(options: &Options) -> impl Iterator<Item = &'static Load> {
+    let all = options.extent == Extent::Whole;
+    let only = options.only.as_deref().unwrap_or_default();
+    let named = LOADS.iter().filter(move |load| load.name.contains(only));
+    named.filter(move |load| all || load.connections <= CALLS_OF_A_RUN)
 }
 
 fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, Came)>> {
@@ -116,7 +121,7 @@ fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, 
         Extent::Sample => LOAD_MS_MIN,
     };
     let mut all: Vec<_> =
-        loads(options.extent).map(|load| (load, Came::default(), Came::default())).collect();
+        loads(options).map(|load| (load, Came::default(), Came::default())).collect();
     for _ in 0..options.extent.of(ROUNDS) {
         for (load, through, beside) in &mut all {
             let caged = |words: &[_]| start(&place, &installation, AGENT, "load", words);
