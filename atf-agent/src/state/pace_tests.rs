@@ -176,6 +176,30 @@ fn a_call_that_nobody_heard_of_is_under_way_for_a_while() {
     held.refund();
 }
 
+/// A call that goes on after its answer has spent what it took, and is under way until it is over.
+#[test]
+fn a_call_that_goes_on_holds_its_turn_and_has_spent_its_money() {
+    let dir = tempfile::tempdir().unwrap();
+    let caps = Caps::open(&dir.path().join("caps.db"), &boot()).unwrap();
+    let run = RunId::random();
+    let paces = [in_flight(Party::User, 1), calls(Party::User, 9, 10)];
+    let share = read(Party::User, Measure::Bytes, 100, 60);
+    let demand = |now| Demand {
+        cents: 7,
+        per_run_cents: 100,
+        shares: vec![share.clone()],
+        ..at(now, &paces)
+    };
+    let goes_on = caps.reserve(run, &demand(1_000)).unwrap().goes_on(10).expect("a turn");
+    assert_eq!(caps.spent(run), 7);
+    assert!(caps.reserve(run, &demand(500_000)).is_err(), "for however long");
+    drop(goes_on);
+    caps.reserve(run, &demand(500_000)).expect("the bytes are given back too").refund();
+    assert_eq!(caps.spent(run), 7, "nothing of it comes back");
+    let no_turn = caps.reserve(run, &at(500_001, &paces[1..])).unwrap();
+    assert!(no_turn.goes_on(0).is_none(), "the control");
+}
+
 #[test]
 fn turns_outlive_a_reboot_by_no_less_than_their_span() {
     let dir = tempfile::tempdir().unwrap();

@@ -22,8 +22,26 @@ const UID_FIRST: u32 = 1_910_000_000;
 const REFUSALS: u64 = 1_000_000;
 
 /// The methods by which the policy lets the fixture be asked.
-const METHODS: [&str; 4] =
-    ["prompts/get", "resources/read", "resources/subscribe", "completion/complete"];
+const METHODS: [&str; 7] = [
+    "prompts/get",
+    "resources/read",
+    "resources/subscribe",
+    "completion/complete",
+    "tasks/get",
+    "tasks/update",
+    "tasks/cancel",
+];
+
+/// The tools whose calls the fixture may defer, by whether it does each of them so. Its list does not say it: in
+/// 2026-07-28 none does.
+const DEFERS: [(&str, &str); 6] = [
+    ("slow_compute", "optional"),
+    ("confirm_delete", "optional"),
+    ("multi_input", "optional"),
+    ("failing_job", "required"),
+    ("protocol_error_job", "required"),
+    ("test_tool_with_task", "required"),
+];
 
 /// What the policy and the token let the fixture ask.
 const QUESTIONS: [&str; 3] = ["elicitation/create", "sampling/createMessage", "roots/list"];
@@ -91,7 +109,13 @@ impl Through {
                 file.stateless = is_stateless;
                 file.put(&installation, server.name())?;
             }
-            let approved = served::approve(&installation, server.name(), |_, _| Ok(()))?;
+            let approved = served::approve(&installation, server.name(), |tool, draft| {
+                let defers = DEFERS.iter().find(|(name, _)| *name == tool && is_stateless);
+                if let Some((_, how)) = defers {
+                    draft["execution"] = json!({ "taskSupport": how });
+                }
+                Ok(())
+            })?;
             for (name, why) in approved.refused {
                 // A schema that leaves something open is refused as a pin: the tool is not there then.
                 eprintln!("conformance: {name} is no pin: {why}");

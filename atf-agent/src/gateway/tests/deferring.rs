@@ -275,6 +275,12 @@ async fn a_pin_that_has_changed_since_gives_no_result() {
     fs::remove_file(&path).unwrap();
     lab.gateway.rules.reload(None).unwrap();
     assert_eq!(about(&run, "get", &id).await.reason(), "tool.not_pinned");
+    fs::write(&path, pin).unwrap();
+    let path = dir.path().join("data.json");
+    let data = fs::read_to_string(&path).unwrap();
+    fs::write(&path, data.replace(&format!("{SLOW:?}:"), "\"files.other\":")).unwrap();
+    lab.gateway.rules.reload(None).unwrap();
+    assert_eq!(about(&run, "get", &id).await.reason(), "policy.denied", "no tool of the policy");
     assert_eq!(acts(&lab), before);
 }
 

@@ -27,7 +27,8 @@ fn policy(dir: &Path, demand: &str, secrets_to_sinks: &str) {
         "limits": {"per_call_cents": 1, "per_run_cents": 1},
         "seal": {"refusals": 100},
         "provenance": {"demand": demand, "secrets_to_sinks": secrets_to_sinks},
-        "servers": {"files": {"methods": ["resources/read", "prompts/get"]}},
+        "servers": {"files": {"methods": ["resources/read", "prompts/get"]},
+            "book": {"methods": ["tasks/result"]}, "mail": {"methods": ["tasks/result"]}},
         "tools": {PAY: {"sql": []}, BOOK: {"sql": []}, MAIL: {"sql": []}},
     });
     fs::write(dir.join("data.json"), data.to_string()).unwrap();
@@ -45,9 +46,11 @@ fn policy(dir: &Path, demand: &str, secrets_to_sinks: &str) {
     });
     let note = json!({"type": "string", "maxLength": 60});
     pin(PAY, json!({"to": list, "note": note}), json!({"x-atf-sink": true}));
-    let trusted = json!({"x-atf-results": {"trust": "trusted"}});
+    let later = json!({"taskSupport": "optional"});
+    let trusted = json!({"x-atf-results": {"trust": "trusted"}, "execution": later});
     pin(BOOK, json!({"note": note}), trusted);
-    pin(MAIL, json!({"note": note}), json!({"x-atf-results": {"secret": true}}));
+    let secret = json!({"x-atf-results": {"secret": true}, "execution": later});
+    pin(MAIL, json!({"note": note}), secret);
 }
 
 async fn lab(demand: &str, secrets_to_sinks: &str) -> (Lab, tempfile::TempDir) {
@@ -92,6 +95,29 @@ async fn a_demand_takes_values_of_its_origins_alone() {
         for (to, expected) in to.into_iter().zip(expected) {
             assert_eq!(pay(&lab, &run, to).await, expected, "{demand} {to}");
         }
+    }
+}
+
+/// A result that comes later vouches for what one that comes at once does, and for nothing more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_is_fetched_later_is_its_tools_result() {
+    let refused = "policy.provenance";
+    for (tool, echo, expected) in [(BOOK, false, ""), (BOOK, true, refused), (MAIL, false, refused)]
+    {
+        let (lab, _dir) = lab("trusted", "allow").await;
+        let (run, bob) = (run(&lab, "pay alice@shop.example"), "bob@shop.example");
+        let said = json!({"task": {"taskId": "t", "status": "working"}});
+        *lab.executor.result.lock().unwrap() = said.to_string();
+        let arguments = if echo { json!({ "note": bob }) } else { json!({}) };
+        let params = json!({"name": tool, "arguments": arguments, "task": {}});
+        let begun = ask(&run, ("tools/call", &params.to_string())).await.json();
+        let id = begun["result"]["task"]["taskId"].as_str().unwrap();
+        assert_eq!(pay(&lab, &run, bob).await, refused, "the control: it is not fetched yet");
+        let result = json!({"content": [{"type": "text", "text": bob}]});
+        *lab.executor.result.lock().unwrap() = result.to_string();
+        let fetched = ask(&run, ("tasks/result", &json!({"taskId": id}).to_string())).await;
+        assert_eq!(fetched.reason(), "", "{tool}");
+        assert_eq!(pay(&lab, &run, bob).await, expected, "{tool}, asked with it: {echo}");
     }
 }
 
