@@ -75,14 +75,16 @@ pub(super) fn asked(
         .map_err(|error| error.to_string())
 }
 
-/// Whether a server may ask all that stands in `requests`, an object by its keys.
+/// What a server asks by `requests`, an object by its keys, when it may ask all of it. It is built anew, so that what
+/// was looked at is what every reader finds.
 ///
 /// # Errors
 /// When it may not, or they are no questions.
-pub(super) fn allowed(requests: &str, may: Option<&Questions>) -> Result<(), String> {
+pub(super) fn allowed(requests: &str, may: Option<&Questions>) -> Result<Box<RawValue>, String> {
     let requests = serde_json::from_str(requests)
         .map_err(|error| format!("a question is not understood: {error}"))?;
-    are_allowed(&requests, may)
+    are_allowed(&requests, may)?;
+    to_raw_value(&requests).map_err(|error| error.to_string())
 }
 
 fn are_allowed(

@@ -1,7 +1,8 @@
 //! The deferred calls of one run, by handles that are random and its own. They are in memory alone: after a restart
 //! of the gateway there are none, and whoever names one is told that it is not known.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -24,10 +25,15 @@ const KEPT_MAX: usize = 64;
 /// runs over.
 const LIFE_MS_MAX: u64 = 30 * 24 * 3_600_000;
 
+/// How long a call whose end nobody saw is taken to go on when nobody may ask about it any more: its server need not
+/// stop, and no run has more under way by a short time.
+const GOES_ON_FOR: Duration = Duration::from_secs(90);
+
 /// The deferred calls of one run.
 #[derive(Debug)]
 pub(in crate::gateway) struct Table {
     places: Arc<Semaphore>,
+    goes_on_for: Duration,
     all: Mutex<BTreeMap<DeferredId, Arc<Entry>>>,
 }
 
@@ -46,7 +52,7 @@ pub(in crate::gateway) struct Entry {
     until: Instant,
     now: Mutex<Now>,
     holds: Mutex<Option<Holds>>,
-    _named: Named,
+    named: Named,
     timer: Mutex<Option<AbortHandle>>,
 }
 
@@ -83,15 +89,19 @@ pub(super) enum Status {
     Cancelled,
 }
 
-/// The names that servers have given to the deferred calls of all runs: none is given twice.
+/// The names that servers have given to the deferred calls of all runs, and whether each was given once more.
 #[derive(Debug, Clone, Default)]
-pub(in crate::gateway) struct Names(Arc<Mutex<HashSet<(String, String)>>>);
+pub(in crate::gateway) struct Names(Arc<Mutex<Given>>);
+
+/// By server and name.
+type Given = HashMap<(String, String), Arc<AtomicBool>>;
 
 /// One of them, as long as its call is known.
 #[derive(Debug)]
 struct Named {
     names: Names,
     name: (String, String),
+    is_double: Arc<AtomicBool>,
 }
 
 /// A deferred call about to be known.
@@ -108,7 +118,8 @@ pub(super) struct Begins {
 impl Table {
     /// One of whose calls `at_once` may be under way.
     pub(in crate::gateway) fn new(at_once: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(at_once)), all: Mutex::default() }
+        let places = Arc::new(Semaphore::new(at_once));
+        Self { places, goes_on_for: GOES_ON_FOR, all: Mutex::default() }
     }
 
     /// A place for one more call.
@@ -158,11 +169,20 @@ impl Table {
             until: Instant::now() + life,
             now: Mutex::new(now),
             holds: Mutex::new(Some(Holds { _place: place, turns: None })),
-            _named: named,
+            named,
             timer: Mutex::default(),
         });
         if self.places.is_closed() {
             return Err("the run has ended".to_owned());
+        }
+        {
+            let mut all = lock(&self.all);
+            if all.len() >= KEPT_MAX {
+                let over = all.values().filter(|entry| entry.is_over());
+                let oldest = over.min_by_key(|entry| entry.created).map(|entry| entry.id);
+                oldest.and_then(|id| all.remove(&id));
+            }
+            all.insert(id, Arc::clone(&entry));
         }
         let table = Arc::downgrade(self);
         let timer = tokio::spawn(async move {
@@ -170,36 +190,30 @@ impl Table {
             table.upgrade().inspect(|table| table.forget(id));
         });
         *lock(&entry.timer) = Some(timer.abort_handle());
-        let mut all = lock(&self.all);
-        if all.len() >= KEPT_MAX {
-            let over = all.values().filter(|entry| entry.is_over());
-            let oldest = over.min_by_key(|entry| entry.created).map(|entry| entry.id);
-            oldest.and_then(|id| all.remove(&id));
-        }
-        all.insert(id, Arc::clone(&entry));
         Ok(entry)
     }
 
     /// It is not known any more.
     pub(in crate::gateway) fn forget(&self, id: DeferredId) {
         let forgotten = lock(&self.all).remove(&id);
-        forgotten.inspect(|entry| entry.ends());
+        forgotten.into_iter().for_each(|entry| entry.lapses(self.goes_on_for));
     }
 
     /// The run has ended.
     pub(in crate::gateway) fn close(&self) {
         self.places.close();
         let all = std::mem::take(&mut *lock(&self.all));
-        all.values().for_each(|entry| entry.ends());
+        all.into_values().for_each(|entry| entry.lapses(self.goes_on_for));
     }
 
     fn sweep(&self) {
         let now = Instant::now();
         let over: Vec<_> = {
             let mut all = lock(&self.all);
-            all.extract_if(.., |_, entry| entry.until <= now).map(|(_, entry)| entry).collect()
+            let is_over = |entry: &Entry| entry.until <= now || entry.is_double();
+            all.extract_if(.., |_, entry| is_over(entry)).map(|(_, entry)| entry).collect()
         };
-        over.iter().for_each(|entry| entry.ends());
+        over.into_iter().for_each(|entry| entry.lapses(self.goes_on_for));
     }
 }
 
@@ -220,6 +234,22 @@ impl Entry {
         match status {
             Status::Working | Status::InputRequired => {}
             Status::Completed | Status::Failed | Status::Cancelled => self.ends(),
+        }
+    }
+
+    /// Whether its server has given its name to another call since: what it says of it may be of that one.
+    pub(super) fn is_double(&self) -> bool {
+        self.named.is_double.load(Ordering::SeqCst)
+    }
+
+    /// Nobody may ask about it any more. Unless its end was seen, nobody knows whether its server goes on: it holds
+    /// what it holds for a while.
+    fn lapses(self: Arc<Self>, goes_on_for: Duration) {
+        if let (false, Ok(runtime)) = (self.is_over(), Runtime::try_current()) {
+            runtime.spawn(async move {
+                tokio::time::sleep(goes_on_for).await;
+                drop(self);
+            });
         }
     }
 
@@ -281,10 +311,15 @@ impl Names {
     fn take(&self, begun: &Begun) -> Result<Named, String> {
         let server = begun.tool.as_str().split('.').next().unwrap_or_default();
         let name = (server.to_owned(), begun.task.clone());
-        match lock(&self.0).insert(name.clone()) {
-            true => Ok(Named { names: self.clone(), name }),
-            false => Err(format!("{server} has that name for another deferred call")),
+        let mut all = lock(&self.0);
+        if let Some(is_double) = all.get(&name) {
+            // A server that has begun anew, or lies: the older one's run would be given what is this one's.
+            is_double.store(true, Ordering::SeqCst);
+            return Err(format!("{server} has that name for another deferred call"));
         }
+        let is_double = Arc::new(AtomicBool::new(false));
+        all.insert(name.clone(), Arc::clone(&is_double));
+        Ok(Named { names: self.clone(), name, is_double })
     }
 }
 
@@ -305,4 +340,44 @@ fn written(at: SystemTime) -> String {
 /// What is guarded is whole even when a holder of the lock panicked: it is only set and taken.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{DecisionId, Digest, Questions};
+
+    fn begins(place: OwnedSemaphorePermit, task: &str) -> Begins {
+        let (pin, narrowing) = (Digest::of(b"p"), Digest::of(b"n"));
+        let (tool, task) = ("f.t".parse().unwrap(), task.to_owned());
+        let (decision, questions) = (DecisionId::random(), Questions::new());
+        Begins {
+            begun: Begun { decision, tool, task, pin, narrowing, questions },
+            era: Era::Handshake,
+            ttl_ms: 1,
+            poll_ms: None,
+            status: Status::Working,
+            message: None,
+            place,
+        }
+    }
+
+    /// The attack: a run says that its calls are over at once, and has ever more of them under way.
+    #[tokio::test]
+    async fn a_call_whose_end_nobody_saw_keeps_its_place_for_a_while_and_one_that_ended_none() {
+        let goes_on_for = Duration::from_millis(500);
+        let table = Arc::new(Table { goes_on_for, ..Table::new(1) });
+        let names = Names::default();
+        let begin = |task| table.add(&names, begins(table.place().unwrap(), task)).unwrap();
+        let id = begin("a").id.to_string();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(table.find(&id, Era::Handshake).is_none(), "its time is over");
+        assert!(table.place().is_none());
+        tokio::time::sleep(goes_on_for * 2).await;
+        drop(table.place().expect("it came back"));
+        begin("b").is(Status::Completed, None);
+        drop(table.place().expect("its end was seen"));
+        table.forget(begin("c").id);
+        assert!(table.place().is_none(), "its run is told of it no more, and it goes on");
+    }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
@@ -70,6 +71,17 @@ struct Related {
     task: String,
 }
 
+/// What a result says of itself.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default, rename = "resultType")]
+    result_type: Option<String>,
+    #[serde(default)]
+    content: Option<IgnoredAny>,
+    #[serde(default)]
+    task: Option<IgnoredAny>,
+}
+
 type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 impl Said {
@@ -93,7 +105,10 @@ impl Said {
 
 /// `text` within its bound, with the run's name in the place of the server's.
 fn without(text: &str, task: &str, instead: &str) -> String {
-    text.replace(task, instead).chars().take(MESSAGE_CHARS_MAX).collect()
+    // Piece by piece: a name of one letter would make a long text many times as long.
+    let pieces = text.split(task).enumerate();
+    let pieces = pieces.flat_map(|(n, piece)| [if n == 0 { "" } else { instead }, piece]);
+    pieces.flat_map(str::chars).take(MESSAGE_CHARS_MAX).collect()
 }
 
 /// The server defers the call of `permit`.
@@ -165,6 +180,9 @@ pub(in crate::gateway) fn answered(
     (asks, permit): (Deferral, &Permit),
     entry: &Entry,
 ) -> Result<Passes, String> {
+    if entry.is_double() {
+        return Err("the server has given its name to another call since".to_owned());
+    }
     let (text, learnt) = match (entry.era, asks) {
         (Era::Handshake, Deferral::Get | Deferral::Cancel) => {
             said(text, entry)?;
@@ -201,9 +219,20 @@ fn said(text: &str, entry: &Entry) -> Result<Said, String> {
 
 type Built = (Box<RawValue>, Option<Box<RawValue>>);
 
+/// Whether a result is one: what was deferred asks, or promises more, in no result of its own.
+fn whole(result: &str) -> Result<(), String> {
+    let kind: Kind = serde_json::from_str(result)
+        .map_err(|error| format!("a result is not understood: {error}"))?;
+    match kind.result_type.as_deref() {
+        None | Some(COMPLETE) if kind.task.is_none() || kind.content.is_some() => Ok(()),
+        found => Err(format!("expected the result of a deferred call, found {found:?}")),
+    }
+}
+
 /// The result of 2025-11-25, under the run's name for the call.
 fn result(text: &str, entry: &Entry) -> Result<Built, String> {
     let wrong = |error: serde_json::Error| format!("a result is not understood: {error}");
+    whole(text)?;
     let mut members: Members<'_> = serde_json::from_str(text).map_err(wrong)?;
     let meta = members.get("_meta").map_or("{}", |meta| meta.get());
     let mut meta: Members<'_> = serde_json::from_str(meta).map_err(wrong)?;
@@ -234,6 +263,7 @@ fn detailed(text: &str, permit: &Permit, entry: &Entry) -> Result<Built, String>
         Status::Working | Status::Cancelled => None,
         Status::Completed => {
             let result = besides.result.ok_or("it is completed, and has no result")?;
+            whole(result.get())?;
             let plain = unrelated(result).map_err(wrong)?;
             learnt = Some(result.to_owned());
             Some(("result", plain))
@@ -246,8 +276,7 @@ fn detailed(text: &str, permit: &Permit, entry: &Entry) -> Result<Built, String>
         Status::InputRequired => {
             let asked = besides.requests.ok_or("it asks, and has no question")?;
             let allowed = permit.body().exchange.as_ref().map(|exchange| &exchange.questions);
-            questions::allowed(asked.get(), allowed)?;
-            Some(("inputRequests", asked.to_owned()))
+            Some(("inputRequests", questions::allowed(asked.get(), allowed)?))
         }
     };
     let mut told: Map<String, Value> = entry.told();

@@ -356,6 +356,30 @@ async fn what_a_server_says_of_another_call_reaches_nobody() {
     }
 }
 
+/// The attack: a server that begins anew counts its deferred calls from one again, and the older run fetches.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_given_again_is_nobodys_any_more() {
+    let (lab, _dir) = lab().await;
+    let (run, other) = (lab.run(&[SLOW]), lab.run(&[SLOW]));
+    let (id, kept) = (begin(&lab, &run, "1").await, begin(&lab, &run, "2").await);
+    says(&lab, &json!({"task": task("1", "working")}));
+    let got = call(&other, SLOW, &json!({"task": {}})).await;
+    assert_eq!(got.reason(), "result.withheld");
+    let before = acts(&lab);
+    says(&lab, &json!({"content": [{"type": "text", "text": "the other run's"}]}));
+    assert!(unknown(&about(&run, "result", &id).await));
+    assert_eq!(acts(&lab), before, "its server is not asked");
+    assert_eq!(about(&run, "result", &kept).await.reason(), "", "the control");
+    // A result that asks, or promises another, is none.
+    for bad in [
+        json!({"resultType": "input_required", "inputRequests": {}}),
+        json!({"task": task("3", "working")}),
+    ] {
+        says(&lab, &bad);
+        assert_eq!(about(&run, "result", &kept).await.reason(), "result.withheld", "{bad}");
+    }
+}
+
 /// Twice is asked twice: the server's word counts, and each time there is a permit and a record.
 #[tokio::test(flavor = "multi_thread")]
 async fn to_cancel_or_to_fetch_twice_is_two_calls() {

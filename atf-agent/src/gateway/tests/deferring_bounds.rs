@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::asking::ask;
 use super::deferring::{METHODS, SLOW, about, acts, begin, call, lab_of, says, task, unknown};
 use crate::gateway::Settings;
+use crate::wire::{Registry, RegistryAck};
 
 /// The attack: a run has ever more of its calls deferred.
 #[tokio::test(flavor = "multi_thread")]
@@ -58,11 +59,14 @@ async fn a_deferred_call_holds_its_turn_until_it_is_over() {
     let got = call(&run, SLOW, &short).await.json();
     let id = got["result"]["task"]["taskId"].as_str().unwrap().to_owned();
     assert_eq!(call(&run, SLOW, &json!({})).await.reason(), "cap.in_flight");
-    // Nobody asks any more: its time ends it.
+    // Nobody asks any more, and its server need not have stopped: a short time buys no turn.
     tokio::time::sleep(std::time::Duration::from_millis(400)).await;
-    says(&lab, &json!({"content": []}));
-    assert_eq!(call(&run, SLOW, &json!({})).await.reason(), "");
     assert!(unknown(&about(&run, "get", &id).await));
+    assert_eq!(call(&run, SLOW, &short).await.reason(), "cap.in_flight");
+    let closed = lab.authority.tell(Registry::Close { run: run.entry.run });
+    assert!(matches!(closed, RegistryAck::Done));
+    let next = lab.run(&[SLOW]);
+    assert_eq!(call(&next, SLOW, &json!({})).await.reason(), "cap.in_flight", "nor does an end");
 }
 
 /// The attack: a time that is none, or that no gateway would keep anything for.

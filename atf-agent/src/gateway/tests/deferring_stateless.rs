@@ -154,6 +154,24 @@ async fn a_deferred_call_asks_and_is_answered_as_one_that_is_not() {
     let got = said(&run, "tasks/get", &silent, json!({"taskId": id})).await;
     assert_eq!(got.reason(), "result.withheld", "a client that answers no forms");
 
+    // Two by one key: some readers would find the first.
+    let (form, model) =
+        (r#"{"method":"elicitation/create"}"#, r#"{"method":"sampling/createMessage"}"#);
+    let twice = format!(r#"{{"k":{model},"k":{form}}}"#);
+    let said_twice = asks("elicitation/create").to_string();
+    let asked = json!({"k": {"method": "elicitation/create", "params": {"message": "sure?"}}});
+    *lab.executor.result.lock().unwrap() = said_twice.replace(&asked.to_string(), &twice);
+    let got = about(&run, "get", &id).await;
+    assert!(got.body.contains("elicitation") && !got.body.contains("sampling"), "{got:?}");
+    // And one inside of the result, which no permit lets it ask.
+    for (kind, reason) in [("input_required", "result.withheld"), ("complete", "")] {
+        let asked = json!({"k": {"method": "sampling/createMessage", "params": {}}});
+        let result = json!({"resultType": kind, "content": [], "inputRequests": asked});
+        let result = if reason.is_empty() { json!({"content": []}) } else { result };
+        says(&lab, &task("complete", "a", "completed", json!({ "result": result })));
+        assert_eq!(about(&run, "get", &id).await.reason(), reason, "{kind}");
+    }
+
     let responses = json!({"k": {"action": "accept", "content": {"ok": true}}});
     let update = json!({"taskId": id, "inputResponses": responses});
     let got = said(&run, "tasks/update", &silent, update.clone()).await;
