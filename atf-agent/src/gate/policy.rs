@@ -295,6 +295,15 @@ impl Judged {
         self.answers.as_deref()
     }
 
+    /// What is called, for a person's word: of a deferred call what is asked of it too.
+    fn named(&self) -> String {
+        let target = self.call.target();
+        match target.deferral() {
+            Some(deferred) => format!("{} {target}", deferred.asks.method()),
+            None => target.to_string(),
+        }
+    }
+
     /// The digest by which a person's word is of this call and of no other: the run, the target, its pin
     /// and the arguments, byte for byte.
     pub fn call_digest(&self) -> Digest {
@@ -304,7 +313,7 @@ impl Judged {
         let text = format!(
             "atf-call-v1\n{}\n{}\n{pin}\n{}\n",
             call.caller().run,
-            call.target(),
+            self.named(),
             call.arguments_digest()
         );
         Digest::of(text.as_bytes())
@@ -317,7 +326,7 @@ impl Judged {
             call: self.call_digest(),
             policy: self.policy,
             run: call.caller().run,
-            target: call.target().as_str().into(),
+            target: self.named().into(),
             arguments: call.arguments().get().into(),
             agent: claims.sub.clone(),
             user: claims.context.parent_user.clone(),

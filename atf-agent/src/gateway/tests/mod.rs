@@ -8,6 +8,7 @@ mod callers;
 mod cancelling;
 mod client;
 mod deferring;
+mod deferring_approved;
 mod deferring_bounds;
 mod deferring_stateless;
 mod doubles;
