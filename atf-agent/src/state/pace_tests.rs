@@ -184,12 +184,8 @@ fn a_call_that_goes_on_holds_its_turn_and_has_spent_its_money() {
     let run = RunId::random();
     let paces = [in_flight(Party::User, 1), calls(Party::User, 9, 10)];
     let share = read(Party::User, Measure::Bytes, 100, 60);
-    let demand = |now| Demand {
-        cents: 7,
-        per_run_cents: 100,
-        shares: vec![share.clone()],
-        ..at(now, &paces)
-    };
+    let demand =
+        |now| Demand { cents: 7, per_run_cents: 100, shares: vec![share], ..at(now, &paces) };
     let goes_on = caps.reserve(run, &demand(1_000)).unwrap().goes_on(10).expect("a turn");
     assert_eq!(caps.spent(run), 7);
     assert!(caps.reserve(run, &demand(500_000)).is_err(), "for however long");

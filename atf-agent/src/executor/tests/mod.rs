@@ -15,7 +15,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::call::{CgroupId, Chain, DecisionId, Narrowing, Reach, RunId, Target};
+use crate::call::{
+    CgroupId, Chain, DecisionId, Deferral, Deferred, Narrowing, Reach, RunId, Target,
+};
 use crate::identity::{Claims, Context, Entitlements, Minter, SigningKey};
 use crate::wire::{
     Answers, Connection, ExecutorReply, ExecutorRequest, MayTell, PermitBody, Receipt, SignedPermit,

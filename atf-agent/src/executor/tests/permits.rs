@@ -88,6 +88,40 @@ fn narrowed(most: &str) -> Narrowing {
     serde_json::from_str(&tools).unwrap()
 }
 
+/// What is asked of a deferred call is asked under the token, the pin and the seal of its tool.
+#[test]
+fn a_question_about_a_deferred_call_stands_on_its_tool() {
+    let world = World::new();
+    let asked = || {
+        let mut draft = world.draft("ledger.query", &json!({"taskId": "theirs"}));
+        let (tool, asks) = ("ledger.query".parse().unwrap(), Deferral::Result);
+        draft.permit.target = Target::Deferred(Deferred { tool, asks });
+        draft
+    };
+    let control = world.refused(asked());
+    assert!(control.contains("not one of this executor's"), "the control passes all: {control}");
+    let rows: [Row<'_>; 7] = [
+        (&|d| d.claims.entitlements.allowed_tools.truncate(0), "does not name ledger.query"),
+        (&expire, "token is not good"),
+        (&|d| d.permit.pin = None, "pin"),
+        (&|d| d.permit.pin = Some(Digest::of(b"pin")), "pin"),
+        (&|d| d.tamper = |r| arguments(r, r#"{"taskId":"another"}"#), "arguments"),
+        (
+            &|d| d.tamper = |r| body(r, |b| *b = b.replace("\"result\"", "\"cancel\"")),
+            "permit's signature",
+        ),
+        (&|d| other_run(d, RunId::random()), "cgroup"),
+    ];
+    for (change, why) in rows {
+        let mut draft = asked();
+        change(&mut draft);
+        let found = world.refused(draft);
+        assert!(found.contains(why), "expected {why:?}, found {found:?}");
+    }
+    world.seals(&[1]);
+    assert!(world.refused(asked()).contains("sealed"));
+}
+
 #[test]
 fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
     let world = World::new();

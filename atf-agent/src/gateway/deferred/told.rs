@@ -19,6 +19,9 @@ use crate::wire::MayDefer;
 /// Longest name of a server's for a deferred call in bytes.
 const NAME_BYTES_MAX: usize = 512;
 
+/// Longest message about how far it is, in characters: it is kept for as long as the call is.
+const STATUS_CHARS_MAX: usize = 200;
+
 /// Most milliseconds between two questions that a server may suggest.
 const POLL_MS_MAX: u64 = 3_600_000;
 
@@ -99,6 +102,7 @@ impl Said {
     fn message(&self, instead: &str) -> Option<String> {
         let message = self.status_message.as_deref()?;
         let message = without(message, &self.task_id, instead);
+        let message: String = message.chars().take(STATUS_CHARS_MAX).collect();
         hidden_text(&json!(message)).is_none().then_some(message)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::asking::ask;
 use super::deferring::{METHODS, SLOW, about, acts, begin, call, lab_of, says, task, unknown};
 use crate::gateway::Settings;
-use crate::wire::{Registry, RegistryAck};
+use crate::wire::{MayDefer, Registry, RegistryAck};
 
 /// The attack: a run has ever more of its calls deferred.
 #[tokio::test(flavor = "multi_thread")]
@@ -94,6 +94,13 @@ async fn a_time_to_live_is_within_the_bound_or_refused() {
         says(&lab, &json!({ "task": said }));
         let got = call(&run, SLOW, &json!({"task": {"ttl": asked}})).await.json();
         assert_eq!(got["result"]["task"]["ttl"], told, "{asked} {of_server}: {got}");
+        let wanted = asked.as_u64().map_or(10_000, |asked| asked.min(10_000));
+        let asked = lab.executor.acts.lock().unwrap().pop().unwrap().permit.defers;
+        assert_eq!(
+            asked,
+            Some(MayDefer::Asked { ttl_ms: wanted }),
+            "its server is asked for no more"
+        );
     }
     for bad in ["-1", "0", "1.5", "1e9", "\"1\"", "[]", "9007199254740994"] {
         let run = lab.run(&[SLOW]);
