@@ -16,6 +16,9 @@ pub(crate) struct Options {
     /// One preset of `agentdojo`, as its table names it; may be given again. All by default.
     #[arg(long)]
     preset: Vec<String>,
+    /// Of the area `gateway`, measure only the loads whose names contain this ("8 connections").
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Measure the area `gate` without the deciders of others beside it, which are Python packages.
     #[arg(long)]
     no_peers: bool,
@@ -25,7 +28,10 @@ pub(crate) struct Options {
 }
 
 /// What can be measured by `atf-bench`.
-const AREAS: [&str; 4] = [GATE, "line", "cage", "gateway"];
+const AREAS: [&str; 4] = [GATE, "line", "cage", GATEWAY];
+
+/// What is loaded.
+const GATEWAY: &str = "gateway";
 
 /// What others decide too.
 const GATE: &str = "gate";
@@ -46,6 +52,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let program = cargo::target_folder().join("release/atf-bench");
     let mut measure = Command::new(&program);
     measure.args([&options.area, "--output", options.output.word()]);
+    if let Some(only) = &options.only {
+        ensure!(options.area == GATEWAY, "only the area {GATEWAY} has loads");
+        measure.args(["--only", only]);
+    }
     if options.area == GATE && !options.no_peers {
         measure.arg("--peers").arg(progress::step("having the peers", peers::packages)?);
     }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A SHA-256 digest (FIPS 180-4), written as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
 /// A text that is not 64 lower-case hexadecimal digits.
@@ -37,37 +37,66 @@ impl Digest {
     }
 }
 
+/// The digits of a digest. A call's records and permits have some fifty of them, so that they are written and
+/// read without a heap.
+struct Digits([u8; 64]);
+
+impl Digits {
+    fn of(digest: &Digest) -> Self {
+        let mut digits = [0; 64];
+        // It fails for another length alone.
+        let _fits = hex::encode_to_slice(digest.0, &mut digits);
+        Self(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let error = DigestError { found: text.chars().count() };
+        let error = || DigestError { found: text.chars().count() };
         if text.len() != 64 || text.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(error);
+            return Err(error());
         }
         let mut out = [0; 32];
-        hex::decode_to_slice(text, &mut out).map_err(|_| error)?;
+        hex::decode_to_slice(text, &mut out).map_err(|_| error())?;
         Ok(Self(out))
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = DigestError;
-
-    fn try_from(text: String) -> Result<Self, DigestError> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(Digits::of(self).as_str())
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(Digits::of(self).as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Digest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the 64 hexadecimal digits of a digest")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Digest, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        from.deserialize_str(Text)
     }
 }
 
@@ -79,6 +108,8 @@ impl fmt::Debug for Digest {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -89,6 +120,18 @@ mod tests {
         for bad in [good.to_uppercase(), format!("{good}0"), good[1..].to_owned(), "é".repeat(32)]
         {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
+            assert!(serde_json::from_value::<Digest>(json!(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_from_texts_of_either_owner() {
+        let digest = Digest::of(b"abc");
+        let written = serde_json::to_string(&digest).unwrap();
+        assert_eq!(written, format!("\"{digest}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&written).unwrap(), digest);
+        assert_eq!(serde_json::from_value::<Digest>(json!(digest)).unwrap(), digest);
+        assert_eq!(serde_json::from_reader::<_, Digest>(written.as_bytes()).unwrap(), digest);
+        assert!(serde_json::from_str::<Digest>("7").is_err());
     }
 }

@@ -17,6 +17,7 @@ use anyhow::Result;
 pub use cage::{cage, work as work_in_cage};
 pub use extent::Extent;
 pub use gateway::gateway;
+pub use gateway::{Peer, Peers};
 pub use report::{Report, Row};
 
 /// What to measure with.
@@ -32,6 +33,8 @@ pub struct Options {
     pub policies: PathBuf,
     /// The Python packages of other deciders, a folder each, which the area `gate` is measured beside.
     pub peers: Option<PathBuf>,
+    /// Whom the area `gateway` is measured beside.
+    pub beside: Peers,
     /// What the names of the loads of the area `gateway` must contain to be measured.
     pub only: Option<String>,
     /// How much is measured.

@@ -1,10 +1,11 @@
 //! `cargo xtask bench AREA`: measures, and prints a table or JSON.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use atf_tests::bench::{self, Extent, Options};
+use atf_tests::bench::{self, Extent, Options, Peer, Peers};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -22,6 +23,16 @@ struct Cli {
     /// The Python packages of other deciders, a folder each, for the area `gate`.
     #[arg(long, value_name = "FOLDER")]
     peers: Option<PathBuf>,
+    /// Measure the area `gateway` beside an MCP endpoint on loopback that offers `ledger.query`; may be given
+    /// again.
+    #[arg(long = "peer", value_name = "NAME=URL")]
+    beside: Vec<Peer>,
+    /// The bearer token that the peers want, in a file.
+    #[arg(long, value_name = "FILE")]
+    peer_token: Option<PathBuf>,
+    /// Where the tool listens that the peers are to stand before, as plain MCP over HTTP.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    upstream: Option<SocketAddr>,
     /// Of the area `gateway`, measure only the loads whose names contain this ("8 connections").
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -71,6 +82,11 @@ fn run(cli: &Cli) -> Result<()> {
         policies: cli.policies.clone(),
         peers: cli.peers.clone(),
         only: cli.only.clone(),
+        beside: Peers {
+            all: cli.beside.clone(),
+            token_file: cli.peer_token.clone(),
+            upstream: cli.upstream,
+        },
         extent: if cli.sample { Extent::Sample } else { Extent::Whole },
     };
     let report = match cli.area {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use atf_tests::hijacked::kept::Url;
 use atf_tests::hijacked::load::{Plan, load};
 use atf_tests::hijacked::storm::{Storm, storm};
 use atf_tests::hijacked::{self, Around, mcp, stdio};
@@ -122,6 +123,9 @@ enum Mcp {
         /// From one call of a connection to the next, in microseconds; 0: at once.
         #[arg(long, default_value_t = 0)]
         every_us: u64,
+        /// Who is asked instead of the run's gateway: http://ADDRESS:PORT/PATH of loopback.
+        #[arg(long)]
+        url: Option<Url>,
         #[command(flatten)]
         call: Call,
     },
@@ -187,9 +191,9 @@ fn run(task: Task) -> Result<()> {
         Task::Mcp(Mcp::Repeat { calls, call }) => {
             mcp::print(&mcp::repeat(&call.ask("tools/call")?, calls)?)
         }
-        Task::Mcp(Mcp::Load { connections, from_boot_ms, for_ms, every_us, call }) => {
-            let plan = Plan { connections, from_boot_ms, for_ms, every_us };
-            mcp::print(&load(&call.ask("tools/call")?, plan)?)
+        Task::Mcp(Mcp::Load { connections, from_boot_ms, for_ms, every_us, url, call }) => {
+            let plan = Plan { connections, from_boot_ms, for_ms, every_us, url };
+            mcp::print(&load(&call.ask("tools/call")?, &plan)?)
         }
         Task::Mcp(Mcp::Lend) => mcp::lend(),
     }

@@ -1,6 +1,6 @@
 //! The least of HTTP/1.1, on a unix socket or over TCP: one request, one answer, one connection.
 
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(super) struct Answer {
 }
 
 /// The gateway's own limit for a call is shorter.
-const ANSWER_MAX: Duration = Duration::from_secs(40);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(40);
 
 /// Posts JSON and waits for the answer.
 ///
@@ -48,54 +48,16 @@ fn exchange(
     headers: &[(&str, &str)],
     body: &str,
 ) -> io::Result<Answer> {
-    let head = head(host, headers, "close", body.len());
+    let head = head(host, headers, body.len());
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&bytes).ok_or_else(|| io::Error::other("the answer is not HTTP"))
 }
 
-/// A connection that is kept: one request after the other.
-pub(super) struct Kept(BufReader<UnixStream>);
-
-impl Kept {
-    /// Connects.
-    pub(super) fn open(socket: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(ANSWER_MAX))?;
-        Ok(Self(BufReader::new(stream)))
-    }
-
-    /// Posts JSON and waits for the answer, whose length must be stated.
-    pub(super) fn post(&mut self, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
-        let head = head("atf", headers, "keep-alive", body.len());
-        self.0.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
-        let mut length = None;
-        let mut status = None;
-        loop {
-            let mut line = String::new();
-            self.0.read_line(&mut line)?;
-            let line = line.trim_end();
-            if line.is_empty() {
-                break;
-            }
-            status = status.or_else(|| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
-            let named =
-                line.split_once(':').filter(|(n, _)| n.eq_ignore_ascii_case("content-length"));
-            length = length.or_else(|| named?.1.trim().parse().ok());
-        }
-        let (Some(status), Some(length)) = (status, length) else {
-            return Err(io::Error::other("the answer has no status or no length"));
-        };
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body)?;
-        Ok(Answer { status, body })
-    }
-}
-
-fn head(host: &str, headers: &[(&str, &str)], connection: &str, length: usize) -> String {
+fn head(host: &str, headers: &[(&str, &str)], length: usize) -> String {
     let mut head = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nConnection: {connection}\r\n\
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
          Content-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\n"
     );

@@ -9,11 +9,12 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::identity;
+use super::kept::{Endpoint, Kept, Url};
 use super::mcp::{self, Ask};
-use super::{http, identity};
 
 /// How the load is to be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Connections, each with one call at a time.
     pub connections: usize,
@@ -24,6 +25,8 @@ pub struct Plan {
     /// How long each connection has from one call to the next, in microseconds. Zero: the next call is
     /// made when the last is answered.
     pub every_us: u64,
+    /// Who is asked instead of the run's gateway: an MCP endpoint that wants a handshake.
+    pub url: Option<Url>,
 }
 
 /// What came of it: one JSON line.
@@ -35,12 +38,16 @@ pub struct Loaded {
     pub times_ns: Vec<u64>,
 }
 
-/// Loads the gateway as `plan` says.
+/// Loads the gateway, or whoever it names, as `plan` says.
 ///
 /// # Errors
 /// Outside of a run, when the time to begin is over, or when a call is refused.
-pub fn load(call: &Ask, plan: Plan) -> Result<Loaded> {
-    let (token, socket) = (identity::token()?, identity::socket()?);
+pub fn load(call: &Ask, plan: &Plan) -> Result<Loaded> {
+    let token = identity::token()?;
+    let endpoint = match &plan.url {
+        Some(url) => Endpoint::Url(url.clone()),
+        None => Endpoint::Socket(identity::socket()?),
+    };
     let bearer = format!("Bearer {token}");
     let next = AtomicUsize::new(0);
     let wait_ms = plan.from_boot_ms.checked_sub(mcp::boot_ns() / 1_000_000);
@@ -49,7 +56,10 @@ pub fn load(call: &Ask, plan: Plan) -> Result<Loaded> {
     let one = || -> Result<Vec<u64>> {
         // Not before: the gateway closes a connection that says nothing for long.
         thread::sleep(began.saturating_duration_since(Instant::now()));
-        let mut connection = http::Kept::open(&socket)?;
+        let mut connection = Kept::open(&endpoint)?;
+        if plan.url.is_some() {
+            shake_hands(&mut connection, call, &bearer)?;
+        }
         let mut times = Vec::new();
         let mut due = began;
         let until = began + Duration::from_millis(plan.for_ms);
@@ -77,4 +87,16 @@ pub fn load(call: &Ask, plan: Plan) -> Result<Loaded> {
     });
     let times: Result<Vec<Vec<u64>>> = times.into_iter().collect();
     Ok(Loaded { times_ns: times?.concat() })
+}
+
+/// Begins a session as a client of MCP does.
+fn shake_hands(connection: &mut Kept, call: &Ask, bearer: &str) -> Result<()> {
+    let initialize = Ask { method: "initialize".to_owned(), ..call.clone() };
+    let answer = connection.post(&mcp::headers(bearer), &mcp::message(&initialize).to_string())?;
+    let text = String::from_utf8_lossy(&answer.body);
+    ensure!(answer.status == 200 && text.contains("\"result\""), "no handshake: {text}");
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let taken = connection.post(&mcp::headers(bearer), &initialized.to_string())?;
+    ensure!((200..300).contains(&taken.status), "the handshake ends with {}", taken.status);
+    Ok(())
 }

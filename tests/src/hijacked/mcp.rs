@@ -16,6 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::kept::Kept;
 use super::{Said, http, identity};
 
 const REVISION: &str = "2025-11-25";
@@ -193,7 +194,7 @@ pub fn query(i: usize) -> String {
 /// Outside of a run, or when a query is refused.
 pub fn repeat(call: &Ask, calls: usize) -> Result<Vec<u64>> {
     const WARM_UP: usize = 50;
-    let (token, mut connection) = (identity::token()?, http::Kept::open(&identity::socket()?)?);
+    let (token, mut connection) = (identity::token()?, Kept::at(&identity::socket()?)?);
     let mut times = Vec::with_capacity(calls);
     for i in 0..WARM_UP + calls {
         let call = Ask { arguments: json!({"sql": query(i)}), ..call.clone() };

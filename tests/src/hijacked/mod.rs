@@ -7,6 +7,7 @@ mod handles;
 mod held;
 mod http;
 mod identity;
+pub mod kept;
 mod link;
 pub mod load;
 pub mod mcp;

@@ -80,7 +80,9 @@ impl Rules {
     /// be of a busy host, which took the thread away for longer than [`EVALUATION_MAX`], and a run is
     /// sealed for its denials. What is wrong with rules or input is wrong again.
     pub(super) fn eval(&self, input: &str) -> Result<Value, String> {
-        let input = Value::from_json_str(input).map_err(|error| error.to_string())?;
+        // `Value::from_json_str` makes a table of the keys first, so that equal ones share their text: half of
+        // its time, for an input in which hardly any are equal.
+        let input: Value = serde_json::from_str(input).map_err(|error| error.to_string())?;
         let once = |input| match &self.machine {
             Ok(machine) => machine.eval(input),
             Err(_) => self.interpreted.eval(input),

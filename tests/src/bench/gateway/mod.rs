@@ -2,6 +2,7 @@
 //! before it. All checks are on: caller, token, schema, SQL, policy, caps, permit, receipt, log.
 
 mod memory;
+mod peers;
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -18,6 +19,8 @@ use crate::demo::installation::{self, AGENT, Installation};
 use crate::demo::process::Place;
 use crate::hijacked::load::Loaded;
 use crate::lab::World;
+
+pub use peers::{Peer, Peers};
 
 /// Calls that one run may have under way (the gateway's default); more connections are more runs.
 const CALLS_OF_A_RUN: usize = 16;
@@ -51,11 +54,20 @@ const LOADS: [Load; 5] = [
 ];
 
 /// What one kind of load came to.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Came {
     times_ns: Vec<u64>,
     /// Calls a second, of each round.
     rates: Vec<f64>,
+}
+
+/// One kind of load, and what it came to with everybody who was under it, in turns.
+struct Measured {
+    load: &'static Load,
+    through: Came,
+    direct: Came,
+    /// In the order of the peers.
+    peers: Vec<Came>,
 }
 
 /// The area `gateway`.
@@ -65,8 +77,12 @@ struct Came {
 pub fn gateway(options: &Options) -> Result<Report> {
     let mut rows = Vec::new();
     for (audit, queued) in [("durable", false), ("queued", true)] {
-        for (load, through, direct) in measure(options, queued)? {
-            rows.extend(load.rows(audit, queued, through, direct));
+        for Measured { load, through, direct, peers } in measure(options, queued)? {
+            let names = options.beside.all.iter().map(|peer| peer.name.as_str());
+            for (name, came) in names.zip(peers) {
+                rows.extend(load.rows_of(&format!("{name} beside {audit}"), came, &direct));
+            }
+            rows.extend(load.rows(audit, queued, through, &direct));
         }
     }
     let mut report = Report { area: "gateway".to_owned(), rows };
@@ -79,24 +95,42 @@ pub fn gateway(options: &Options) -> Result<Report> {
 }
 
 impl Load {
-    fn rows(&self, audit: &str, queued: bool, through: Came, direct: Came) -> [Row; 2] {
+    /// The rows of a peer.
+    fn rows_of(&self, who: &str, came: Came, direct: &Came) -> [Row; 2] {
+        self.figures(who, came, direct, Target::default(), None)
+    }
+
+    fn rows(&self, audit: &str, queued: bool, through: Came, direct: &Came) -> [Row; 2] {
         let (one, fixed) = (self.connections == 1, self.every_us > 0);
-        let name = |what: &str| format!("{}, {audit}: {what}", self.name);
         let target = Target {
             added_us: (queued && one).then_some(450.0),
             p99_us: (queued && fixed).then_some(5_000.0),
             ..Target::default()
         };
-        let baseline = ("direct", direct.times_ns);
-        let latency = Row::timed(&name("latency"), through.times_ns, baseline, target);
         let least = match (queued, self.connections) {
             _ if fixed => None,
             (true, 8..) => Some(5_000.0),
             (false, 128) => Some(4_000.0),
             _ => None,
         };
-        let baseline = ("direct", direct.rates);
-        [latency, Row::rate(&name("throughput"), through.rates, baseline, least)]
+        self.figures(audit, through, direct, target, least)
+    }
+
+    fn figures(
+        &self,
+        who: &str,
+        came: Came,
+        direct: &Came,
+        target: Target,
+        least: Option<f64>,
+    ) -> [Row; 2] {
+        let name = |what: &str| format!("{}, {who}: {what}", self.name);
+        let (times, rates) =
+            (("direct", direct.times_ns.clone()), ("direct", direct.rates.clone()));
+        [
+            Row::timed(&name("latency"), came.times_ns, times, target),
+            Row::rate(&name("throughput"), came.rates, rates, least),
+        ]
     }
 }
 
@@ -108,22 +142,28 @@ fn loads(options: &Options) -> impl Iterator<Item = &'static Load> {
     named.filter(move |load| all || load.connections <= CALLS_OF_A_RUN)
 }
 
-fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, Came)>> {
+fn measure(options: &Options, queued: bool) -> Result<Vec<Measured>> {
     let folder = installation::folder()?;
     let world = World::new(&folder.path().join("lab")).context("cannot build the lab (root?)")?;
     let place = Place::new(&world, folder.path(), &options.demo, &options.hijacked)?;
     let installation = Installation::start(folder.path(), &demo_options(options, queued))?;
-    let direct = Direct::start(folder.path())?;
+    let direct = Direct::start(folder.path(), options.beside.upstream)?;
     let token = folder.path().join("token");
     fs::write(&token, "none")?;
     let load_ms = match options.extent {
         Extent::Whole => LOAD_MS,
         Extent::Sample => LOAD_MS_MIN,
     };
-    let mut all: Vec<_> =
-        loads(options).map(|load| (load, Came::default(), Came::default())).collect();
+    let none = vec![Came::default(); options.beside.all.len()];
+    let measured = |load| Measured {
+        load,
+        through: Came::default(),
+        direct: Came::default(),
+        peers: none.clone(),
+    };
+    let mut all: Vec<_> = loads(options).map(measured).collect();
     for _ in 0..options.extent.of(ROUNDS) {
-        for (load, through, beside) in &mut all {
+        for Measured { load, through, direct: beside, peers } in &mut all {
             let caged = |words: &[_]| start(&place, &installation, AGENT, "load", words);
             round(&place, (load, load_ms), &installation.prompt(), caged, through)?;
             let plain = |words: &[_]| {
@@ -133,6 +173,16 @@ fn measure(options: &Options, queued: bool) -> Result<Vec<(&'static Load, Came, 
                 command
             };
             round(&place, (load, load_ms), &installation.prompt(), plain, beside)?;
+            for (peer, came) in options.beside.all.iter().zip(peers) {
+                let its = options.beside.token_file.as_ref().unwrap_or(&token);
+                let at = |words: &[_]| {
+                    let mut command = Command::new(place.hijacked());
+                    command.env("ATF_TOKEN_FILE", its).args(words).args(["--url", &peer.url]);
+                    command
+                };
+                let measured = round(&place, (load, load_ms), &installation.prompt(), at, came);
+                measured.with_context(|| format!("the peer {}", peer.name))?;
+            }
         }
     }
     Ok(all)
