@@ -16,22 +16,19 @@ pub(crate) struct Options {
     /// One preset of `agentdojo`, as its table names it; may be given again. All by default.
     #[arg(long)]
     preset: Vec<String>,
-    /// Of the area `gateway`, measure only the loads whose names contain this ("8 connections").
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
     /// Measure the area `gate` without the deciders of others beside it, which are Python packages.
     #[arg(long)]
     no_peers: bool,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     output: crate::run::Output,
+    /// More for `atf-bench`, behind `--`: which load of the area `gateway` (`--only`), beside whom (`--peer`).
+    #[arg(last = true)]
+    more: Vec<String>,
 }
 
 /// What can be measured by `atf-bench`.
-const AREAS: [&str; 4] = [GATE, "line", "cage", GATEWAY];
-
-/// What is loaded.
-const GATEWAY: &str = "gateway";
+const AREAS: [&str; 4] = [GATE, "line", "cage", "gateway"];
 
 /// What others decide too.
 const GATE: &str = "gate";
@@ -45,6 +42,7 @@ const AGENTDOJO: &str = "agentdojo";
 /// When the build fails or the program cannot be started.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.area == AGENTDOJO {
+        ensure!(options.more.is_empty(), "the area {AGENTDOJO} takes nothing behind --");
         return agentdojo::run(&agentdojo::Extent::Whole(&options.preset), options.output);
     }
     ensure!(options.preset.is_empty(), "only the area {AGENTDOJO} has presets");
@@ -52,10 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let program = cargo::target_folder().join("release/atf-bench");
     let mut measure = Command::new(&program);
     measure.args([&options.area, "--output", options.output.word()]);
-    if let Some(only) = &options.only {
-        ensure!(options.area == GATEWAY, "only the area {GATEWAY} has loads");
-        measure.args(["--only", only]);
-    }
+    measure.args(&options.more);
     if options.area == GATE && !options.no_peers {
         measure.arg("--peers").arg(progress::step("having the peers", peers::packages)?);
     }
