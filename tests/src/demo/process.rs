@@ -190,9 +190,10 @@ impl<'a> Place<'a> {
         command.stdin(stdin).stdout(out.try_clone()?).stderr(err.try_clone()?);
         let mut child = self.spawn(command)?;
         let done = meanwhile(&mut child);
-        let (attacker, first, mut seen) = (self.hijacked(), child.id(), false);
+        let began = witness::started(child.id()).context("a child has no start")?;
+        let (attacker, mut seen) = (self.hijacked(), false);
         wait_with(&mut child, ATTEMPT_MAX, || {
-            seen |= sight.is_some_and(|sight| !seen && witness::sees(&attacker, first, sight));
+            seen |= sight.is_some_and(|sight| !seen && witness::sees(&attacker, began, sight));
         })?;
         let complained = text(&mut err)?;
         done.with_context(|| format!("standard error: {complained}"))?;

@@ -9,15 +9,25 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 use crate::attempts::{KEYS, MOUNT, Sight};
 
-/// Whether any process of the program `attacker` that came after process `after` shows `sight`.
-pub(super) fn sees(attacker: &Path, after: u32, sight: Sight) -> bool {
+/// When `process` began, in ticks of the boot clock (field 22 of proc_pid_stat(5)). Numbers of processes come
+/// around again, and say nothing of who was first.
+pub(super) fn started(process: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name in front may have anything in it, but for what follows the last parenthesis.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether any process of the program `attacker` that began at tick `since` or later shows `sight`.
+pub(super) fn sees(attacker: &Path, since: u64, sight: Sight) -> bool {
     let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let ours = |process: &u32| {
         let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).next() == Some(attacker.as_os_str().as_encoded_bytes())
     };
-    processes.filter(|process| *process >= after).filter(ours).any(|process| shows(process, sight))
+    let later = |process: &u32| started(*process).is_some_and(|tick| tick >= since);
+    processes.filter(later).filter(ours).any(|process| shows(process, sight))
 }
 
 fn shows(process: u32, sight: Sight) -> bool {
@@ -72,4 +82,30 @@ fn keys(process: u32) -> Option<usize> {
     let all = fs::read_to_string("/proc/key-users").ok()?;
     let own = all.lines().find_map(|line| line.trim().strip_prefix(&format!("{user}:")))?;
     own.split_whitespace().nth(1)?.split('/').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// The attempt that came before, and is still there: numbers of processes had come around in between.
+    #[test]
+    fn who_began_before_an_attempt_is_none_of_its_processes() {
+        let program = Path::new("/bin/sleep");
+        let mut child = Command::new(program).arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let began = started(child.id()).unwrap();
+        // Until it is the program that it was made for.
+        let is_there = || sees(program, began, Sight::Handle("/dev/null"));
+        let is_seen = (0..1_000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            is_there()
+        });
+        let is_seen_later = sees(program, began + 1, Sight::Handle("/dev/null"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(is_seen, "the control");
+        assert!(!is_seen_later);
+    }
 }
