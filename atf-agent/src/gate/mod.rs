@@ -63,6 +63,8 @@ mod line;
 #[cfg(test)]
 mod policy_rows;
 #[cfg(test)]
+mod receive_random;
+#[cfg(test)]
 mod receive_vectors;
 #[cfg(test)]
 mod stateless_vectors;

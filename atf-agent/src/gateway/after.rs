@@ -181,9 +181,8 @@ fn within_limits(
     let Some(head) = head else {
         return Err("expected a result, found other JSON".to_owned());
     };
-    let is_promise = head.task.is_some() && head.content.is_none();
     match head.result_type.as_deref() {
-        None | Some(COMPLETE) if is_promise && permit.body().target.tool().is_some() => {
+        None | Some(COMPLETE) if head.is_promise() && permit.body().target.tool().is_some() => {
             Ok(Says::Defers)
         }
         None => Ok(Says::Nothing),
@@ -323,15 +322,23 @@ pub(super) async fn settle(permit: Permit, outcome: &Outcome, bytes: u64) {
 
 /// The members of a tool's result that are read.
 #[derive(Deserialize)]
-struct ResultHead {
+pub(super) struct ResultHead {
     #[serde(default, rename = "isError")]
     is_error: bool,
+    /// What it says that it is.
     #[serde(default, rename = "resultType")]
-    result_type: Option<String>,
+    pub(super) result_type: Option<String>,
     #[serde(default)]
     content: Option<IgnoredAny>,
     #[serde(default)]
     task: Option<IgnoredAny>,
+}
+
+impl ResultHead {
+    /// Whether it promises another one, as 2025-11-25 has it.
+    pub(super) fn is_promise(&self) -> bool {
+        self.task.is_some() && self.content.is_none()
+    }
 }
 
 fn not_done(outcome: &Outcome) -> &str {

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +11,7 @@ use super::table::{Begins, Entry, Status};
 use super::{Admitted, Passes};
 use crate::call::Deferral;
 use crate::gate::{Begun, Era, Permit, hidden_text};
-use crate::gateway::after::{COMPLETE, MESSAGE_CHARS_MAX};
+use crate::gateway::after::{COMPLETE, MESSAGE_CHARS_MAX, ResultHead};
 use crate::gateway::questions;
 use crate::wire::MayDefer;
 
@@ -72,17 +71,6 @@ struct Fault {
 struct Related {
     #[serde(rename = "taskId")]
     task: String,
-}
-
-/// What a result says of itself.
-#[derive(Deserialize)]
-struct Kind {
-    #[serde(default, rename = "resultType")]
-    result_type: Option<String>,
-    #[serde(default)]
-    content: Option<IgnoredAny>,
-    #[serde(default)]
-    task: Option<IgnoredAny>,
 }
 
 type Members<'a> = BTreeMap<String, &'a RawValue>;
@@ -225,10 +213,10 @@ type Built = (Box<RawValue>, Option<Box<RawValue>>);
 
 /// Whether a result is one: what was deferred asks, or promises more, in no result of its own.
 fn whole(result: &str) -> Result<(), String> {
-    let kind: Kind = serde_json::from_str(result)
+    let head: ResultHead = serde_json::from_str(result)
         .map_err(|error| format!("a result is not understood: {error}"))?;
-    match kind.result_type.as_deref() {
-        None | Some(COMPLETE) if kind.task.is_none() || kind.content.is_some() => Ok(()),
+    match head.result_type.as_deref() {
+        None | Some(COMPLETE) if !head.is_promise() => Ok(()),
         found => Err(format!("expected the result of a deferred call, found {found:?}")),
     }
 }

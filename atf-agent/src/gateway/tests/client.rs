@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use super::lab::LabRun;
+use super::lab::{LabRun, prompt};
 
 /// What came back.
 #[derive(Debug)]
@@ -158,4 +158,24 @@ pub(crate) async fn raw(socket: &Path, bytes: Vec<u8>, patience: Duration) -> St
         String::from_utf8_lossy(&all).into_owned()
     };
     tokio::task::spawn_blocking(exchange).await.unwrap()
+}
+
+/// Asks as a client of 2026-07-28 that can do `can`; the name that its headers say is that of `params`.
+pub(crate) async fn said(run: &LabRun, method: &str, can: &Value, mut params: Value) -> Got {
+    const REVISION: &str = "2026-07-28";
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": REVISION,
+        "io.modelcontextprotocol/clientCapabilities": can,
+        "io.atf/promptSha256": prompt().to_string(),
+    });
+    let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+    let name = params["name"].as_str().or(params["taskId"].as_str()).unwrap_or_default();
+    let bearer = format!("Bearer {}", run.token);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("mcp-protocol-version", REVISION),
+        ("mcp-method", method),
+        ("mcp-name", name),
+    ];
+    Client::connect(&run.socket).await.post(&message.to_string(), &headers).await.unwrap()
 }

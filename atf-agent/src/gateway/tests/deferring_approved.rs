@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::deferring::{METHODS, SLOW, about, acts, begin, policy, says, task};
+use super::deferring_lab::{METHODS, SLOW, about, acts, begin, policy, says, task};
 use super::lab::{Lab, Wanted};
 use crate::call::{Approval, Approver};
 use crate::wire::{Registry, RegistryAck};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::asking::ask;
-use super::deferring::{METHODS, SLOW, about, acts, begin, call, lab_of, says, task, unknown};
+use super::deferring_lab::{METHODS, SLOW, about, acts, begin, call, lab_of, says, task, unknown};
 use crate::gateway::Settings;
 use crate::wire::{MayDefer, Registry, RegistryAck};
 

@@ -3,32 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Client, Got};
-use super::deferring::{MUST, SLOW, acts, lab, last, says};
-use super::lab::{Lab, LabRun, prompt};
+use super::client::{Got, said};
+use super::deferring_lab::{MUST, SLOW, acts, lab, last, says};
+use super::lab::{Lab, LabRun};
 use crate::audit::Verdict;
 use crate::gate::TASKS;
 use crate::wire::MayDefer;
-
-const REVISION: &str = "2026-07-28";
-
-async fn said(run: &LabRun, method: &str, can: &Value, mut params: Value) -> Got {
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": REVISION,
-        "io.modelcontextprotocol/clientCapabilities": can,
-        "io.atf/promptSha256": prompt().to_string(),
-    });
-    let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
-    let name = params["name"].as_str().or(params["taskId"].as_str()).unwrap_or_default();
-    let bearer = format!("Bearer {}", run.token);
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("mcp-protocol-version", REVISION),
-        ("mcp-method", method),
-        ("mcp-name", name),
-    ];
-    Client::connect(&run.socket).await.post(&message.to_string(), &headers).await.unwrap()
-}
 
 /// A client that knows of deferred calls and answers forms.
 fn knows() -> Value {

@@ -10,6 +10,7 @@ mod client;
 mod deferring;
 mod deferring_approved;
 mod deferring_bounds;
+mod deferring_lab;
 mod deferring_stateless;
 mod doubles;
 mod handshake;

@@ -2,12 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::client::{ADJUST, Client, Got};
-use super::lab::{Lab, LabRun, Wanted, prompt};
+use super::client::{ADJUST, Got, said};
+use super::lab::{Lab, LabRun, Wanted};
 use crate::audit::Event;
 use crate::call::{Question, Questions};
-
-const REVISION: &str = "2026-07-28";
 
 /// A tool with SQL.
 const QUERY: &str = "ledger.query";
@@ -29,24 +27,7 @@ async fn lab(questions: Value) -> Lab {
 async fn get(run: &LabRun, can: Value, more: Value) -> Got {
     let mut params = json!({"name": "files.review", "arguments": {"a": "b"}});
     params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    said(run, "prompts/get", can, params).await
-}
-
-async fn said(run: &LabRun, method: &str, can: Value, mut params: Value) -> Got {
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": REVISION,
-        "io.modelcontextprotocol/clientCapabilities": can,
-        "io.atf/promptSha256": prompt().to_string(),
-    });
-    let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
-    let (bearer, name) = (format!("Bearer {}", run.token), params["name"].as_str().unwrap());
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("mcp-protocol-version", REVISION),
-        ("mcp-method", method),
-        ("mcp-name", name),
-    ];
-    Client::connect(&run.socket).await.post(&message.to_string(), &headers).await.unwrap()
+    said(run, "prompts/get", &can, params).await
 }
 
 fn forms() -> Value {
@@ -160,11 +141,12 @@ async fn a_tool_whose_arguments_are_judged_one_by_one_is_told_no_answers() {
     result(&lab, r#"{"content":[]}"#);
     let adjust = json!({"entry_id": 1, "amount_cents": 1, "reason": "r"});
     let query = json!({"sql": "SELECT id FROM merchants LIMIT 2"});
+    let can = forms();
     for (tool, arguments, fine) in [(ADJUST, adjust, true), (QUERY, query, false)] {
         let call = |more: Value| {
             let mut params = json!({"name": tool, "arguments": arguments});
             params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            said(&run, "tools/call", forms(), params)
+            said(&run, "tools/call", &can, params)
         };
         call(json!({})).await;
         let act = lab.executor.acts.lock().unwrap().pop().expect("an act");
