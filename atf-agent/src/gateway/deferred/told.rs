@@ -128,7 +128,8 @@ pub(in crate::gateway) fn begun(
     };
     let (ttl, poll_ms) = said.times(era);
     let most = match permit.body().defers {
-        Some(MayDefer::Asked { ttl_ms }) => ttl_ms.min(admitted.ttl_ms_max),
+        // The gate has bounded it.
+        Some(MayDefer::Asked { ttl_ms }) => ttl_ms,
         Some(MayDefer::Allowed) | None => admitted.ttl_ms_max,
     };
     let exchange = permit.body().exchange.as_ref();
