@@ -8,6 +8,8 @@ pub mod limits;
 pub mod loopback;
 pub mod mode;
 pub mod operation;
+#[cfg(any(test, fuzzing))]
+pub mod promise;
 pub mod records;
 pub mod vector;
 pub mod verdict;

@@ -10,6 +10,7 @@ mod comparison;
 mod compatibility;
 mod conformance;
 mod ebpf;
+mod fuzz;
 mod node;
 mod packages;
 mod peers;
@@ -39,6 +40,8 @@ enum Task {
     /// Run a long campaign.
     #[command(subcommand)]
     Suite(suite::Suite),
+    /// Look for inputs that break a promise, guided by coverage.
+    Fuzz(fuzz::Options),
     /// Judge a file of labelled cases with the real gate.
     Check(check::Options),
     /// Build the eBPF object that is committed beside its source.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Suite(suite) => suite::run(&suite),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Check(options) => check::run(&options),
         Task::Ebpf { lines: true, .. } => ebpf::lines().map(|()| ExitCode::SUCCESS),
         Task::Ebpf { check, .. } => ebpf::build(check).map(|()| ExitCode::SUCCESS),

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::suite::{self, Dealt};
-use crate::{bench, cargo, ebpf, packages, postgres, progress, run, systemd};
+use crate::{bench, cargo, ebpf, fuzz, packages, postgres, progress, run, systemd};
 
 /// One step: its name, and the work.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("format", || tool(&["fmt", "--all", "--check"])),
     ("lints", lints),
     ("cargo test", || tool(&with_workspace("test"))),
     ("SQL by a second parser", sql_by_a_second_parser),
+    ("fuzz targets, a sample", || shown(fuzz::run(&fuzz::sample(FUZZ_S))?)),
     ("ebpf object", || ebpf::build(true)),
     ("demo on this kernel", || demo(&run::Options::host())),
     ("chaos on this kernel", || demo(&suite::chaos(20, &Dealt::default()))),
@@ -26,6 +27,9 @@ const STEPS: [Step; 12] = [
     ("demo in the VM, 6.1", || demo(&run::Options::vm("6.1"))),
     ("systemd in a VM", || shown(systemd::run(run::Output::Text)?)),
 ];
+
+/// How long each fuzz target looks.
+const FUZZ_S: u64 = 25;
 
 /// Runs every test.
 ///
