@@ -24,7 +24,7 @@ impl World {
     }
 
     /// A run of the chief for a task with this text.
-    fn chief(&self, authority: &Mutex<Authority>, task: &str) -> RunId {
+    fn chief(&self, authority: &InTurn<Authority>, task: &str) -> RunId {
         let run = RunId::random();
         let named = crate::gate::name(&[task, ""]);
         let mandate = Mandate::Person { user: "alice".into(), task: "T-1".into(), named };
@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-fn renewed(authority: &Mutex<Authority>, run: RunId) -> Result<Token, String> {
+fn renewed(authority: &InTurn<Authority>, run: RunId) -> Result<Token, String> {
     match ask(authority, AuthorityRequest::Renew { run })? {
         AuthorityReply::Renewed { token } => Ok(token),
         other => panic!("expected a token, found {other:?}"),
@@ -173,11 +173,11 @@ fn a_run_that_lost_the_one_above_it_is_ended_by_the_sweep() {
     let chief = world.chief(&authority, "refund it");
     let run = RunId::random();
     registered(ask(&authority, world.below(run, chief)));
-    lock(&authority).sweep();
+    turn(&authority).sweep();
     assert_eq!(runs(&authority).len(), 2, "the control");
     let ended = crate::state::Ended { run: chief, how: "exit 0".into(), kernel: Vec::new() };
-    lock(&authority).registry.end(&ended, 1).unwrap();
-    lock(&authority).sweep();
+    turn(&authority).registry.end(&ended, 1).unwrap();
+    turn(&authority).sweep();
     assert!(runs(&authority).is_empty());
     assert!(!world.map.lock().unwrap().contains_key(&world.cgroup(run).0));
 }

@@ -16,16 +16,19 @@ mod settings;
 mod start;
 mod subscriber;
 mod tokens;
+mod turns;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::Minter;
 use crate::state::Registry;
 use crate::wire::{self, Ids, Places};
+
+use turns::{InTurn, Turn};
 
 pub use error::AuthorityError;
 pub use kernel_side::{KernelFault, KernelSide};
@@ -35,7 +38,7 @@ pub use settings::Settings;
 /// How often ended runs and ends that are not in the log are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Everything that the authority knows. One lock is around all of it: a change is a few
+/// Everything that the authority knows. One request at a time has it, in turn: a change is a few
 /// milliseconds, and two changes never meet.
 struct Authority {
     places: Places,
@@ -67,12 +70,12 @@ pub fn serve(
         move |error| AuthorityError::Io { what, path, error }
     };
     let listener = wire::listen(&path).map_err(failed("listen at"))?;
-    let authority = Arc::new(Mutex::new(authority));
+    let authority = Arc::new(InTurn::new(authority));
     let swept = Arc::clone(&authority);
     std::thread::spawn(move || {
         loop {
             std::thread::sleep(SWEEP_EVERY);
-            lock(&swept).sweep();
+            turn(&swept).sweep();
         }
     });
     let gateway = ids.gateway;
@@ -84,8 +87,7 @@ pub fn serve(
     .map_err(failed("accept at"))
 }
 
-/// What a thread that panicked left is whole: every change is undone or done by its own function,
-/// and what is not is set right from the registry at the next start.
-fn lock(authority: &Mutex<Authority>) -> MutexGuard<'_, Authority> {
-    authority.lock().unwrap_or_else(PoisonError::into_inner)
+/// A turn that nobody is told to wait for.
+fn turn(authority: &InTurn<Authority>) -> Turn<'_, Authority> {
+    authority.take(SWEEP_EVERY, || ())
 }

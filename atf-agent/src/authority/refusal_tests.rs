@@ -61,7 +61,7 @@ fn what_is_not_as_it_should_be_is_refused_and_leaves_nothing() {
         let refused = ask(&authority, request).unwrap_err();
         assert!(refused.contains(why), "{why}: {refused}");
     }
-    assert!(lock(&authority).answer(Asker { uid: 1_000, ..ROOT }, good()).is_err());
+    assert!(turn(&authority).answer(Asker { uid: 1_000, ..ROOT }, good()).is_err());
 
     let (first, _) = registered(ask(&authority, good()));
     let (second, _) = registered(ask(&authority, good()));
@@ -98,7 +98,7 @@ fn a_clock_that_was_set_back_signs_nothing() {
     let run = RunId::random();
     registered(ask(&authority, world.register(run)));
     let now = clock::now_unix_s();
-    lock(&authority).registry.renewed(run, 1, now + 100).unwrap();
+    turn(&authority).registry.renewed(run, 1, now + 100).unwrap();
     let refused = ask(&authority, AuthorityRequest::Renew { run }).unwrap_err();
     assert!(refused.contains("clock"), "{refused}");
 }

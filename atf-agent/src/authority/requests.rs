@@ -1,10 +1,10 @@
 //! The connections: who may ask what, and the answer.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::Authority;
 use super::error::AuthorityError;
-use super::{Authority, lock};
+use super::turns::{InTurn, Turn};
 use crate::call::{Approver, RunId, Untrusted};
 use crate::wire::{AuthorityReply, AuthorityRequest, Ids, Registry, Server};
 
@@ -14,8 +14,12 @@ const GATEWAY_WITHIN: Duration = Duration::from_secs(3);
 /// How often it looks meanwhile.
 const GATEWAY_LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// How often one who waits for its turn is told so: far more often than the shortest time that anybody
+/// gives an answer, two seconds.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
 /// Takes the requests of one connection until it ends or becomes the subscriber's.
-pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
+pub(super) fn attend(mut server: Server, authority: &InTurn<Authority>) {
     loop {
         let (number, request) = match server.hear::<AuthorityRequest>() {
             Ok(Some(next)) => next,
@@ -26,10 +30,14 @@ pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
             }
         };
         let uid = server.peer.uid;
-        if uid == 0 && matches!(request, AuthorityRequest::Register { .. }) {
-            await_gateway(authority);
+        let registers = matches!(request, AuthorityRequest::Register { .. });
+        let login_uid = server.login_uid();
+        let turn = || authority.take(TELL_EVERY, || server.waits(number));
+        let mut authority = if uid == 0 && registers { turn_with_gateway(turn) } else { turn() };
+        if registers && !server.is_open() {
+            tracing::warn!(uid, server.peer.pid, "its launcher gave the run up before its turn");
+            return;
         }
-        let mut authority = lock(authority);
         let subscribes = matches!(request, AuthorityRequest::Subscribe);
         if subscribes && may_ask(&authority.ids, uid, &request) {
             if let Err(error) = authority.subscribe(server) {
@@ -37,7 +45,6 @@ pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
             }
             return;
         }
-        let login_uid = server.login_uid();
         let reply = authority.answer(Asker { uid, login_uid }, request).unwrap_or_else(|error| {
             tracing::warn!(uid, %error, "refused");
             AuthorityReply::Refused { why: Untrusted::new(error.to_string()) }
@@ -50,12 +57,16 @@ pub(super) fn attend(mut server: Server, authority: &Mutex<Authority>) {
 }
 
 /// Gives a gateway that is just starting, or starting again, the time to subscribe: a launch in that
-/// moment should be late, not refused. The lock is not held while it waits.
-fn await_gateway(authority: &Mutex<Authority>) {
+/// moment should be late, not refused. Others have their turns while it waits.
+fn turn_with_gateway<'a>(turn: impl Fn() -> Turn<'a, Authority>) -> Turn<'a, Authority> {
+    let mut own = turn();
     let deadline = Instant::now() + GATEWAY_WITHIN;
-    while !lock(authority).subscriber.is_connected() && Instant::now() < deadline {
+    while !own.subscriber.is_connected() && Instant::now() < deadline {
+        drop(own);
         std::thread::sleep(GATEWAY_LOOK_EVERY);
+        own = turn();
     }
+    own
 }
 
 /// Who asks, by the kernel's word.

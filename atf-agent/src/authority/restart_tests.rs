@@ -50,8 +50,8 @@ fn an_end_that_the_log_missed_is_made_up_for() {
     assert!(world.map.lock().unwrap().is_empty(), "an end is never put off");
     assert!(world.kinds().is_empty());
     world.recorder_fails.store(false, Ordering::SeqCst);
-    lock(&authority).sweep();
-    lock(&authority).sweep();
+    turn(&authority).sweep();
+    turn(&authority).sweep();
     assert_eq!(world.kinds(), ["run_ended"]);
 }
 

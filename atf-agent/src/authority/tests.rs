@@ -3,6 +3,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use atf_common::mode::Mode;
@@ -131,10 +132,10 @@ impl World {
     }
 
     /// An authority that listens, and a gateway that has subscribed to it.
-    fn start(&self) -> Arc<Mutex<Authority>> {
+    fn start(&self) -> Arc<InTurn<Authority>> {
         let authority =
             start::open(&self.places, &self.ids, &Settings::default(), self.kernel()).unwrap();
-        let authority = Arc::new(Mutex::new(authority));
+        let authority = Arc::new(InTurn::new(authority));
         let listener = wire::listen(&self.places.authority_socket()).unwrap();
         let served = Arc::clone(&authority);
         std::thread::spawn(move || {
@@ -269,8 +270,8 @@ fn approvals() -> Vec<Approval> {
     vec![of('a', Standing::Pending), of('b', Standing::Denied)]
 }
 
-fn ask(authority: &Mutex<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {
-    lock(authority).answer(ROOT, request).map_err(|e| e.to_string())
+fn ask(authority: &InTurn<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {
+    turn(authority).answer(ROOT, request).map_err(|e| e.to_string())
 }
 
 #[track_caller]
@@ -281,7 +282,7 @@ fn registered(reply: Result<AuthorityReply, String>) -> (u32, Token) {
     }
 }
 
-fn runs(authority: &Mutex<Authority>) -> Vec<RunEntry> {
+fn runs(authority: &InTurn<Authority>) -> Vec<RunEntry> {
     match ask(authority, AuthorityRequest::Runs) {
         Ok(AuthorityReply::Runs { runs, .. }) => runs,
         other => panic!("expected the runs, found {other:?}"),
@@ -332,6 +333,8 @@ fn a_run_is_registered_renewed_released_and_ended() {
 
 #[path = "answer_tests.rs"]
 mod answers;
+#[path = "burst_tests.rs"]
+mod burst;
 #[path = "delegation_tests.rs"]
 mod delegation;
 #[path = "network_tests.rs"]

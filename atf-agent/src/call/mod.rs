@@ -11,6 +11,7 @@ mod names;
 mod narrowing;
 mod notice;
 mod question;
+mod random;
 mod reach;
 mod refusal;
 mod state_key;

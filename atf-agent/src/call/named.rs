@@ -3,10 +3,11 @@
 use std::fmt;
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+
+use super::random::random;
 
 /// The keyed digest of one word: the first eight bytes of its HMAC-SHA256. Zero is no word.
 pub type Mark = u64;
@@ -51,9 +52,7 @@ impl MarkKey {
     /// # Panics
     /// When the kernel gives no random bytes.
     pub fn random() -> Self {
-        let mut bytes = [0; KEY_BYTES];
-        rand::fill(&mut bytes).expect("the kernel gives random bytes");
-        Self::from_bytes(bytes)
+        Self::from_bytes(random())
     }
 
     fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {

@@ -4,8 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::rand;
 use serde::{Deserialize, Serialize};
+
+use super::random::random;
 
 /// Longest agent or tool name in bytes; MCP asks for at most 128, log columns want less.
 const NAME_BYTES_MAX: usize = 64;
@@ -101,9 +102,7 @@ macro_rules! id {
             /// # Panics
             /// When the operating system has no random bytes; nothing can be decided then.
             pub fn random() -> Self {
-                let mut bytes = [0; 16];
-                rand::fill(&mut bytes).expect("the operating system gives random bytes");
-                Self(bytes)
+                Self(random())
             }
         }
 

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::rand;
 use aws_lc_rs::{constant_time, hmac};
 
+use super::random::random;
 use super::{Digest, RunId, Target};
 
 /// Longest state of a server, in bytes: it keeps its own half of a talk in it.
@@ -36,9 +36,7 @@ impl StateKey {
     /// # Panics
     /// When the kernel gives no random bytes.
     pub fn random() -> Self {
-        let mut bytes = [0; KEY_BYTES];
-        rand::fill(&mut bytes).expect("the kernel gives random bytes");
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &random::<KEY_BYTES>()))
     }
 
     /// `state` as a run gets it.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::frame::{self, FrameError};
+use super::frame::{self, FrameError, Next};
 use super::peer::Peer;
 use super::timed::{Timed, connect_within};
 use crate::sys;
@@ -25,6 +25,10 @@ const CONNECTIONS_MAX: usize = 20_000;
 /// Most connections of one uid that is not root's: each of ATF's processes keeps one or two open, so
 /// that one of them that fell to an attacker cannot take the places of the others.
 const UID_CONNECTIONS_MAX: usize = 64;
+
+/// Longest time for which a request may wait for its turn while its server says that it does: thousands of
+/// runs that start at once are up long before.
+const IN_LINE_MAX: Duration = Duration::from_secs(120);
 
 /// Pause after a connection that could not be taken: without it a lack of descriptors is a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,7 +43,8 @@ pub struct Connection<Ask, Answer> {
 
 impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
     /// Connects to the socket at `path`. This has `timeout`, also where nobody accepts; and so has each
-    /// request with its answer, however slowly the peer takes the one and gives the other.
+    /// request with its answer, however slowly the peer takes the one and gives the other. The time of one
+    /// begins anew with each word that it waits for its turn.
     ///
     /// # Errors
     /// When nobody listens there, or the time is over.
@@ -55,15 +60,23 @@ impl<Ask: Serialize, Answer: DeserializeOwned> Connection<Ask, Answer> {
     /// then.
     pub fn ask(&mut self, message: &Ask) -> Result<Answer, FrameError> {
         self.number += 1;
+        let in_line_until = Instant::now() + IN_LINE_MAX;
         let mut timed = Timed::new(&self.stream, Instant::now() + self.timeout);
         frame::write(&mut timed, self.number, message)?;
-        let Some((found, answer)) = frame::read(&mut timed)? else {
-            return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
-        };
-        if found != self.number {
-            return Err(FrameError::Number { expected: self.number, found });
+        loop {
+            let (found, answer) = match frame::next(&mut timed)? {
+                Some(Next::Whole(found, answer)) => (found, Some(answer)),
+                Some(Next::Waits(found)) => (found, None),
+                None => return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into())),
+            };
+            if found != self.number {
+                return Err(FrameError::Number { expected: self.number, found });
+            }
+            match answer {
+                Some(answer) => return Ok(answer),
+                None => timed.extend((Instant::now() + self.timeout).min(in_line_until)),
+            }
         }
-        Ok(answer)
     }
 }
 
@@ -107,6 +120,17 @@ impl Server {
     /// When the connection failed.
     pub fn tell(&mut self, number: u64, message: &impl Serialize) -> Result<(), FrameError> {
         Ok(self.stream.write_all(&frame::encode_part(number, message)?)?)
+    }
+
+    /// Says that request `number` waits for its turn. One who does not read is not waited for.
+    pub fn waits(&self, number: u64) {
+        use rustix::net::{SendFlags, send};
+        let frame = frame::waits(number);
+        match send(&self.stream, &frame, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(sent) if sent < frame.len() => self.hang_up(),
+            // It has enough to read, or has gone.
+            Ok(_) | Err(_) => {}
+        }
     }
 
     /// Sends `message` and hears what comes back, all of it before `deadline`, however slowly the
@@ -389,5 +413,43 @@ mod tests {
         }
         let (heard, _) = slow(gives, "done".to_owned(), 60_000);
         assert_eq!(heard.unwrap().as_deref(), Some("done"), "the control");
+    }
+
+    /// The server says that a request waits, answers another one, or says something else than that.
+    #[test]
+    fn a_request_waits_for_as_long_as_its_server_says_so() {
+        let says = |frames: Vec<Vec<u8>>| {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let timeout = Duration::from_secs(60);
+            let mut connection =
+                Connection::<u32, String> { stream: near, timeout, number: 6, speaks: PhantomData };
+            far.write_all(&frames.concat()).unwrap();
+            far.shutdown(std::net::Shutdown::Write).unwrap();
+            connection.ask(&1)
+        };
+        let waits = |number| frame::waits(number).to_vec();
+        let whole = |number| frame::encode(number, &"done").unwrap();
+        let part = frame::encode_part(7, &"part").unwrap();
+        assert_eq!(says(vec![whole(7)]).unwrap(), "done", "the control");
+        assert_eq!(says(vec![waits(7), waits(7), waits(7), whole(7)]).unwrap(), "done");
+        let other = |said| matches!(said, Err(FrameError::Number { expected: 7, found: 6 }));
+        assert!(other(says(vec![waits(6), whole(7)])));
+        assert!(other(says(vec![waits(7), whole(6)])));
+        assert!(matches!(says(vec![part, whole(7)]), Err(FrameError::Part { number: 7 })));
+        assert!(matches!(says(vec![waits(7)]), Err(FrameError::Io(_))), "it ended");
+    }
+
+    /// The attack: one who waits for its turn and reads nothing would hold up whoever tells it.
+    #[test]
+    fn one_who_does_not_read_is_not_waited_for() {
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        while (&near).write(&[0; 1 << 16]).is_ok() {}
+        near.set_nonblocking(false).unwrap();
+        let peer = Peer::of(&near).unwrap();
+        let server = Server::of(near, peer);
+        server.waits(1);
+        drop(far);
+        server.waits(1);
     }
 }

@@ -19,6 +19,15 @@ pub(super) const HEADER_BYTES: usize = 16;
 /// What the second byte says of a frame after which more of this number follow.
 const MORE: u8 = 1;
 
+/// What is read of one number.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<T> {
+    /// The whole message.
+    Whole(u64, T),
+    /// A frame without a message, after which more follow: the request waits for its turn.
+    Waits(u64),
+}
+
 /// What a frame says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
@@ -100,6 +109,14 @@ fn encoded(number: u64, message: &impl Serialize, more: u8) -> Result<Vec<u8>, F
     Ok(frame)
 }
 
+/// The frame that says that request `number` waits for its turn.
+pub(super) fn waits(number: u64) -> [u8; HEADER_BYTES] {
+    let mut frame = [0; HEADER_BYTES];
+    (frame[0], frame[1]) = (VERSION, MORE);
+    frame[8..].copy_from_slice(&number.to_le_bytes());
+    frame
+}
+
 /// What a header states.
 ///
 /// # Errors
@@ -138,18 +155,31 @@ pub(super) fn write(
 pub(super) fn read<T: DeserializeOwned>(
     from: &mut impl Read,
 ) -> Result<Option<(u64, T)>, FrameError> {
+    match next(from)? {
+        None => Ok(None),
+        Some(Next::Whole(number, message)) => Ok(Some((number, message))),
+        Some(Next::Waits(number)) => Err(FrameError::Part { number }),
+    }
+}
+
+/// Reads one message, or that it has to be waited for; `None` as [`read`].
+pub(super) fn next<T: DeserializeOwned>(
+    from: &mut impl Read,
+) -> Result<Option<Next<T>>, FrameError> {
     let mut header = [0; HEADER_BYTES];
     match from.read(&mut header)? {
         0 => return Ok(None),
         found => from.read_exact(&mut header[found..])?,
     }
-    let Header { length, number, more } = decode_header(header)?;
-    if more {
-        return Err(FrameError::Part { number });
+    match decode_header(header)? {
+        Header { length: 0, number, more: true } => Ok(Some(Next::Waits(number))),
+        Header { number, more: true, .. } => Err(FrameError::Part { number }),
+        Header { length, number, more: false } => {
+            let mut body = vec![0; length];
+            from.read_exact(&mut body)?;
+            Ok(Some(Next::Whole(number, serde_json::from_slice(&body)?)))
+        }
     }
-    let mut body = vec![0; length];
-    from.read_exact(&mut body)?;
-    Ok(Some((number, serde_json::from_slice(&body)?)))
 }
 
 #[cfg(test)]

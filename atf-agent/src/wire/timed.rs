@@ -15,7 +15,8 @@ pub(super) fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixS
     let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     set_socket_timeout(&stream, Timeout::Send, Some(timeout))?;
     let address = SocketAddrUnix::new(path)?;
-    retry_on_intr(|| connect(&stream, &address))?;
+    retry_on_intr(|| connect(&stream, &address))
+        .map_err(|error| in_time(error.into(), "nobody took the connection in time"))?;
     Ok(stream.into())
 }
 
@@ -32,24 +33,44 @@ impl<'a> Timed<'a> {
         Self { stream, deadline }
     }
 
+    /// From now on until `deadline`.
+    pub(super) fn extend(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
     fn left(&self) -> io::Result<Option<Duration>> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         // Zero would mean for ever.
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+        if left.is_zero() {
+            Err(io::Error::new(io::ErrorKind::TimedOut, LATE))
+        } else {
+            Ok(Some(left))
+        }
+    }
+}
+
+/// What is said of an answer, or of the taking of a request, that did not come.
+const LATE: &str = "nothing came in time";
+
+/// The kernel says of a time that is over what it says of a descriptor that does not wait.
+fn in_time(error: io::Error, why: &str) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, why),
+        _ => error,
     }
 }
 
 impl Read for Timed<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(self.left()?)?;
-        self.stream.read(bytes)
+        self.stream.read(bytes).map_err(|error| in_time(error, LATE))
     }
 }
 
 impl Write for Timed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes)
+        self.stream.write(bytes).map_err(|error| in_time(error, LATE))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,0 +1,64 @@
+//! Many launchers at once, and one that does not wait for its turn.
+
+use std::time::Duration;
+
+use super::*;
+
+/// What a launcher gives each answer, and each word that it has to wait.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl World {
+    /// Has a launcher register a run, over the wire.
+    fn launch(
+        &self,
+        patience: Duration,
+    ) -> std::thread::JoinHandle<Result<AuthorityReply, String>> {
+        let (path, request) = (self.places.authority_socket(), self.register(RunId::random()));
+        std::thread::spawn(move || {
+            let mut connection = Connection::open(&path, patience).map_err(|e| e.to_string())?;
+            connection.ask(&request).map_err(|e: wire::FrameError| e.to_string())
+        })
+    }
+}
+
+/// A recorder or a gateway that is slow holds one registration up, and with it all behind it: they wait longer
+/// than a launcher gives one answer.
+#[test]
+fn a_burst_of_launchers_is_served_however_long_their_line_takes() {
+    let mut world = World::new();
+    world.ids.pool_size = 64;
+    let authority = world.start();
+    let slow = turn(&authority);
+    let launched: Vec<_> = (0..40).map(|_| world.launch(PATIENCE)).collect();
+    std::thread::sleep(PATIENCE + PATIENCE / 2);
+    assert!(launched.iter().all(|one| !one.is_finished()), "one gave up");
+    drop(slow);
+    let replies: Vec<_> = launched.into_iter().map(|one| one.join().unwrap().unwrap()).collect();
+    let is_root = rustix::process::geteuid().is_root();
+    let as_it_should = |reply: &AuthorityReply| match reply {
+        AuthorityReply::Registered { .. } => is_root,
+        _ => !is_root,
+    };
+    assert!(replies.iter().all(as_it_should), "{replies:?}");
+    assert_eq!(runs(&authority).len(), if is_root { 40 } else { 0 });
+}
+
+/// A run is not registered for a launcher that has gone: nobody would keep it. The control waits.
+#[test]
+fn who_gave_up_before_its_turn_is_not_served() {
+    let world = World::new();
+    let authority = world.start();
+    let _start = (world.kinds(), world.told());
+    let slow = turn(&authority);
+    let gave_up = world.launch(Duration::from_millis(1)).join().unwrap();
+    assert!(gave_up.is_err(), "{gave_up:?}");
+    let waited = world.launch(Duration::from_secs(60));
+    while authority.waiting() < 2 {
+        std::thread::yield_now();
+    }
+    drop(slow);
+    waited.join().unwrap().unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(runs(&authority).len(), usize::from(is_root), "that of the one who waited");
+    assert_eq!(world.told().len(), usize::from(is_root), "the gateway heard of no other");
+}
