@@ -33,7 +33,8 @@ struct Cli {
     /// Where the tool listens that the peers are to stand before, as plain MCP over HTTP.
     #[arg(long, value_name = "ADDRESS:PORT")]
     upstream: Option<SocketAddr>,
-    /// Of the area `gateway`, measure only the loads whose names contain this ("8 connections").
+    /// Of the area `gateway`, measure only the loads whose names contain this ("8 connections"), or the
+    /// memory ("memory").
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Do a hundredth of it: it shows that it can be measured, and its figures say nothing.

@@ -32,6 +32,9 @@ const READ_MS: u64 = 4_000;
 /// The most that all daemons may take together, in MiB.
 const MOST_MIB: f64 = 120.0;
 
+/// What the row is called, before the number of runs.
+pub(super) const NAME: &str = "memory of the daemons";
+
 /// What the daemons take, without what the runs' keepers do.
 pub(super) fn row(options: &Options) -> Result<Row> {
     let runs = match options.extent {
@@ -62,7 +65,7 @@ pub(super) fn row(options: &Options) -> Result<Row> {
         let complained = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(output.status.success(), "a run did not call: {complained}");
     }
-    let name = format!("memory of the daemons, {runs} active runs");
+    let name = format!("{NAME}, {runs} active runs");
     Ok(Row::single(&name, "MiB", pids.len(), kib as f64 / 1024.0, MOST_MIB))
 }
 
