@@ -64,7 +64,7 @@ fn every_command_is_in_the_readme() {
 #[test]
 fn the_page_of_clients_and_servers_is_of_the_text_and_the_versions_that_are_tried() {
     let (page, text) = (read("docs/COMPATIBILITY.md"), read("tests/compatibility/page.md"));
-    let places = ["{node}", "{python}", "{caller}", "{clients}", "{servers}"];
+    let places = ["{node}", "{python}", "{caller}", "{clients}", "{servers}", "{deferred}"];
     let around = places.iter().fold(text, |text, place| text.replace(place, "{}"));
     let mut rest = page.as_str();
     for part in around.split("{}") {

@@ -30,6 +30,22 @@ impl Deferral {
     }
 }
 
+/// How far a deferred call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeferredStatus {
+    /// The server works on it.
+    Working,
+    /// The server waits for answers.
+    InputRequired,
+    /// There is a result.
+    Completed,
+    /// There is an error.
+    Failed,
+    /// There will be nothing.
+    Cancelled,
+}
+
 /// A deferred call, by the tool that was called, and what is asked of it. Which one it is, the arguments say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

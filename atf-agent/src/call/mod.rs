@@ -20,7 +20,7 @@ mod untrusted;
 
 pub use approval::{APPROVAL_ARGUMENTS_BYTES_MAX, Approvable, Approval, Approver, Standing};
 pub use approvers::{MayGrant, MayNotGrant};
-pub use deferred::{Deferral, Deferred, Defers};
+pub use deferred::{Deferral, Deferred, DeferredStatus, Defers};
 pub use delegation::{Chain, DELEGATIONS_MAX, Delegator};
 pub use digest::{Digest, DigestError};
 pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};

@@ -13,6 +13,9 @@ pub enum Notice {
     /// What it writes down of its work.
     #[serde(rename = "notifications/message")]
     Log,
+    /// How far a deferred call is, while the run waits for its result.
+    #[serde(rename = "notifications/tasks/status")]
+    Status,
 }
 
 /// Several kinds; none by default.
@@ -46,6 +49,7 @@ impl Notice {
         match self {
             Self::Progress => "notifications/progress",
             Self::Log => "notifications/message",
+            Self::Status => "notifications/tasks/status",
         }
     }
 }
@@ -56,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_notice_is_written_as_its_method_and_levels_have_an_order() {
-        for notice in [Notice::Progress, Notice::Log] {
+        for notice in [Notice::Progress, Notice::Log, Notice::Status] {
             assert_eq!(serde_json::to_value(notice).unwrap(), notice.method());
         }
         assert!(serde_json::from_str::<Notice>("\"notifications/cancelled\"").is_err());

@@ -36,6 +36,12 @@ struct PromptParams<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "task", deserialize_with = "present")]
+    #[expect(
+        dead_code,
+        reason = "calls of tools alone are deferred, and the standard has it passed over here"
+    )]
+    later: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
     responses: Option<&'a RawValue>,
@@ -52,6 +58,12 @@ struct ResourceParams<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "task", deserialize_with = "present")]
+    #[expect(
+        dead_code,
+        reason = "calls of tools alone are deferred, and the standard has it passed over here"
+    )]
+    later: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnswerParams, which several methods share")]
     responses: Option<&'a RawValue>,
@@ -68,6 +80,12 @@ struct SubscriptionParams<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "task", deserialize_with = "present")]
+    #[expect(
+        dead_code,
+        reason = "calls of tools alone are deferred, and the standard has it passed over here"
+    )]
+    later: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +100,12 @@ struct CompletionParams<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "task", deserialize_with = "present")]
+    #[expect(
+        dead_code,
+        reason = "calls of tools alone are deferred, and the standard has it passed over here"
+    )]
+    later: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

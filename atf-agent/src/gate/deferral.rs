@@ -77,6 +77,12 @@ struct Params<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     #[expect(dead_code, reason = "read by AnyParams, which every method shares")]
     meta: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "task", deserialize_with = "present")]
+    #[expect(
+        dead_code,
+        reason = "calls of tools alone are deferred, and the standard has it passed over here"
+    )]
+    later: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -287,7 +287,7 @@ impl Judged {
 
     /// What the server may tell the run meanwhile.
     pub(super) fn may_tell(&self) -> MayTell {
-        self.call.wants().within(&self.obligations.notices)
+        self.call.wants().within(&self.obligations.notices, &self.call.target())
     }
 
     /// What the run answers to the server, as judged.

@@ -62,6 +62,11 @@ impl ToolCall {
         self.digest
     }
 
+    /// Whether a promise is what answers it: a result would be none to its client.
+    pub fn wants_promise(&self) -> bool {
+        matches!(self.wanted, Wanted::Later { .. })
+    }
+
     /// When the run wants the result.
     pub(super) fn wanted(&self) -> Wanted {
         self.wanted

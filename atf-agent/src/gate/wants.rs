@@ -4,7 +4,7 @@
 use super::envelope::Meta;
 use super::era::{Era, Stated};
 use super::id::Id;
-use crate::call::{Level, Notice, Notices};
+use crate::call::{Deferral, Level, Notice, Notices, Target};
 use crate::wire::MayTell;
 
 /// What one request asks to be told. Nothing by default.
@@ -12,6 +12,7 @@ use crate::wire::MayTell;
 pub struct Wants {
     progress: Option<Id>,
     level: Option<Level>,
+    takes_more: bool,
 }
 
 impl Wants {
@@ -31,7 +32,11 @@ impl Wants {
             Era::Handshake => stated.level,
             Era::Stateless => meta.level,
         };
-        Ok(if stated.takes_one_message { Self::default() } else { Self { progress, level } })
+        Ok(if stated.takes_one_message {
+            Self::default()
+        } else {
+            Self { progress, level, takes_more: true }
+        })
     }
 
     /// The token by which the caller knows what is told of how far its call has come.
@@ -39,11 +44,14 @@ impl Wants {
         self.progress.as_ref()
     }
 
-    /// What of it is allowed, where `notices` are.
-    pub(super) fn within(&self, notices: &Notices) -> MayTell {
+    /// What of it is allowed in a call of `target`, where `notices` are. How far a deferred call is, is told to who
+    /// waits for its result.
+    pub(super) fn within(&self, notices: &Notices, target: &Target) -> MayTell {
+        let waits = target.deferral().is_some_and(|deferred| deferred.asks == Deferral::Result);
         MayTell {
             progress: self.progress.is_some() && notices.contains(&Notice::Progress),
             level: self.level.filter(|_| notices.contains(&Notice::Log)),
+            status: waits && self.takes_more && notices.contains(&Notice::Status),
         }
     }
 }

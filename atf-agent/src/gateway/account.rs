@@ -27,6 +27,8 @@ pub(super) enum Asked {
     Unread(Reply),
     /// A request for a tool, whose result a model reads.
     Tool(Id),
+    /// A request for a tool, to which a promise is the answer.
+    Promise(Id),
     /// Any other request.
     Other(Id),
 }
@@ -49,7 +51,7 @@ impl Asked {
     pub(super) fn is_of_unknown_method(&self) -> bool {
         match self {
             Self::Unread(reply) => matches!(reply.code, Code::Method | Code::Unsupported),
-            Self::Tool(_) | Self::Other(_) => false,
+            Self::Tool(_) | Self::Promise(_) | Self::Other(_) => false,
         }
     }
 }
@@ -120,6 +122,7 @@ impl Account {
         let id = received.id().clone();
         self.era = received.era();
         self.asked = match received.tool_call() {
+            Some(call) if call.wants_promise() => Asked::Promise(id),
             Some(_) => Asked::Tool(id),
             None => Asked::Other(id),
         };

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 
 use super::Gateway;
 use super::awaited::Waiting;
+use super::deferred::About;
 use super::execution::{Acted, Order, Ready};
 use super::telling::{Outlet, Teller};
 use crate::audit::{Event, Notified};
@@ -16,10 +17,10 @@ pub(super) async fn act(
     gateway: &Gateway,
     executor: &Ready,
     (permit, order): (&Permit, Order),
-    (outlet, era, waiting): (&Outlet, Era, &Waiting),
+    (outlet, era, waiting, about): (&Outlet, Era, &Waiting, &About),
     bytes_max: usize,
 ) -> (Acted, Option<Notified>) {
-    let mut teller = Teller::of(outlet, permit, bytes_max);
+    let mut teller = Teller::of(outlet, (permit, about.entry()), bytes_max);
     let acted = {
         let hear = teller.as_mut().map(|teller| |told| teller.tell(told));
         let mut acting = pin!(executor.execute(order, hear));

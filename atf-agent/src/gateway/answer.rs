@@ -129,7 +129,8 @@ impl Answer {
     }
 
     /// A step of the line said no. A tool's caller gets a tool result, because a protocol error
-    /// would end the agent's run and teach its model nothing.
+    /// would end the agent's run and teach its model nothing; one who awaits a promise takes no result in its place,
+    /// and gets an error in the same words.
     pub(super) fn refused(
         asked: &Asked,
         era: Era,
@@ -140,7 +141,7 @@ impl Answer {
             let status = challenge.status();
             let id = match asked {
                 Asked::Unread(reply) => reply.id.as_ref(),
-                Asked::Tool(id) | Asked::Other(id) => Some(id),
+                Asked::Tool(id) | Asked::Promise(id) | Asked::Other(id) => Some(id),
             };
             let code = i32::from(status.as_u16());
             let reason = refusal.reason;
@@ -151,12 +152,20 @@ impl Answer {
         }
         match asked {
             // What is wrong with the message is told as such, whatever is called.
-            Asked::Tool(id) | Asked::Other(id) if let Some(code) = code_of(refusal.reason, era) => {
+            Asked::Tool(id) | Asked::Promise(id) | Asked::Other(id)
+                if let Some(code) = code_of(refusal.reason, era) =>
+            {
                 let (id, requested) = (Some(id.clone()), None);
                 Self::unread(&Reply { id, code, era, requested }, refusal.reason)
             }
             Asked::Unread(reply) => Self::unread(reply, refusal.reason),
             Asked::Tool(id) => Self::made(id, era, refused_tool(refusal)),
+            Asked::Promise(id) => {
+                let (text, data) = refused_words(refusal);
+                let error = json!({"code": Code::Request.number(), "message": text, "data": data});
+                let body = json!({"jsonrpc": "2.0", "id": id, "error": error});
+                Self::of(StatusCode::OK, body.to_string())
+            }
             Asked::Other(id) => {
                 let text = refusal.reason.to_string();
                 let code = Code::Request.number();
@@ -215,14 +224,20 @@ fn code_of(reason: Reason, era: Era) -> Option<Code> {
     }
 }
 
-/// A refusal as a tool's result: the reason, and when it is worth asking again.
-fn refused_tool(refusal: &Refusal) -> Value {
+/// A refusal for a model to read, and for a program: the reason, and when it is worth asking again.
+fn refused_words(refusal: &Refusal) -> (String, Value) {
     let mut text = format!("refused: {}", refusal.reason);
     let mut content = json!({"reason": refusal.reason});
     if let Some(seconds) = refusal.retry_after_s {
         text = format!("{text}; try again in {seconds} s");
         content["retry_after_s"] = json!(seconds);
     }
+    (text, content)
+}
+
+/// A refusal as a tool's result.
+fn refused_tool(refusal: &Refusal) -> Value {
+    let (text, content) = refused_words(refusal);
     json!({
         "content": [{"type": "text", "text": text}],
         "structuredContent": content,

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::deferred::{self, Entry};
 use crate::audit::Notified;
 use crate::call::{Digest, Notice};
 use crate::gate::{Id, Permit, hidden_text};
@@ -41,6 +42,8 @@ impl Outlet {
 pub(super) struct Teller<'a> {
     outlet: &'a Outlet,
     token: Option<&'a Id>,
+    /// The deferred call that it is about.
+    entry: Option<&'a Entry>,
     bytes_max: u64,
     all: Notified,
     hidden: Option<String>,
@@ -48,12 +51,16 @@ pub(super) struct Teller<'a> {
 
 impl<'a> Teller<'a> {
     /// Of the call of `permit`, whose result may have `bytes_max`. None when its server may tell nothing.
-    pub(super) fn of(outlet: &'a Outlet, permit: &'a Permit, bytes_max: usize) -> Option<Self> {
+    pub(super) fn of(
+        outlet: &'a Outlet,
+        (permit, entry): (&'a Permit, Option<&'a Entry>),
+        bytes_max: usize,
+    ) -> Option<Self> {
         let all = Notified { told: 0, lost: 0, bytes: 0, digest: Digest::of(b"") };
         let token = permit.judged().call().wants().progress();
         let bytes_max = (bytes_max / PART_OF_RESULT) as u64;
         let may_tell = !permit.body().may_tell.is_nothing();
-        may_tell.then_some(Self { outlet, token, bytes_max, all, hidden: None })
+        may_tell.then_some(Self { outlet, token, entry, bytes_max, all, hidden: None })
     }
 
     /// Tells it, or loses it.
@@ -72,7 +79,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// The message with the run's own token in it: the server knows another one.
+    /// The message with the run's own token, or name for a deferred call, in it: the server knows another one.
     fn message(&self, told: Told) -> Option<Value> {
         let (notice, mut params) = match told {
             Told::Progress { progress, total, message } => {
@@ -82,6 +89,9 @@ impl<'a> Teller<'a> {
             }
             Told::Log { level, logger, data } => {
                 (Notice::Log, json!({"level": level, "logger": logger, "data": data}))
+            }
+            Told::Status { status, message } => {
+                (Notice::Status, deferred::status(self.entry?, status, message.as_deref())?)
             }
             // Of a subscription, which is no call that goes on.
             Told::Subscribed | Told::Updated => return None,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::call::Level;
+use crate::call::{DeferredStatus, Level};
 
 /// What a permit lets the server tell. Nothing by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct MayTell {
     /// What it writes down, from this level on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
+    /// How far the deferred call is for whose result the run waits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub status: bool,
 }
 
 impl MayTell {
@@ -41,6 +44,13 @@ pub enum Told {
     Subscribed,
     /// The resource has changed.
     Updated,
+    /// How far the deferred call is that it is asked for.
+    Status {
+        /// As it says.
+        status: DeferredStatus,
+        /// In its words.
+        message: Option<String>,
+    },
     /// What it writes down.
     Log {
         /// How grave it is.

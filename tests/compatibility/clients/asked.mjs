@@ -11,6 +11,8 @@ const seen = { revision: null, tools: null, calls: {}, broke: null };
 
 export const door = job.door;
 export const atf = job.atf;
+// Whether the calls are answered later.
+export const deferred = job.deferred;
 const at = door === "bridge" ? process.env.ATF_BRIDGE_URL : "http://localhost";
 export const url = new URL(door === "sse" ? "/sse" : "/mcp", at);
 export const headers = {

@@ -19,6 +19,8 @@ class Asked:
     def __init__(self):
         job = json.loads(sys.argv[1])
         self.door, self.atf, self.calls = job["door"], job["atf"], job["calls"]
+        # Whether the calls are answered later.
+        self.deferred = job["deferred"]
         at = os.environ["ATF_BRIDGE_URL"] if self.door == "bridge" else "http://localhost"
         self.url = f"{at}/{'sse' if self.door == 'sse' else 'mcp'}"
         # Of no use where a URL says it all.

@@ -8,6 +8,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult, ServerNotification, TaskStatusNotification
 
 
 def http(asked, headers=None, timeout=None, auth=None):
@@ -16,7 +17,13 @@ def http(asked, headers=None, timeout=None, auth=None):
 
 
 async def speak(asked, read, write):
-    async with ClientSession(read, write) as session:
+    told = []
+
+    async def hear(message):
+        if isinstance(message, ServerNotification) and isinstance(message.root, TaskStatusNotification):
+            told.append(message.root.params.taskId)
+
+    async with ClientSession(read, write, message_handler=hear) as session:
         asked.revision((await session.initialize()).protocolVersion)
         asked.tools(tool.name for tool in (await session.list_tools()).tools)
 
@@ -24,7 +31,19 @@ async def speak(asked, read, write):
             result = await session.call_tool(tool, arguments)
             return result.isError, texts(result.content)
 
-        await asked.make(call)
+        async def later(tool, arguments):
+            tasks = session.experimental
+            task = (await tasks.call_tool_as_task(tool, arguments)).task.taskId
+            if (await tasks.get_task(task)).status != "working":
+                raise ValueError("it is not deferred")
+            result = await tasks.get_task_result(task, CallToolResult)
+            if task not in {one.taskId for one in (await tasks.list_tasks()).tasks}:
+                raise ValueError("it is not listed")
+            how = "told how far it is" if told and set(told) == {task} else f"told of {told}"
+            told.clear()
+            return result.isError, f"{how}\n{texts(result.content)}"
+
+        await asked.make(later if asked.deferred else call)
 
 
 async def client(asked):

@@ -4,7 +4,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { atf, door, fetched, headers, make, play, revision, texts, tools, url } from "./asked.mjs";
+import { atf, deferred, door, fetched, headers, make, play, revision, texts, tools, url } from "./asked.mjs";
 
 function transport() {
   if (door === "stdio") {
@@ -14,6 +14,24 @@ function transport() {
     return new SSEClientTransport(url, { fetch: fetched(), requestInit: { headers } });
   }
   return new StreamableHTTPClientTransport(url, { fetch: fetched(), requestInit: { headers } });
+}
+
+// The result of a call that is answered later, and how often its client asked.
+async function later(client, name, args) {
+  let asked = 0;
+  for await (const said of client.experimental.tasks.callToolStream({ name, arguments: args })) {
+    if (said.type === "error") {
+      throw said.error;
+    }
+    if (said.type === "taskStatus") {
+      asked += 1;
+    }
+    if (said.type === "result") {
+      const how = asked > 0 ? "asked how far it is" : "never asked";
+      return [said.result.isError === true, `${how}\n${texts(said.result.content)}`];
+    }
+  }
+  throw new Error("no result");
 }
 
 await play(async () => {
@@ -30,6 +48,9 @@ await play(async () => {
   revision(spoken);
   tools((await client.listTools()).tools.map((tool) => tool.name));
   await make(async (name, args) => {
+    if (deferred) {
+      return later(client, name, args);
+    }
     const result = await client.callTool({ name, arguments: args });
     return [result.isError === true, texts(result.content)];
   });

@@ -121,5 +121,6 @@ pub(super) fn wanted() -> Wanted {
         reason: "sql.refused",
         listed: "ledger.query".to_owned(),
         not_listed: Some("ledger.adjust".to_owned()),
+        are_deferred: false,
     }
 }

@@ -2,6 +2,7 @@
 //! set otherwise than shipped but for what an operator has to say: which tools, which agents.
 
 mod clients;
+mod deferred;
 mod have;
 mod place;
 mod report;
@@ -18,7 +19,7 @@ use clients::{CLIENTS, Door};
 use have::Have;
 use place::Place;
 pub use report::Report;
-use report::{ClientRow, ServerRow};
+use report::{ClientRow, DeferredRow, ServerRow};
 use seen::{Outcome, Wanted};
 use servers::CASES;
 
@@ -53,6 +54,7 @@ pub fn run(options: &Options) -> Result<Report> {
     for (case, number) in CASES.into_iter().zip(0..) {
         put.push(have.folder(case.name).map(|_| case.put(&place, &have, number)).transpose()?);
     }
+    deferred::allow(&place)?;
     place.up()?;
     let mut report = Report {
         node: version(&options.node)?,
@@ -60,6 +62,7 @@ pub fn run(options: &Options) -> Result<Report> {
         caller: have.spelling(CALLER)?,
         clients: Vec::new(),
         servers: Vec::new(),
+        deferred: Vec::new(),
     };
     let wanted = clients::wanted();
     for client in CLIENTS {
@@ -92,7 +95,27 @@ pub fn run(options: &Options) -> Result<Report> {
             outcome,
         });
     }
+    report.deferred = deferred_rows(&place, &have)?;
     Ok(report)
+}
+
+/// Has clients make calls that are answered later.
+fn deferred_rows(place: &Place, have: &Have) -> Result<Vec<DeferredRow>> {
+    let mut rows = Vec::new();
+    for client in deferred::CLIENTS {
+        let are_there = [client.name, deferred::SERVER].map(|name| have.folder(name).is_some());
+        let wanted = deferred::wanted(client);
+        for door in deferred::DOORS {
+            let outcome = match are_there {
+                [true, true] => played(place, have, (client.name, deferred::AGENT), door, &wanted),
+                _ => Outcome::NotInstalled,
+            };
+            eprintln!("compatibility: {}, deferred, by {}: {outcome:?}", client.name, door.name());
+            let spelling = have.spelling(client.name)?;
+            rows.push(DeferredRow { spelling, door, waits: client.waits, outcome });
+        }
+    }
+    Ok(rows)
 }
 
 /// What a program says to `--version`, without its name.

@@ -71,6 +71,7 @@ impl Place {
             "door": door.name(),
             "atf": self.installation.program(),
             "calls": wanted.calls,
+            "deferred": wanted.are_deferred,
         });
         let program = self.program(registry);
         let mut command: Vec<OsString> = vec!["/usr/bin/env".into()];

@@ -18,6 +18,7 @@ pub struct Report {
     pub(super) caller: Spelling,
     pub(super) clients: Vec<ClientRow>,
     pub(super) servers: Vec<ServerRow>,
+    pub(super) deferred: Vec<DeferredRow>,
 }
 
 /// A client at a door.
@@ -26,6 +27,17 @@ pub(super) struct ClientRow {
     #[serde(flatten)]
     pub(super) spelling: Spelling,
     pub(super) door: Door,
+    pub(super) outcome: Outcome,
+}
+
+/// A client that makes calls that are answered later, at a door.
+#[derive(Debug, Serialize)]
+pub(super) struct DeferredRow {
+    #[serde(flatten)]
+    pub(super) spelling: Spelling,
+    pub(super) door: Door,
+    /// Whether it waits for the result.
+    pub(super) waits: bool,
     pub(super) outcome: Outcome,
 }
 
@@ -49,19 +61,23 @@ impl Report {
     /// Whether everything that could be tried does what it must, and everything could be installed.
     pub fn is_good(&self) -> bool {
         let clients = self.clients.iter().map(|row| &row.outcome);
-        clients.chain(self.servers.iter().map(|row| &row.outcome)).all(Outcome::is_good)
+        let servers = self.servers.iter().map(|row| &row.outcome);
+        let deferred = self.deferred.iter().map(|row| &row.outcome);
+        clients.chain(servers).chain(deferred).all(Outcome::is_good)
     }
 
     /// The page, of a text with places for the tables and the versions.
     pub fn page(&self, text: &str) -> String {
         let caller = format!("{} {}", self.caller.name(), self.caller.version);
         let (clients, servers) = (self.clients_table(), self.servers_table());
+        let deferred = self.deferred_table();
         let parts = [
             ("{node}", self.node.as_str()),
             ("{python}", &self.python),
             ("{caller}", &caller),
             ("{clients}", clients.trim_end()),
             ("{servers}", servers.trim_end()),
+            ("{deferred}", deferred.trim_end()),
         ];
         parts.iter().fold(text.to_owned(), |page, (place, part)| page.replace(place, part))
     }
@@ -116,6 +132,29 @@ impl Report {
     }
 }
 
+impl Report {
+    fn deferred_table(&self) -> String {
+        let mut table =
+            "| client | version | door | speaks | comes to its result by | a refusal is |\n\
+                         |---|---|---|---|---|---|\n"
+                .to_owned();
+        for row in &self.deferred {
+            let by = if row.waits { "`tasks/result`" } else { "`tasks/get`, then `tasks/result`" };
+            let cells = match &row.outcome {
+                Outcome::Works { revision, refused, .. } => {
+                    let revision = revision.as_deref().unwrap_or("(it does not say)");
+                    format!("{revision} | {by} | {refused}")
+                }
+                other => format!("{other} | {by} | |"),
+            };
+            let (spelling, door) = (&row.spelling, row.door.shown());
+            let (name, version) = (spelling.name(), &spelling.version);
+            let _written = writeln!(table, "| {name} | {version} | {door} | {cells} |");
+        }
+        table
+    }
+}
+
 impl Spelling {
     fn name(&self) -> String {
         match &self.beside[..] {
@@ -142,6 +181,10 @@ mod tests {
     }
 
     fn report(client: Outcome, server: Outcome) -> Report {
+        with_deferred(client, server, works())
+    }
+
+    fn with_deferred(client: Outcome, server: Outcome, deferred: Outcome) -> Report {
         Report {
             node: "24".to_owned(),
             python: "3".to_owned(),
@@ -159,6 +202,12 @@ mod tests {
                 not_pinned: vec!["b.x".to_owned()],
                 outcome: server,
             }],
+            deferred: vec![DeferredRow {
+                spelling: spelling("d"),
+                door: Door::Stdio,
+                waits: true,
+                outcome: deferred,
+            }],
         }
     }
 
@@ -173,6 +222,10 @@ mod tests {
         assert!(rows.contains(&client), "{page}");
         let server = "| `b` | 1.2 | 2 of 3, not b.x | `t` | `sql.refused` | a result, `isError` |";
         assert!(rows.contains(&server), "{page}");
+        let page = with_deferred(works(), works(), works()).page("{deferred}");
+        let deferred =
+            "| `d` | 1.2 | `atf connect` | 2026-07-28 | `tasks/result` | a result, `isError` |";
+        assert!(page.lines().any(|row| row == deferred), "{page}");
         let fails = || Outcome::Fails { step: "list", why: "/some/path".to_owned() };
         let page = report(fails(), Outcome::NotInstalled).page("{clients}\n{servers}");
         assert!(page.contains("| fails: list | | |"), "{page}");
@@ -187,7 +240,8 @@ mod tests {
         let fails = || Outcome::Fails { step: "list", why: String::new() };
         for bad in [fails(), Outcome::NotInstalled] {
             assert!(!report(bad.clone(), works()).is_good(), "{bad:?}");
-            assert!(!report(works(), bad).is_good());
+            assert!(!report(works(), bad.clone()).is_good());
+            assert!(!with_deferred(works(), works(), bad).is_good());
         }
     }
 }

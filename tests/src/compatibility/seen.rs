@@ -41,6 +41,8 @@ pub(super) struct Wanted {
     pub(super) listed: String,
     /// A tool that is not.
     pub(super) not_listed: Option<String>,
+    /// Whether the calls are answered later.
+    pub(super) are_deferred: bool,
 }
 
 /// What a client says.
@@ -173,6 +175,7 @@ mod tests {
             reason: "sql.refused",
             listed: "a.read".to_owned(),
             not_listed: Some("a.write".to_owned()),
+            are_deferred: false,
         }
     }
 

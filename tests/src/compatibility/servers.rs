@@ -153,6 +153,7 @@ impl Case {
             },
             listed: self.whole(self.tool),
             not_listed: Some(self.whole(self.other)),
+            are_deferred: false,
         })
     }
 

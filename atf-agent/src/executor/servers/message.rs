@@ -183,6 +183,7 @@ mod tests {
             Heard::Told { news: News::Besides } => "besides",
             Heard::Told { news: News::Progress(..) } => "progress",
             Heard::Told { news: News::Log(..) } => "log",
+            Heard::Told { news: News::Status(..) } => "status",
             Heard::Told { news: News::Updated(_) | News::Subscribed(..) } => "resource",
             Heard::Told { news: News::Other } => "told",
             Heard::Bad(_) => "bad",

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
-use crate::call::Level;
+use crate::call::{DeferredStatus, Level};
 use crate::wire::Told;
 
 /// Longest parameters of a notification in bytes that are told on: a line or two for a person.
@@ -24,6 +24,8 @@ pub(super) enum News {
     Besides,
     /// How far the call of this number has come.
     Progress(u64, Told),
+    /// How far the deferred call is that it knows by this name.
+    Status(String, Told),
     /// A resource has changed, by the server's own name for it.
     Updated(String),
     /// It tells from now on of these resources, which the request of this number named.
@@ -44,6 +46,15 @@ struct Progress {
     total: Option<Number>,
     #[serde(default)]
     message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusOf {
+    task_id: String,
+    status: DeferredStatus,
+    #[serde(default)]
+    status_message: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +100,10 @@ impl News {
             "notifications/progress" => told(params).map_or(Self::Other, |told: Progress| {
                 let Progress { token, progress, total, message } = told;
                 Self::Progress(token, Told::Progress { progress, total, message })
+            }),
+            "notifications/tasks/status" => told(params).map_or(Self::Other, |told: StatusOf| {
+                let StatusOf { task_id, status, status_message: message } = told;
+                Self::Status(task_id, Told::Status { status, message })
             }),
             "notifications/resources/updated" => {
                 told(params).map_or(Self::Other, |told: Updated| Self::Updated(told.uri))
@@ -139,6 +154,7 @@ mod tests {
             changed[member] = value;
             changed.to_string()
         };
+        let status = json!({"taskId": "t", "status": "working", "statusMessage": "m", "ttl": null});
         let long = json!("x".repeat(TOLD_BYTES_MAX));
         let acknowledged = |id: Value| {
             json!({"_meta": {"io.modelcontextprotocol/subscriptionId": id}}).to_string()
@@ -155,6 +171,12 @@ mod tests {
             ("progress", with(&progress, "message", long.clone()), false),
             ("progress", progress.to_string().replacen('{', "{\"progressToken\":8,", 1), false),
             ("progress", "[7,1,2,\"m\"]".to_owned(), false),
+            ("tasks/status", status.to_string(), true),
+            ("tasks/status", json!({"taskId": "t", "status": "completed"}).to_string(), true),
+            ("tasks/status", with(&status, "status", json!("done")), false),
+            ("tasks/status", with(&status, "taskId", json!(7)), false),
+            ("tasks/status", with(&status, "statusMessage", json!(["m"])), false),
+            ("tasks/status", with(&status, "statusMessage", long.clone()), false),
             ("resources/updated", json!({"uri": "a:b", "title": 1}).to_string(), true),
             ("resources/updated", json!({"uri": 1}).to_string(), false),
             ("resources/updated", json!({"uri": "x".repeat(TOLD_BYTES_MAX)}).to_string(), false),

@@ -86,7 +86,7 @@ pub(super) fn what(era: Era, id: u64, call: &Call) -> What {
 }
 
 /// The server's own name for the deferred call that these arguments are of.
-fn task(arguments: &RawValue) -> Option<String> {
+pub(super) fn task(arguments: &RawValue) -> Option<String> {
     let arguments: Value = serde_json::from_str(arguments.get()).ok()?;
     arguments["taskId"].as_str().map(str::to_owned)
 }

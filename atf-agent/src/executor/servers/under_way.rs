@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::super::error::Mistrust;
 use super::super::outcome::Outcome;
 use super::call::Call;
+use super::request;
 use crate::call::{DecisionId, Level};
 use crate::gate::Era;
 use crate::wire::{MayTell, Told};
@@ -28,6 +29,8 @@ pub(super) struct UnderWay {
     until: Instant,
     told: usize,
     told_bytes: usize,
+    /// The server's name for the deferred call that it is about.
+    task: Option<String>,
     call: Call,
 }
 
@@ -91,10 +94,11 @@ impl Calls {
     /// The server is about to hear of `call` by this number, and has until then to answer. `keeps`: what it
     /// heard may have to be said again.
     pub(super) fn begin(&mut self, id: u64, mut call: Call, until: Instant, keeps: bool) {
+        let task = call.target.deferral().and_then(|_| request::task(&call.arguments));
         if !keeps {
             (call.arguments, call.answers) = (RawValue::NULL.to_owned(), None);
         }
-        self.all.insert(id, UnderWay { until, told: 0, told_bytes: 0, call });
+        self.all.insert(id, UnderWay { until, told: 0, told_bytes: 0, task, call });
     }
 
     /// A call ended without an answer, and none will come.
@@ -152,6 +156,18 @@ impl Calls {
         of.is_some_and(|of| of.tell(told))
     }
 
+    /// The server tells how far the deferred call is that it knows as `task`: to those who wait for its result. False
+    /// when nobody does.
+    pub(super) fn status(&mut self, task: &str, told: &Told) -> bool {
+        let waits =
+            |of: &&mut UnderWay| of.call.may_tell.status && of.task.as_deref() == Some(task);
+        let mut is_told = false;
+        for of in self.all.values_mut().filter(waits) {
+            is_told |= of.tell(told.clone());
+        }
+        is_told
+    }
+
     /// The server writes something down, and does not say of which call. It is of the only one that is
     /// under way, when none before it is without an answer still; else it goes to nobody.
     pub(super) fn log(&mut self, level: Level, told: Told) -> bool {
@@ -167,6 +183,6 @@ impl Calls {
 pub(super) fn may_tell(era: Era, allowed: MayTell) -> MayTell {
     match era {
         Era::Handshake => MayTell { level: None, ..allowed },
-        Era::Stateless => allowed,
+        Era::Stateless => MayTell { status: false, ..allowed },
     }
 }

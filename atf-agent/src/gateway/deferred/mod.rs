@@ -20,7 +20,7 @@ use crate::gate::{Authenticated, Checked, Era, Permit, Pins, Received, may_defer
 use crate::wire::MayDefer;
 
 pub(super) use table::{Entry, Names, Table};
-pub(super) use told::{answered, begun, message};
+pub(super) use told::{answered, begun, message, status};
 
 /// What a call has to do with deferred calls.
 pub(super) enum About {
@@ -30,6 +30,16 @@ pub(super) enum About {
     May(Admitted),
     /// It is about one.
     Of(Arc<Entry>),
+}
+
+impl About {
+    /// The deferred call that it is about.
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Of(entry) => Some(entry),
+            Self::None | Self::May(_) => None,
+        }
+    }
 }
 
 /// A place for a call that may be deferred, and what its promise is kept by.

@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::call::DeferredId;
+use crate::call::{DeferredId, DeferredStatus as Status};
 use crate::gate::{Begun, Era};
 use crate::state::Stays;
 
@@ -71,22 +70,6 @@ struct Now {
 struct Holds {
     _place: OwnedSemaphorePermit,
     turns: Option<Stays>,
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Status {
-    /// The server works on it.
-    Working,
-    /// The server waits for answers.
-    InputRequired,
-    /// There is a result.
-    Completed,
-    /// There is an error.
-    Failed,
-    /// There will be nothing.
-    Cancelled,
 }
 
 /// The names that servers have given to the deferred calls of all runs, and whether each was given once more.

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::table::{Begins, Entry, Status};
+use super::table::{Begins, Entry};
 use super::{Admitted, Passes};
-use crate::call::Deferral;
+use crate::call::{Deferral, DeferredStatus as Status};
 use crate::gate::{Begun, Era, Permit, hidden_text};
 use crate::gateway::after::{COMPLETE, MESSAGE_CHARS_MAX, ResultHead};
 use crate::gateway::questions;
@@ -88,11 +88,13 @@ impl Said {
 
     /// The message for people, unless it has what they do not see.
     fn message(&self, instead: &str) -> Option<String> {
-        let message = self.status_message.as_deref()?;
-        let message = without(message, &self.task_id, instead);
-        let message: String = message.chars().take(STATUS_CHARS_MAX).collect();
-        hidden_text(&json!(message)).is_none().then_some(message)
+        self.status_message.as_deref().and_then(|message| shown(message, &self.task_id, instead))
     }
+}
+
+fn shown(message: &str, task: &str, instead: &str) -> Option<String> {
+    let message: String = without(message, task, instead).chars().take(STATUS_CHARS_MAX).collect();
+    hidden_text(&json!(message)).is_none().then_some(message)
 }
 
 /// `text` within its bound, with the run's name in the place of the server's.
@@ -199,6 +201,21 @@ pub(in crate::gateway) fn message(text: &str, entry: &Entry) -> String {
     without(text, &entry.begun.task, &entry.id.to_string())
 }
 
+/// What a server tells of `entry` without being asked, as its run is told of it; nothing when the server has given
+/// its name to another call since.
+pub(in crate::gateway) fn status(
+    entry: &Entry,
+    status: Status,
+    message: Option<&str>,
+) -> Option<Value> {
+    if entry.is_double() {
+        return None;
+    }
+    let message = message.and_then(|text| shown(text, &entry.begun.task, &entry.id.to_string()));
+    entry.is(status, message);
+    Some(Value::Object(entry.told()))
+}
+
 /// Reads what a server says of `entry`, and keeps it.
 fn said(text: &str, entry: &Entry) -> Result<Said, String> {
     let said: Said = serde_json::from_str(text)
@@ -297,4 +314,38 @@ fn unrelated(result: &RawValue) -> Result<Box<RawValue>, serde_json::Error> {
 
 fn raw(value: &Value) -> Result<Box<RawValue>, String> {
     to_raw_value(value).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attack: the server's name, wherever it stands, for the run to hand to another run or to be known by. The
+    /// control is a text without it.
+    #[test]
+    fn a_servers_name_for_a_call_is_the_runs_in_every_place_of_a_text() {
+        for (text, expected) in [
+            ("nothing", "nothing"),
+            ("", ""),
+            ("task-7", "mine"),
+            ("task-7 begins", "mine begins"),
+            ("ends task-7", "ends mine"),
+            ("task-7task-7, (task-7)", "minemine, (mine)"),
+            ("task-77", "mine7"),
+            ("task-", "task-"),
+        ] {
+            assert_eq!(without(text, "task-7", "mine"), expected, "{text}");
+        }
+        // Of what takes its place nothing is looked at again.
+        assert_eq!(without("aa", "a", "aba"), "abaaba");
+    }
+
+    /// The attack: a name of one letter makes a long text many times as long.
+    #[test]
+    fn a_text_with_names_in_it_keeps_its_bound() {
+        let text = "x".repeat(MESSAGE_CHARS_MAX);
+        assert_eq!(without(&text, "y", "mine").len(), MESSAGE_CHARS_MAX, "the control");
+        let long = without(&text, "x", &"m".repeat(32));
+        assert_eq!(long, "m".repeat(MESSAGE_CHARS_MAX));
+    }
 }

@@ -25,7 +25,8 @@ pub(super) fn policy(dir: &Path, methods: &[&str], limits: &Value) {
     fs::copy(shipped().join("atf/gate.rego"), dir.join("gate.rego")).unwrap();
     let mut all = json!({"per_call_cents": 1, "per_run_cents": 1});
     all.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
-    let server = json!({"methods": methods, "questions": ["elicitation/create"]});
+    let server = json!({"methods": methods, "questions": ["elicitation/create"],
+        "notices": ["notifications/tasks/status"]});
     let data = json!({
         "limits": all,
         "seal": {"refusals": 4},

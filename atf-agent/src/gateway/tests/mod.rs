@@ -12,6 +12,7 @@ mod deferring_approved;
 mod deferring_bounds;
 mod deferring_lab;
 mod deferring_stateless;
+mod deferring_told;
 mod doubles;
 mod handshake;
 mod hearings;

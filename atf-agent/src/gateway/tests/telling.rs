@@ -67,11 +67,11 @@ async fn posted(run: &LabRun, message: &str, accept: &str) -> Got {
 }
 
 /// What a client of the SDKs accepts.
-const BOTH: &str = "application/json, text/event-stream";
+pub(super) const BOTH: &str = "application/json, text/event-stream";
 
 /// The messages of a stream.
 #[track_caller]
-fn events(got: &Got) -> Vec<Value> {
+pub(super) fn events(got: &Got) -> Vec<Value> {
     assert_eq!(got.header("content-type"), "text/event-stream", "{got:?}");
     let data =
         got.body.split("\n\n").filter_map(|event| event.strip_prefix("event: message\ndata: "));
@@ -104,7 +104,7 @@ async fn a_run_is_told_by_its_own_token_before_the_answer_and_the_log_has_it() {
         let act = lab.executor.acts.lock().unwrap().pop().expect("an act");
         // With a handshake the level is the session's, and there is none.
         let level = is_stateless.then_some(Level::Info);
-        assert_eq!(act.permit.may_tell, MayTell { progress: true, level });
+        assert_eq!(act.permit.may_tell, MayTell { progress: true, level, status: false });
         let told = notified(&lab).expect("a record");
         let bytes: usize = events[..3].iter().map(|event| event.to_string().len()).sum();
         assert_eq!((told.told, told.lost, told.bytes), (3, 0, bytes as u64));
@@ -116,7 +116,7 @@ async fn a_run_is_told_by_its_own_token_before_the_answer_and_the_log_has_it() {
 async fn who_did_not_ask_or_may_not_be_told_is_told_nothing() {
     let token = json!({"progressToken": 7});
     let nothing = MayTell::default();
-    let of_progress = MayTell { progress: true, level: None };
+    let of_progress = MayTell { progress: true, ..nothing };
     for (what, notices, wants, accept, may_tell) in [
         ("the control", both(), token.clone(), BOTH, of_progress),
         ("no policy", json!([]), token.clone(), BOTH, nothing),

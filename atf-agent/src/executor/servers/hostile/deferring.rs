@@ -1,15 +1,17 @@
 //! Calls that a server answers later: what it is asked, by which revision, and what of it reaches nobody.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Lab, TOOL, bounds, word};
-use crate::call::{Deferral, Deferred, Question, Target};
+use crate::call::{Deferral, Deferred, DeferredStatus, Question, Target};
 use crate::executor::servers::Call;
 use crate::executor::servers::bounds::Bounds;
 use crate::gate::{Era, STATELESS, TASKS};
-use crate::wire::{Answers, ExecutorReply, MayDefer};
+use crate::wire::{Answers, ExecutorReply, MayDefer, MayTell, Told};
 
 /// What a server of 2025-11-25 says that defers calls.
 fn says_so() -> Value {
@@ -47,10 +49,14 @@ async fn call(lab: &Lab, change: impl FnOnce(&mut Call)) -> oneshot::Receiver<Ex
 
 /// What is asked of the call that the server calls `theirs`.
 fn about(asks: Deferral) -> impl FnOnce(&mut Call) {
+    about_of(asks, "theirs")
+}
+
+fn about_of(asks: Deferral, task: &'static str) -> impl FnOnce(&mut Call) {
     move |call| {
         let tool = "fixture.echo".parse().unwrap();
         call.target = Target::Deferred(Deferred { tool, asks });
-        call.arguments = RawValue::from_string(r#"{"taskId":"theirs"}"#.to_owned()).unwrap();
+        call.arguments = RawValue::from_string(json!({ "taskId": task }).to_string()).unwrap();
     }
 }
 
@@ -200,4 +206,33 @@ async fn the_status_of_a_deferred_call_is_told_to_nobody_unasked() {
     lab.answer(&asked, &json!({"of": "asked"})).await;
     assert_eq!(word(given.await.unwrap()), "asked");
     assert_eq!(lab.told.lock().unwrap().len(), 1, "the control: its progress");
+}
+
+/// The attacks: a server tells a run of another run's deferred call, of one that is near it in name, of one for which
+/// nobody waits, and when it is too late.
+#[tokio::test]
+async fn the_status_of_a_deferred_call_is_told_to_who_waits_for_that_one_alone() {
+    let mut lab = lab(Era::Handshake, &says_so()).await;
+    let mut waiting = Vec::new();
+    for (task, status) in [("a", true), ("b", true), ("silent", false)] {
+        lab.may_tell = MayTell { status, ..MayTell::default() };
+        lab.told = Arc::default();
+        let given = call(&lab, about_of(Deferral::Result, task)).await;
+        waiting.push((given, lab.hear().await, Arc::clone(&lab.told)));
+    }
+    for task in ["b", "a ", "A", "", "ab", "silent", "nobody's"] {
+        let params = json!({"taskId": task, "status": "working", "statusMessage": "so far"});
+        lab.tell("notifications/tasks/status", &params).await;
+    }
+    let (status, message) = (DeferredStatus::Working, Some("so far".to_owned()));
+    let told_to_b = Told::Status { status, message };
+    for ((given, asked, told), expected) in waiting.into_iter().zip([0, 1, 0]) {
+        lab.answer(&asked, &json!({"of": "done"})).await;
+        assert_eq!(word(given.await.unwrap()), "done");
+        let late = json!({"taskId": asked["params"]["taskId"], "status": "completed"});
+        lab.tell("notifications/tasks/status", &late).await;
+        lab.control().await;
+        let told = told.lock().unwrap();
+        assert_eq!(*told, vec![told_to_b.clone(); expected], "{asked}");
+    }
 }

@@ -28,7 +28,7 @@ pub(super) async fn lab(era: Era, calls_max: usize) -> Lab {
             lab
         }
     };
-    lab.may_tell = MayTell { progress: true, level: Some(Level::Info) };
+    lab.may_tell = MayTell { progress: true, level: Some(Level::Info), status: true };
     lab
 }
 
@@ -160,7 +160,9 @@ async fn what_a_server_writes_down_goes_to_a_call_that_is_alone() {
     let told = lab.told(&asked, given).await;
     let levels = told.iter().map(|told| match told {
         Told::Log { level, .. } => *level,
-        Told::Progress { .. } | Told::Subscribed | Told::Updated => panic!("{told:?}"),
+        Told::Progress { .. } | Told::Status { .. } | Told::Subscribed | Told::Updated => {
+            panic!("{told:?}")
+        }
     });
     assert_eq!(levels.collect::<Vec<_>>(), [Level::Info, Level::Emergency]);
 

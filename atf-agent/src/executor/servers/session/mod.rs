@@ -282,6 +282,7 @@ impl Session<'_> {
                         false
                     }
                     News::Progress(id, told) => self.under_way.progress(id, told),
+                    News::Status(task, told) => self.under_way.status(&task, &told),
                     News::Log(level, told) => self.under_way.log(level, told),
                     News::Updated(uri) => self.updated(&uri),
                     News::Subscribed(id, uris) => self.subscribed.acknowledged(id, &uris),
