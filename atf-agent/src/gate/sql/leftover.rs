@@ -45,12 +45,13 @@ pub(super) fn account(
         Class::Select => &KEYWORD_SET,
         Class::Insert | Class::Update | Class::Delete => &WRITE_KEYWORD_SET,
     };
-    for lexeme in lexemes {
+    for (at, lexeme) in lexemes.iter().enumerate() {
         let read = match lexeme.kind {
             Kind::Word => {
                 seen.binary_search(&lexeme.at).is_ok() || {
                     let word = lexeme.text.to_ascii_lowercase();
                     keywords.contains(word.as_str())
+                        && (word != "filter" || is_filter(&lexemes[at..]))
                 }
             }
             Kind::Quoted => seen.binary_search(&lexeme.at).is_ok(),
@@ -74,4 +75,17 @@ pub(super) fn account(
         }
     }
     Ok(())
+}
+
+/// Whether these begin with the clause `FILTER (WHERE`. Where they do not, the parser takes the word, and a parenthesis
+/// behind it, for nothing.
+fn is_filter(lexemes: &[Lexeme<'_>]) -> bool {
+    match lexemes {
+        [_, open, word, ..] => {
+            matches!(open.kind, Kind::Open)
+                && matches!(word.kind, Kind::Word)
+                && word.text.eq_ignore_ascii_case("where")
+        }
+        _ => false,
+    }
 }

@@ -9,6 +9,21 @@ use super::rows::{ANY, GENERIC, MYSQL, POSTGRES, Row, SQLITE, check};
 
 const NO_SQLITE: &[Dialect] = &[Dialect::Postgres, Dialect::Mysql];
 
+/// Found by the fuzz target `sql`: the parser takes `FILTER` without its clause for nothing, where an engine takes it
+/// for the name of the column.
+#[test]
+fn filter_is_a_keyword_with_its_clause_alone() {
+    let clause = "SELECT max(id) FILTER (WHERE id > 1) FROM merchants LIMIT 5";
+    let name = "SELECT max(id) AS x FROM merchants LIMIT 5";
+    let alone = "SELECT max(id) FILTER FROM merchants LIMIT 5";
+    let rows: &[Row] = &[
+        (POSTGRES, Rule::R5, alone, clause),
+        (SQLITE, Rule::R5, alone, clause),
+        (GENERIC, Rule::R5, alone, name),
+    ];
+    check(rows);
+}
+
 /// The attack: `SELECT text null` is the column `text` under the name `null` in PostgreSQL, and in MySQL and
 /// SQLite an alias may also be a text.
 #[test]
