@@ -17,7 +17,7 @@ const STEPS: [Step; 13] = [
     ("lints", lints),
     ("cargo test", || tool(&with_workspace("test"))),
     ("SQL by a second parser", sql_by_a_second_parser),
-    ("fuzz targets, a sample", || shown(fuzz::run(&fuzz::sample(FUZZ_S))?)),
+    ("fuzz targets, a sample", || shown(fuzz::run(&fuzz::sample())?)),
     ("ebpf object", || ebpf::build(true)),
     ("demo on this kernel", || demo(&run::Options::host())),
     ("chaos on this kernel", || demo(&suite::chaos(20, &Dealt::default()))),
@@ -27,9 +27,6 @@ const STEPS: [Step; 13] = [
     ("demo in the VM, 6.1", || demo(&run::Options::vm("6.1"))),
     ("systemd in a VM", || shown(systemd::run(run::Output::Text)?)),
 ];
-
-/// How long each fuzz target looks.
-const FUZZ_S: u64 = 25;
 
 /// Runs every test.
 ///

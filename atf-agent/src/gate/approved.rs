@@ -1,6 +1,7 @@
 //! A permit needs a person's word where the policy wants one.
 
-use super::line::{Attempt, Gate, reserved, terms};
+use super::attempt::{Attempt, Gate};
+use super::line::{reserved, terms};
 use super::policy_rows::{DATA, read};
 use super::{Judged, Permit};
 use crate::call::{Approver, DecisionId};

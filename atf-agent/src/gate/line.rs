@@ -5,96 +5,12 @@
 
 use serde_json::json;
 
-use super::{
-    Counters, Facts, Judged, Known, Limits, Moment, Permit, Pins, Policy, Presented, Rules, Terms,
-    decide, demand, reserve,
-};
-use crate::call::{Caller, CgroupId, DecisionId, Digest, Named, Reason, Refusal, RunId, Step};
-use crate::identity::{Claims, SigningKey, Verifier, forge};
+use super::attempt::{Attempt, Gate};
+use super::{Judged, Moment, Permit, Pins, Policy, Terms, demand, reserve};
+use crate::call::{CgroupId, DecisionId, Digest, Reason, Refusal, RunId, Step};
+use crate::identity::{SigningKey, Verifier, forge};
 use crate::state::{Caps, Demand, Reservation};
 use crate::wire::PermitBody;
-
-pub(super) struct Gate {
-    verifier: Verifier,
-    pins: Pins,
-    pub(super) policy: Policy,
-}
-
-impl Gate {
-    pub(super) fn shipped() -> Self {
-        let dir = super::policy_rows::shipped();
-        Self {
-            verifier: forge::verifier(),
-            pins: Pins::read(&dir.join("tools")).unwrap(),
-            policy: Policy::read(&dir).unwrap(),
-        }
-    }
-}
-
-/// One call, honest until it is changed.
-pub(super) struct Attempt {
-    claims: Claims,
-    jwt: Option<String>,
-    run: RunId,
-    tool: &'static str,
-    pub(super) arguments: String,
-    prompt: Option<Digest>,
-}
-
-impl Attempt {
-    pub(super) fn honest() -> Self {
-        let claims = forge::claims();
-        Self {
-            run: claims.jti,
-            claims,
-            jwt: None,
-            tool: "ledger.adjust",
-            arguments: r#"{"entry_id":1,"amount_cents":100,"reason":"refund"}"#.to_owned(),
-            prompt: Some(Digest::of(b"prompt")),
-        }
-    }
-
-    pub(super) fn with(change: impl FnOnce(&mut Self)) -> Self {
-        let mut attempt = Self::honest();
-        change(&mut attempt);
-        attempt
-    }
-
-    fn adjust(arguments: serde_json::Value) -> Self {
-        Self::with(|a| a.arguments = arguments.to_string())
-    }
-
-    pub(super) fn query(sql: &str) -> Self {
-        Self::with(|a| {
-            a.tool = "ledger.query";
-            a.arguments = json!({ "sql": sql }).to_string();
-        })
-    }
-
-    pub(super) fn decide(&self, gate: &Gate) -> Result<Judged, Refusal> {
-        let bytes = format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{}","arguments":{}}}}}"#,
-            self.tool, self.arguments
-        );
-        let signed = forge::minter().mint(&self.claims).unwrap();
-        let prompt = self.prompt.map(|digest| digest.to_string());
-        let presented = Presented {
-            caller: Caller { run: self.run, cgroup: CgroupId(7) },
-            jwt: Some(self.jwt.as_deref().unwrap_or(&signed)),
-            prompt: prompt.as_deref(),
-        };
-        let rules = Rules {
-            verifier: &gate.verifier,
-            pins: &gate.pins,
-            policy: &gate.policy,
-            limits: &Limits::default(),
-        };
-        let facts =
-            Facts { counters: Counters::default(), now_unix_ns: forge::NOW * 1_000_000_000 };
-        let known = Known::fresh(&Named::nothing());
-        decide(bytes.as_bytes(), presented, rules, (facts, &known))
-    }
-}
 
 #[test]
 fn each_attack_is_refused_by_its_step() {

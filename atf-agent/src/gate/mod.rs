@@ -50,6 +50,13 @@ mod tool;
 mod tool_call;
 mod wants;
 
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "what does not hold ends a test, and a target")]
+mod attempt;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "what does not hold ends a test, and a target")]
+pub mod promises;
+
 #[cfg(test)]
 mod approved;
 #[cfg(test)]

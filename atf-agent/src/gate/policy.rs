@@ -253,7 +253,7 @@ impl Policy {
         Answer::of(&self.said(&hearing.input))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn decide(&self, input: &str) -> Result<super::facts::Decision, String> {
         hearing::understood(&self.said(input))
     }

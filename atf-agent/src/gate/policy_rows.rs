@@ -1,14 +1,9 @@
 //! Policies that must not be taken, and answers that are no yes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use super::Policy;
-
-/// The policy that the repository ships.
-pub(super) fn shipped() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
-}
+pub(super) use super::attempt::shipped;
 
 /// Writes a policy of one module and its data, and reads it.
 pub(super) fn read(module: &str, data: &str) -> Result<Policy, String> {

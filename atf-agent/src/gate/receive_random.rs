@@ -1,39 +1,8 @@
-//! Random messages, and changed ones: what we read, others read alike, and nothing panics.
+//! Random messages, and changed ones, held against the promise of the reader.
 
 use proptest::prelude::*;
-use serde_json::Value;
 
-use super::receive_vectors::{CALL, LIMITS, read, reply};
-use super::{Message, Method};
-
-/// What `serde_json` sees in a message that we have read has to be what we saw.
-fn agrees(bytes: &[u8]) {
-    let Ok(message) = read(bytes) else {
-        assert!(reply(bytes, &LIMITS).is_some());
-        return;
-    };
-    let value: Value = serde_json::from_slice(bytes).expect("what we read is JSON to others");
-    let method = value["method"].as_str().expect("and has a method");
-    let received = match message {
-        Message::Request(received) => received,
-        Message::Notification(notification, _) => {
-            assert!(value.get("id").is_none());
-            assert_eq!(method, notification.as_str());
-            return;
-        }
-    };
-    assert_eq!(method, received.method().as_str());
-    assert_eq!(serde_json::to_value(received.id()).unwrap(), value["id"]);
-    let call = received.tool_call();
-    assert_eq!(call.is_some(), received.method() == Method::ToolsCall);
-    if let Some(call) = call {
-        let params = &value["params"];
-        assert_eq!(params["name"].as_str(), Some(call.name().as_str()));
-        let arguments: Value = serde_json::from_str(call.arguments().get()).unwrap();
-        let theirs = params.get("arguments").cloned();
-        assert_eq!(arguments, theirs.unwrap_or(serde_json::json!({})));
-    }
-}
+use super::promises::messages::{CALL, Messages};
 
 /// A change of one place: bytes that matter to a parser put over, into or out of a message.
 fn mutated(mut bytes: Vec<u8>, changes: &[(usize, usize, u8)]) -> Vec<u8> {
@@ -83,12 +52,12 @@ proptest! {
 
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        agrees(&bytes);
+        Messages::alone().keep(&bytes);
     }
 
     #[test]
     fn random_json_like_text_never_panics(text in "[\\[\\]{}\",:\\\\u0-9a-f.eE+ -]{0,80}") {
-        agrees(text.as_bytes());
+        Messages::alone().keep(text.as_bytes());
     }
 
     #[test]
@@ -97,6 +66,6 @@ proptest! {
         changes in proptest::collection::vec((any::<usize>(), any::<usize>(), any::<u8>()), 0..4),
     ) {
         let json = CALL.replacen("SELECT 1", &arguments, 1);
-        agrees(&mutated(json.into_bytes(), &changes));
+        Messages::alone().keep(&mutated(json.into_bytes(), &changes));
     }
 }

@@ -1,6 +1,6 @@
 //! What a tool's mode `log` lets pass: the policy's clear no, and nothing else.
 
-use super::line::{Attempt, Gate};
+use super::attempt::{Attempt, Gate};
 use super::policy_rows::{DATA, read};
 
 /// The attack: input that makes a rule fail, in the hope that a mode which waives a no waives that too.

@@ -14,7 +14,9 @@ mod verifier;
 
 #[cfg(test)]
 mod attacks;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "dishonest tokens are the tests' own"))]
+#[allow(clippy::unwrap_used, reason = "what does not hold ends a test, and a target")]
 pub(crate) mod forge;
 
 pub use claims::{Claims, Context, Entitlements, TOKEN_LEEWAY_S, TOKEN_TTL_S_MAX};

@@ -21,6 +21,9 @@ const INPUT_S_MAX: u32 = 10;
 /// A target may have so much memory.
 const MEMORY_MIB_MAX: u32 = 2_048;
 
+/// The sample of a target ends after so long where it has not made its runs: on a slow or busy machine.
+const SAMPLE_S_MAX: u64 = 60;
+
 /// A target of `fuzz/fuzz_targets`.
 struct Target {
     name: &'static str,
@@ -28,9 +31,28 @@ struct Target {
     words: Option<&'static str>,
     /// The longest input in bytes.
     input_bytes_max: u32,
+    /// How many inputs the sample tries: some ten to twenty seconds.
+    sample_runs: u64,
 }
 
-const TARGETS: [Target; 1] = [Target { name: "verdict", words: None, input_bytes_max: 2_048 }];
+impl Target {
+    const fn new(
+        name: &'static str,
+        words: Option<&'static str>,
+        input_bytes_max: u32,
+        sample_runs: u64,
+    ) -> Self {
+        Self { name, words, input_bytes_max, sample_runs }
+    }
+}
+
+const TARGETS: [Target; 5] = [
+    Target::new("verdict", None, 2_048, 1_000_000),
+    Target::new("message", Some("json.dict"), 4_096, 200_000),
+    Target::new("sql", None, 512, 50_000),
+    Target::new("arguments", Some("json.dict"), 1_024, 100_000),
+    Target::new("policy", None, 512, 150_000),
+];
 
 /// What to run, and within which bounds.
 #[derive(Args)]
@@ -52,11 +74,22 @@ pub(crate) struct Options {
     /// Give this file alone to the target: what a failure has left.
     #[arg(long, requires = "targets")]
     input: Option<PathBuf>,
+    /// Whether each target makes its own number of runs.
+    #[arg(skip)]
+    is_sample: bool,
 }
 
-/// The sample of `cargo xtask test`: always the same one.
-pub(crate) fn sample(seconds: u64) -> Options {
-    Options { targets: Vec::new(), seconds, runs: None, seed: 1, fresh: true, input: None }
+/// The sample of `cargo xtask test`: the same inputs each time.
+pub(crate) fn sample() -> Options {
+    Options {
+        targets: Vec::new(),
+        seconds: SAMPLE_S_MAX,
+        runs: None,
+        seed: 1,
+        fresh: true,
+        input: None,
+        is_sample: true,
+    }
 }
 
 /// Runs the targets and prints what became of each; the status is 0 when none failed.
@@ -159,7 +192,7 @@ fn fuzz(target: &Target, built: &Path, options: &Options) -> Result<Outcome> {
         .arg(format!("-max_len={}", target.input_bytes_max))
         .args(["-print_final_stats=1", "-use_value_profile=1"])
         .arg(format!("-artifact_prefix={}/", folder.display()));
-    if let Some(runs) = options.runs {
+    if let Some(runs) = options.runs.or(options.is_sample.then_some(target.sample_runs)) {
         command.arg(format!("-runs={runs}"));
     }
     if let Some(words) = target.words {

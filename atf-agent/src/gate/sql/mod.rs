@@ -41,6 +41,9 @@ mod windows;
 mod with;
 mod writes;
 
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "what does not hold ends a test, and a target")]
+pub(in crate::gate) mod promises;
 #[cfg(test)]
 mod tests;
 

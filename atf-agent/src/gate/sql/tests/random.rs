@@ -10,6 +10,7 @@ use super::super::Dialect;
 use super::sqlite::{Ledger, touches_only};
 use super::{ALL, judge};
 use crate::gate::fuzzed::changed;
+use crate::gate::promises::statements::HONEST;
 
 /// Statements of each kind: enough that thousands pass and are prepared, in a few seconds.
 const CASES: u32 = 6_000;
@@ -288,15 +289,6 @@ fn statements_that_pass_touch_what_they_say() {
     assert!(ran.get() > 100, "{} ran", ran.get());
     assert!(leaks.get() > 5, "{} leaks refused", leaks.get());
 }
-
-/// Statements that pass, before they are changed.
-const HONEST: &[&str] = &[
-    "SELECT id, amount_cents FROM ledger_entries WHERE id = 1 LIMIT 10",
-    "SELECT m.name, count(e.id) FROM merchants m JOIN ledger_entries e ON e.merchant_id = m.id GROUP BY \
-     m.name ORDER BY m.name LIMIT 5 OFFSET 5",
-    "WITH t AS (SELECT id FROM merchants) SELECT id FROM t UNION SELECT merchant_id FROM ledger_entries \
-     LIMIT 1000",
-];
 
 /// What they are changed by.
 const PIECES: &[&str] = &[

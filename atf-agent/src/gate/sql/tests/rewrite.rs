@@ -1,40 +1,13 @@
 //! R13: what is sent in the place of what came. Every row of the other tests comes here too, by [`both`].
 
+pub(super) use super::super::promises::{both, rewriting};
 use super::super::rewrite::canonical;
-use super::super::{Passed, Rewrite, Rule, read};
-use super::super::{SqlFacts, SqlRefusal, judge as judged};
+use super::super::{Rule, read};
+use super::super::{SqlRefusal, judge as judged};
 use super::rows::{ANY, GENERIC, MYSQL, POSTGRES, SQLITE};
 use super::writes::writable;
-use super::{Dialect, SqlProfile, ledger_of};
+use super::{Dialect, ledger_of};
 use crate::gate::sql::profile::Engine;
-
-pub(super) fn rewriting(profile: &SqlProfile) -> SqlProfile {
-    SqlProfile { rewrite: Some(Rewrite::Canonical), ..profile.clone() }
-}
-
-/// Judges a text with the option and without it. With it, a text that passes is as allowed as without it, and
-/// its print passes, is its own print, and is the same facts; only what is too deep to print is refused beyond that.
-pub(super) fn both(text: &str, profile: &SqlProfile) -> Result<SqlFacts, SqlRefusal> {
-    let plain = judged(text, profile);
-    let rewriting = rewriting(profile);
-    match (&plain, judged(text, &rewriting)) {
-        (Ok(plain), Ok(Passed { facts, canonical: Some(print) })) => {
-            assert_eq!((&plain.facts, &plain.canonical), (&facts, &None), "{text}");
-            let again = Passed { facts, canonical: Some(print.clone()) };
-            assert_eq!(judged(&print, &rewriting), Ok(again), "{text}\n{print}");
-            assert_eq!(judged(&print, profile).as_ref(), Ok(plain), "{text}\n{print}");
-        }
-        (Ok(_), Ok(Passed { canonical: None, .. })) => panic!("no print of {text}"),
-        (Ok(_), Err(refusal)) => {
-            assert_eq!(refusal.rule, Rule::R13, "{text}: {refusal}");
-            let found = refusal.found.raw();
-            assert!(found.starts_with("a tree of"), "{text}: {refusal} {:?}", refusal.detail);
-        }
-        (Err(plain), Err(refusal)) => assert_eq!(plain, &refusal, "{text}"),
-        (Err(plain), Ok(passed)) => panic!("{text}: {plain}, and by the option {passed:?}"),
-    }
-    plain.map(|passed| passed.facts)
-}
 
 fn print(dialect: Dialect, text: &str) -> Result<String, SqlRefusal> {
     judged(text, &rewriting(&writable(dialect))).map(|passed| passed.canonical.unwrap())
