@@ -226,5 +226,8 @@ fn the_comparison_can_fail() {
         let rounds = rounded == json!(9_007_199_254_740_992_u64);
         assert_eq!(rounds, peer.name() == "node", "{}", peer.name());
         assert!(!alike(&json!({"n": 1}), &json!({"n": 2})));
+        let said = |n: i64| json!(["tools/call", 1, "ledger.query", {"n": n}]);
+        let rounded = peer.agrees(&said(9_007_199_254_740_993), &exact);
+        assert_eq!(rounded.is_err(), peer.name() == "node", "{}", peer.name());
     }
 }

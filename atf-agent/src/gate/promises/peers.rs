@@ -108,6 +108,11 @@ fn alike_to(a: &Value, b: &Value, of_doubles: bool) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) if !of_doubles => a == b,
+            // A whole number that no double is was read as another one.
+            (Some(whole), _) if of_doubles => {
+                let double = whole as f64;
+                double as i128 == i128::from(whole) && b.as_f64() == Some(double)
+            }
             _ => a.as_f64() == b.as_f64(),
         },
         (Value::Array(a), Value::Array(b)) => {
