@@ -1,4 +1,4 @@
-//! Whether to act on a permit: every party that had to agree is asked for its own signature.
+//! Whether to act on a permit: every party that had to agree is asked for its own proof.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use super::used::Used;
 use crate::call::{CgroupId, Digest};
 use crate::gate::Fragments;
 use crate::identity::Claims;
-use crate::wire::{Answers, PermitBody, Receipt, SignedPermit};
+use crate::wire::{Answers, PermitBody, Receipt, SentPermit};
 
 /// Longest time in seconds for which a permit may still be valid: the gateway gives ten, and a longer
 /// one would have to be remembered for longer.
@@ -43,7 +43,7 @@ impl Checks {
     /// Checks everything, and uses the permit up.
     pub(super) fn admit(
         &self,
-        permit: &SignedPermit,
+        permit: &SentPermit,
         (arguments, answers): (&str, Option<&Answers>),
         token: &str,
         receipt: &Receipt,
@@ -81,10 +81,10 @@ impl Checks {
     }
 
     /// The body, when it is the gateway's, for this executor, and of now.
-    fn permit(&self, permit: &SignedPermit, now_unix_s: u64) -> Result<PermitBody, Mistrust> {
+    fn permit(&self, permit: &SentPermit, now_unix_s: u64) -> Result<PermitBody, Mistrust> {
         let key = self.trust.permit_key.get()?;
-        if key.verify(permit.body.as_bytes(), &permit.signature).is_err() {
-            return Err(Mistrust::PermitSignature);
+        if !key.holds(permit.body.as_bytes(), permit.code) {
+            return Err(Mistrust::PermitCode);
         }
         let body: PermitBody = serde_json::from_str(&permit.body)
             .map_err(|error| Mistrust::PermitBody(error.to_string()))?;
@@ -136,15 +136,16 @@ impl Checks {
     }
 
     /// The record of this very permit is in the log.
-    fn receipt(&self, permit: &SignedPermit, receipt: &Receipt) -> Result<(), Mistrust> {
-        let key = self.trust.log_key.get()?;
-        if key.verify(&receipt.signed_bytes(), &receipt.signature).is_err() {
-            return Err(Mistrust::ReceiptSignature);
+    fn receipt(&self, permit: &SentPermit, receipt: &Receipt) -> Result<(), Mistrust> {
+        let key = self.trust.receipt_key.get()?;
+        let body = &receipt.body;
+        if !key.holds(&body.bytes(), receipt.code) {
+            return Err(Mistrust::ReceiptCode);
         }
-        if receipt.permit != Digest::of(permit.body.as_bytes()) {
+        if body.permit != Digest::of(permit.body.as_bytes()) {
             return Err(Mistrust::OtherReceipt);
         }
-        if self.require_durable && !receipt.durable {
+        if self.require_durable && !body.durable {
             return Err(Mistrust::NotDurable);
         }
         Ok(())

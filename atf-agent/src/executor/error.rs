@@ -52,9 +52,9 @@ pub enum Mistrust {
         /// Why.
         why: String,
     },
-    /// The signature is not the gateway's.
-    #[error("the permit's signature is not the gateway's")]
-    PermitSignature,
+    /// The code is not the gateway's.
+    #[error("the permit's code is not the gateway's")]
+    PermitCode,
     /// The body is not a permit's.
     #[error("the permit is not understood: {0}")]
     PermitBody(String),
@@ -127,9 +127,9 @@ pub enum Mistrust {
         /// The permit's.
         permit: Option<Digest>,
     },
-    /// The receipt's signature is not the recorder's.
-    #[error("the receipt's signature is not the recorder's")]
-    ReceiptSignature,
+    /// The receipt's code is not the recorder's.
+    #[error("the receipt's code is not the recorder's")]
+    ReceiptCode,
     /// The receipt is for another record.
     #[error("the receipt is not for this permit")]
     OtherReceipt,

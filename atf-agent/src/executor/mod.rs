@@ -21,7 +21,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::call::Digest;
+use crate::identity::AgreementKey;
 use crate::wire::{self, Ids, Places};
 
 pub use error::{ExecutorError, Mistrust};
@@ -76,18 +76,18 @@ fn open(
     kernel: KernelSide,
     servers: Prepared,
 ) -> Result<Executor, ExecutorError> {
-    // A new nonce at each start: permits for the executor before this one are void.
-    let mut nonce = [0; 32];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| ExecutorError::Random)?;
+    // A new key at each start: permits for the executor before this one are void.
+    let own = AgreementKey::generate().map_err(|_| ExecutorError::Random)?;
+    let nonce = own.public().into();
     let path = places.state("executor").join(&settings.ledger);
-    let trust = Arc::new(trust::Trust::new(places, parties));
+    let trust = Arc::new(trust::Trust::new(places, parties, own));
     let watch = servers::Watch::new(Arc::clone(&trust), places.recorder_socket());
     let watch = watch.map_err(ExecutorError::Servers)?;
     Ok(Executor {
         ledger: ledger::Ledger::open(&path, settings)?,
         servers: servers::Servers::start(servers, watch).map_err(ExecutorError::Servers)?,
         checks: checks::Checks {
-            nonce: Digest::from_bytes(nonce),
+            nonce,
             require_durable: settings.require_durable,
             trust,
             kernel,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::error::Mistrust;
 use super::published::Published;
 use crate::call::{Digest, ToolName};
-use crate::identity::{Verifier, VerifyingKey};
+use crate::identity::{AgreementKey, AgreementPublic, MacKey, Purpose, Verifier};
 use crate::wire::Places;
 
 /// Who signs tokens, and for whom.
@@ -25,19 +25,24 @@ pub struct Parties {
 
 /// The published keys and the pins.
 pub(super) struct Trust {
-    pub(super) permit_key: Published<VerifyingKey>,
-    pub(super) log_key: Published<VerifyingKey>,
+    pub(super) permit_key: Published<MacKey>,
+    pub(super) receipt_key: Published<MacKey>,
     pub(super) tokens: Published<Verifier>,
     pins_dir: PathBuf,
     pins: Mutex<HashMap<ToolName, Arc<Published<Seen>>>>,
 }
 
 impl Trust {
-    pub(super) fn new(places: &Places, parties: &Parties) -> Self {
-        let parties = parties.clone();
+    /// What `places` have; `own` is this executor's key, for what is agreed with the others.
+    pub(super) fn new(places: &Places, parties: &Parties, own: AgreementKey) -> Self {
+        let (parties, own) = (parties.clone(), Arc::new(own));
+        let agreed = |path, purpose| {
+            let own = Arc::clone(&own);
+            Published::new(path, move |bytes| key(bytes, &own, purpose))
+        };
         Self {
-            permit_key: Published::new(places.permit_key(), key),
-            log_key: Published::new(places.log_key(), key),
+            permit_key: agreed(places.permit_key(), Purpose::Permit),
+            receipt_key: agreed(places.receipt_key(), Purpose::Receipt),
             tokens: Published::new(places.jwks(), move |bytes| {
                 let jwks = text(bytes)?;
                 Verifier::from_jwks(jwks, &parties.issuer, &parties.audience)
@@ -93,8 +98,11 @@ fn pin(bytes: &[u8], tool: &ToolName) -> Result<Seen, String> {
     Ok(Seen { digest: Digest::of(&canonical), approved })
 }
 
-fn key(bytes: &[u8]) -> Result<VerifyingKey, String> {
-    VerifyingKey::from_hex(text(bytes)?).map_err(|error| error.to_string())
+/// The key that `own` has with the owner of the published one.
+fn key(bytes: &[u8], own: &AgreementKey, purpose: Purpose) -> Result<MacKey, String> {
+    let writer = AgreementPublic::from_hex(text(bytes)?);
+    let key = writer.and_then(|writer| own.from_writer(purpose, writer));
+    key.map_err(|error| error.to_string())
 }
 
 fn text(bytes: &[u8]) -> Result<&str, String> {

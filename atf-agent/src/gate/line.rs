@@ -8,7 +8,7 @@ use serde_json::json;
 use super::attempt::{Attempt, Gate};
 use super::{Judged, Moment, Permit, Pins, Policy, Terms, demand, reserve};
 use crate::call::{CgroupId, DecisionId, Digest, Reason, Refusal, RunId, Step};
-use crate::identity::{SigningKey, Verifier, forge};
+use crate::identity::{AgreementKey, Purpose, Verifier, forge};
 use crate::state::{Caps, Demand, Reservation};
 use crate::wire::PermitBody;
 
@@ -232,12 +232,13 @@ fn a_permit_says_what_was_judged() {
     let reservation = reserved(&judged, &caps).unwrap();
     assert_eq!(caps.spent(attempt.run), 100);
     let permit = Permit::issue(judged, reservation, None, terms()).unwrap();
-    let key = SigningKey::generate().unwrap();
-    let signed = permit.sign(&key);
-    key.verifying_key().verify(signed.body.as_bytes(), &signed.signature).unwrap();
-    let body: PermitBody = serde_json::from_str(&signed.body).unwrap();
+    let key = AgreementKey::generate().unwrap();
+    let key = key.to_reader(Purpose::Permit, key.public()).unwrap();
+    let sent = permit.sent(&key);
+    assert!(key.holds(sent.body.as_bytes(), sent.code));
+    let body: PermitBody = serde_json::from_str(&sent.body).unwrap();
     assert_eq!(&body, permit.body());
-    assert_eq!(permit.digest(), Digest::of(signed.body.as_bytes()));
+    assert_eq!(permit.digest(), Digest::of(sent.body.as_bytes()));
     assert_eq!(body.run, attempt.run);
     assert_eq!(body.arguments, Digest::of(attempt.arguments.as_bytes()));
     assert_eq!(body.expires_unix_s, forge::NOW + super::PERMIT_TTL_S);

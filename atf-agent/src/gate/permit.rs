@@ -3,9 +3,9 @@
 
 use super::policy::Judged;
 use crate::call::{DecisionId, Digest, Reason, Refusal, Step};
-use crate::identity::{SigningKey, TOKEN_LEEWAY_S};
+use crate::identity::{MacKey, TOKEN_LEEWAY_S};
 use crate::state::{Approved, Reservation};
-use crate::wire::{PermitBody, SignedPermit};
+use crate::wire::{PermitBody, SentPermit};
 
 /// Seconds for which a permit is valid: time to record it and to carry it over, not more.
 pub const PERMIT_TTL_S: u64 = 10;
@@ -15,7 +15,7 @@ pub const PERMIT_TTL_S: u64 = 10;
 pub struct Terms {
     /// The decision.
     pub decision: DecisionId,
-    /// The executor's boot nonce.
+    /// The nonce of the executor's life: its public key.
     pub nonce: Digest,
     /// The wall clock, seconds since the epoch.
     pub now_unix_s: u64,
@@ -92,7 +92,7 @@ impl Permit {
         &self.body
     }
 
-    /// Its body, byte for byte as it is signed.
+    /// Its body, byte for byte as it is sent.
     pub fn text(&self) -> &str {
         &self.json
     }
@@ -102,9 +102,9 @@ impl Permit {
         Digest::of(self.json.as_bytes())
     }
 
-    /// The permit as it travels to the executor.
-    pub fn sign(&self, key: &SigningKey) -> SignedPermit {
-        SignedPermit { body: self.json.clone(), signature: key.sign(self.json.as_bytes()) }
+    /// The permit as it travels to the executor with which `key` is.
+    pub fn sent(&self, key: &MacKey) -> SentPermit {
+        SentPermit { body: self.json.clone(), code: key.code(self.json.as_bytes()) }
     }
 
     /// How many bytes its result may have, where at most `bytes_max` may: a cap may leave fewer.

@@ -15,10 +15,10 @@ use super::clients::{Link, OPEN_TIMEOUT, Unavailable, within};
 use crate::audit::Outcome;
 use crate::call::{DecisionId, Digest, Questions, Reason, Target, ToolName, Untrusted};
 use crate::gate::Permit;
-use crate::identity::SigningKey;
+use crate::identity::{AgreementKey, MacKey, Purpose};
 use crate::wire::{
-    Answers, Catalogue, ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt,
-    SignedPermit, Told,
+    Answers, Catalogue, ExecutorReply, ExecutorRequest, FrameError, Pipelined, Receipt, SentPermit,
+    Told,
 };
 
 /// Connections to the executor, which works on the requests of each one after the other: SQLite has
@@ -31,15 +31,25 @@ pub(super) struct Executor {
     /// For those who are told for a long time, so that they hold up no call.
     apart: Lane,
     execute_timeout: Duration,
+    own: Arc<AgreementKey>,
 }
 
 /// One connection to the executor.
 struct Lane {
     link: Link<ExecutorRequest, ExecutorReply>,
-    /// The boot nonce of the executor at the other end of the link.
-    nonce: Mutex<Option<Digest>>,
+    /// The executor at the other end of the link.
+    life: Mutex<Option<Life>>,
     /// Counts those who have it: this one, and each call that is on its way.
     taken: Arc<()>,
+}
+
+/// One life of the executor.
+#[derive(Clone)]
+struct Life {
+    /// What permits for it must carry: its public key.
+    nonce: Digest,
+    /// What is agreed with it.
+    key: Arc<MacKey>,
 }
 
 /// One connection to one life of the executor.
@@ -49,6 +59,8 @@ pub(super) struct Ready {
     pub(super) execute_timeout: Duration,
     /// What permits for this life must carry.
     pub(super) nonce: Digest,
+    /// The key of their codes.
+    pub(super) key: Arc<MacKey>,
     /// As long as this lives, the lane has one call more.
     _taken: Arc<()>,
 }
@@ -71,30 +83,30 @@ pub(super) enum Acted {
 }
 
 /// The connection of a lane, and what is known of the life at its other end.
-type Connected<'a> =
-    (Arc<Pipelined<ExecutorRequest, ExecutorReply>>, MutexGuard<'a, Option<Digest>>);
+type Connected<'a> = (Arc<Pipelined<ExecutorRequest, ExecutorReply>>, MutexGuard<'a, Option<Life>>);
 
 impl Lane {
-    /// The open connection. Whoever opens it anew forgets the nonce of the life before.
+    /// The open connection. Whoever opens it anew forgets the life before.
     async fn connected(&self) -> Result<Connected<'_>, Unavailable> {
-        let mut nonce = self.nonce.lock().await;
+        let mut life = self.life.lock().await;
         let (pipelined, is_new) = self.link.get().await?;
         if is_new {
-            *nonce = None;
+            *life = None;
         }
-        Ok((pipelined, nonce))
+        Ok((pipelined, life))
     }
 }
 
 impl Executor {
-    /// The executor at the socket `path`, which has `execute_timeout` for one call.
-    pub(super) fn new(path: &Path, execute_timeout: Duration) -> Self {
+    /// The executor at the socket `path`, which has `execute_timeout` for one call; what is sent to it is under
+    /// what `own` agrees with it.
+    pub(super) fn new(path: &Path, execute_timeout: Duration, own: Arc<AgreementKey>) -> Self {
         let lane = |_| Lane {
             link: Link::new("executor", path.to_owned()),
-            nonce: Mutex::new(None),
+            life: Mutex::new(None),
             taken: Arc::default(),
         };
-        Self { lanes: std::array::from_fn(lane), apart: lane(LANES), execute_timeout }
+        Self { lanes: std::array::from_fn(lane), apart: lane(LANES), execute_timeout, own }
     }
 
     /// The lane with the fewest calls; of several the first, so that a calm gateway keeps one of the
@@ -122,13 +134,24 @@ impl Executor {
 
     async fn ready_by(&self, lane: &Lane) -> Result<Ready, Unavailable> {
         let taken = Arc::clone(&lane.taken);
-        let (pipelined, mut nonce) = lane.connected().await?;
-        let known = match *nonce {
+        let (pipelined, mut life) = lane.connected().await?;
+        let known = match &*life {
             Some(known) => known,
-            None => *nonce.insert(hello(&pipelined).await?),
+            None => &*life.insert(self.meet(hello(&pipelined).await?)?),
         };
-        let execute_timeout = self.execute_timeout;
-        Ok(Ready { pipelined, execute_timeout, nonce: known, _taken: taken })
+        let Life { nonce, key } = known.clone();
+        drop(life);
+        Ok(Ready { pipelined, execute_timeout: self.execute_timeout, nonce, key, _taken: taken })
+    }
+
+    /// Agrees with the executor of this nonce.
+    fn meet(&self, nonce: Digest) -> Result<Life, Unavailable> {
+        let key = self.own.to_reader(Purpose::Permit, nonce.into());
+        let key = key.map_err(|error| Unavailable::Away {
+            who: "executor",
+            error: io::Error::other(error.to_string()).into(),
+        })?;
+        Ok(Life { nonce, key: Arc::new(key) })
     }
 
     /// The tools that are not what was approved. What a run is told of a tool is the pin's text, so that
@@ -158,8 +181,8 @@ impl Executor {
     /// When the executor goes away meanwhile.
     pub(super) async fn offering(&self, seen: u64) -> Result<(u64, Offering), Unavailable> {
         // It takes no lane: nobody's call is behind it.
-        let (pipelined, nonce) = self.lanes[0].connected().await?;
-        drop(nonce);
+        let (pipelined, life) = self.lanes[0].connected().await?;
+        drop(life);
         let away = |error| Unavailable::Away { who: "executor", error };
         match pipelined.ask(&ExecutorRequest::Watch { seen }).await.map_err(away)? {
             ExecutorReply::Offering { number, withheld, offered } => {
@@ -192,7 +215,7 @@ impl Executor {
 /// A permit on its way, with all that the executor checks it by.
 pub(super) struct Order {
     /// The permit.
-    permit: SignedPermit,
+    permit: SentPermit,
     /// The arguments, byte for byte as judged.
     arguments: Box<RawValue>,
     /// What the run answers to the server, as judged.
@@ -204,10 +227,10 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The order that `permit` is, signed by `key`.
-    pub(super) fn of(permit: &Permit, key: &SigningKey, token: &str, receipt: Receipt) -> Self {
+    /// The order that `permit` is, for the executor with which `key` is.
+    pub(super) fn of(permit: &Permit, key: &MacKey, token: &str, receipt: Receipt) -> Self {
         Self {
-            permit: permit.sign(key),
+            permit: permit.sent(key),
             arguments: permit.judged().call().arguments().to_owned(),
             answers: permit.judged().answers().cloned().map(Box::new),
             token: token.to_owned(),
@@ -340,7 +363,8 @@ mod tests {
                 },
             )
         });
-        Executor::new(&path, Duration::from_secs(5))
+        let own = Arc::new(AgreementKey::generate().unwrap());
+        Executor::new(&path, Duration::from_secs(5), own)
     }
 
     fn nonce_of(life: u64) -> Digest {

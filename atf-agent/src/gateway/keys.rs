@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::identity::{IdentityError, SigningKey, Verifier};
+use crate::identity::{AgreementPublic, IdentityError, Verifier};
 use crate::state::files;
 
 /// What tells one key set from the next without reading it: device, inode, length, and change time
@@ -78,14 +78,14 @@ impl Keys {
 ///
 /// # Errors
 /// When the gateway's runtime directory is missing or not its own.
-pub(super) fn publish(key: &SigningKey, path: &Path) -> io::Result<()> {
+pub(super) fn publish(key: AgreementPublic, path: &Path) -> io::Result<()> {
     let fresh = path.with_extension("new");
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&fresh)?;
-    writeln!(file, "{}", key.public_hex())?;
+    writeln!(file, "{}", key.hex())?;
     file.sync_all()?;
     fs::rename(&fresh, path)
 }

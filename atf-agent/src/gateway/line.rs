@@ -148,7 +148,7 @@ async fn live(
     // 8. execute; what the server tells meanwhile is filtered as it comes
     run.past.acts(&rules.pins, permit.judged().call());
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
-    let order = Order::of(&permit, &gateway.permit_key, jwt.unwrap_or_default(), receipt);
+    let order = Order::of(&permit, &executor.key, jwt.unwrap_or_default(), receipt);
     let (hears, order) = ((&sent.outlet, account.era(), &waiting, &about), (&permit, order));
     let (acted, told) = match subscriber {
         Some(subscriber) => (subscriber.subscribe(executor, order).await, None),

@@ -61,7 +61,7 @@ use tokio::task::JoinSet;
 
 use crate::call::{Refusal, RunId, StateKey, Step};
 use crate::gate::{Counters, Facts, Limits, Signers};
-use crate::identity::{SigningKey, Verifier};
+use crate::identity::{AgreementKey, Verifier};
 use crate::kernel;
 use crate::state::{Approvals, Boot, Caps, Hearings};
 use crate::wire::{Ids, Places};
@@ -98,7 +98,8 @@ pub(crate) struct Gateway {
     hearings: Hearings,
     steady: steady::Steady,
     breaker: breaker::Breaker,
-    permit_key: SigningKey,
+    /// Under what it agrees with an executor, permits are sent to it.
+    permit_key: Arc<AgreementKey>,
     state_key: StateKey,
     /// One permit for each call that is under way.
     under_way: Arc<Semaphore>,
@@ -158,12 +159,17 @@ impl Gateway {
             .map_err(|error| GatewayError::Agents { path: kernel.agents_dir.clone(), error })?;
         let (caps, approvals) = open_state(&places)?;
         let execute_timeout = Duration::from_millis(settings.execute_timeout_ms);
+        let permit_key = Arc::new(AgreementKey::generate()?);
         Ok(Self {
             agents,
             patience: http::Patience::default(),
             runs: runs::Runs::default(),
             recorder: clients::Recorder::new(places.recorder_socket()),
-            executor: execution::Executor::new(&places.executor_socket(), execute_timeout),
+            executor: execution::Executor::new(
+                &places.executor_socket(),
+                execute_timeout,
+                Arc::clone(&permit_key),
+            ),
             changes: changes::Changes::default(),
             stopping: watch::channel(false).0,
             subscriptions: Arc::new(Semaphore::new(subscribing::OF_ALL_MAX)),
@@ -175,7 +181,7 @@ impl Gateway {
             hearings: open_hearings(&places, settings.hearings_bytes_max)?,
             steady: steady::Steady::start(),
             breaker: breaker::Breaker::new(settings.seals_per_minute_max.get()),
-            permit_key: SigningKey::generate()?,
+            permit_key,
             state_key: StateKey::random(),
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
             places,
@@ -188,7 +194,7 @@ impl Gateway {
     /// Publishes the permit key, and starts what never ends.
     fn start(self: &Arc<Self>) -> Result<JoinSet<()>, GatewayError> {
         let path = self.places.permit_key();
-        keys::publish(&self.permit_key, &path)
+        keys::publish(self.permit_key.public(), &path)
             .map_err(|error| GatewayError::PermitKey { path, error })?;
         let mut tasks = JoinSet::new();
         // Before the first run is told that it may connect.

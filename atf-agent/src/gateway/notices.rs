@@ -25,7 +25,7 @@ pub(super) async fn started(gateway: Arc<Gateway>) {
     let mut facts = vec![
         ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("policy".to_owned(), policy.to_string()),
-        ("permit_key".to_owned(), gateway.permit_key.public_hex()),
+        ("permit_key".to_owned(), gateway.permit_key.public().hex()),
         ("cage".to_owned(), mode),
     ];
     facts.extend(signer);

@@ -1,4 +1,4 @@
-//! Ed25519 (RFC 8032): the gateway's permits and the recorder's receipts.
+//! Ed25519 (RFC 8032): the heads of the log, which anybody may check.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 

@@ -1,5 +1,5 @@
-//! Who a run is: the token's claims, the RS256 keys that sign and check them, the Ed25519 keys of permits
-//! and receipts, and the keys of who may publish a policy. Nothing here reads a file, a clock or a socket.
+//! Who a run is: the token's claims, the RS256 keys that sign and check them, the Ed25519 key of the log, the
+//! codes of permits and receipts, and the keys of who may publish a policy. Nothing here reads a file, a clock or a socket.
 
 mod act;
 mod claims;
@@ -7,6 +7,7 @@ mod compact;
 mod ed25519;
 mod error;
 mod jwks;
+mod mac;
 mod minter;
 mod proven;
 mod publisher;
@@ -23,6 +24,7 @@ pub use claims::{Claims, Context, Entitlements, TOKEN_LEEWAY_S, TOKEN_TTL_S_MAX}
 pub use compact::TOKEN_BYTES_MAX;
 pub use ed25519::{SigningKey, VerifyingKey};
 pub use error::IdentityError;
+pub use mac::{AgreementKey, AgreementPublic, Code, MacKey, Purpose};
 pub use minter::Minter;
 pub use publisher::{Published, PublisherKey, PublishingKey};
 pub use verifier::Verifier;

@@ -1,4 +1,4 @@
-//! The signed head on its way to the disk, on a thread of its own: no receipt waits for it. It is
+//! The head on its way to the disk, signed on a thread of its own: no receipt waits for it. It is
 //! never ahead of the log, and a little behind at most.
 
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::audit::{HEAD_FILE, Head};
+use crate::identity::SigningKey;
 use crate::state::files;
 
 /// Pause between two heads: a cut of the log is certain to be found when it is older than this, and
@@ -16,8 +17,8 @@ const HEAD_EVERY: Duration = Duration::from_millis(20);
 pub(super) struct Heads(Arc<(Mutex<Option<Head>>, Condvar)>);
 
 impl Heads {
-    /// Starts the thread that keeps the head of the log in `dir`.
-    pub(super) fn start(dir: PathBuf) -> Self {
+    /// Starts the thread that signs the head of the log in `dir` by `key` and keeps it.
+    pub(super) fn start(dir: PathBuf, key: SigningKey) -> Self {
         let newest: Arc<(Mutex<Option<Head>>, Condvar)> = Arc::default();
         let taken = Arc::clone(&newest);
         std::thread::spawn(move || {
@@ -28,10 +29,11 @@ impl Heads {
                 let (mut held, _) = changed
                     .wait_timeout_while(held, Duration::from_secs(1), |head| head.is_none())
                     .unwrap_or_else(PoisonError::into_inner);
-                let Some(head) = held.take() else {
+                let Some(mut head) = held.take() else {
                     continue;
                 };
                 drop(held);
+                head.signature = key.sign(&head.signed_bytes());
                 keep(&dir, &head);
                 std::thread::sleep(HEAD_EVERY);
             }

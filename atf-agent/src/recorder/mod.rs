@@ -5,6 +5,7 @@ mod disk;
 mod heads;
 mod kernel_events;
 mod receipted;
+mod receipts;
 mod reporters;
 mod settings;
 mod start;
@@ -37,6 +38,9 @@ pub enum RecorderError {
     /// A key or the head.
     #[error(transparent)]
     File(#[from] FileError),
+    /// No key for receipts.
+    #[error("receipts: {0}")]
+    Receipts(IdentityError),
     /// The log key is not one.
     #[error("the log key {path} is of no use: {error}")]
     Key {

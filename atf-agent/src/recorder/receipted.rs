@@ -3,6 +3,7 @@
 
 use crate::audit::{Call, Event, Process, Verdict};
 use crate::call::{Digest, Step, Target};
+use crate::identity::IdentityError;
 use crate::wire::PermitBody;
 
 /// Why a record is not taken.
@@ -25,6 +26,18 @@ pub(super) enum Unfit {
         /// The first field that does.
         what: &'static str,
     },
+    /// The nonce of the permit is no executor's.
+    #[error("the permit's nonce: {0}")]
+    Nonce(#[from] IdentityError),
+}
+
+/// What a receipt stands for, and who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Permitted {
+    /// The digest of the permit.
+    pub(super) permit: Digest,
+    /// The nonce of the executor that it is for.
+    pub(super) executor: Digest,
 }
 
 /// The permit that a receipt for `event` stands for: none without `permit`, the text of its body.
@@ -35,7 +48,7 @@ pub(super) fn receipted(
     event: &Event,
     reporter: Process,
     permit: Option<&str>,
-) -> Result<Option<Digest>, Unfit> {
+) -> Result<Option<Permitted>, Unfit> {
     let Some(text) = permit else {
         return Ok(None);
     };
@@ -55,7 +68,7 @@ pub(super) fn receipted(
     let digest = Digest::of(text.as_bytes());
     match difference(call, &body, digest) {
         Some(what) => Err(Unfit::Differs { what }),
-        None => Ok(Some(digest)),
+        None => Ok(Some(Permitted { permit: digest, executor: body.nonce })),
     }
 }
 

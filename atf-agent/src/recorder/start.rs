@@ -8,6 +8,7 @@ use rustix::fs::FlockOperation;
 
 use super::disk::Disk;
 use super::heads::Heads;
+use super::receipts::Receipts;
 use super::writer::{Job, Log};
 use super::{RecorderError, Settings};
 use crate::audit::{self, Chain, Event, Process};
@@ -26,7 +27,12 @@ pub(super) fn open(places: &Places, settings: &Settings) -> Result<Log, Recorder
     let key = log_key(places)?;
     let public = VerifyingKey::from_hex(&key.public_hex())
         .map_err(|error| RecorderError::Key { path: places.log_key(), error })?;
-    files::publish(&places.log_key(), format!("{}\n", key.public_hex()).as_bytes())?;
+    let receipts = Receipts::start().map_err(RecorderError::Receipts)?;
+    for (path, key) in
+        [(places.log_key(), key.public_hex()), (places.receipt_key(), receipts.public().hex())]
+    {
+        files::publish(&path, format!("{key}\n").as_bytes())?;
+    }
     let tail =
         audit::verify_tail(&dir, &|bytes, signature| public.verify(bytes, signature).is_ok())?;
     let disk = Disk::open(&dir, &tail, settings.segment_bytes_max).map_err(|error| {
@@ -36,9 +42,9 @@ pub(super) fn open(places: &Places, settings: &Settings) -> Result<Log, Recorder
     Ok(Log {
         first: first_events(&chain, &key, &tail.torn),
         whole: true,
-        heads: Heads::start(dir),
+        heads: Heads::start(dir, key),
+        receipts,
         _alone: alone,
-        key,
         chain,
         disk,
     })

@@ -9,13 +9,13 @@ use parking_lot::FairMutex;
 
 use super::disk::Disk;
 use super::heads::Heads;
-use super::receipted::receipted;
+use super::receipted::{Permitted, Unfit, receipted};
+use super::receipts::Receipts;
 use super::reporters;
 use super::start::now_unix_ms;
 use crate::audit::{Chain, Event, Head, Last, Process};
-use crate::call::Digest;
-use crate::identity::SigningKey;
-use crate::wire::{Receipt, RecorderReply};
+use crate::identity::IdentityError;
+use crate::wire::{Receipt, ReceiptBody, RecorderReply};
 
 /// Longest time for which a record that nobody waits for may be off the disk, but for that of a sync.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub(super) type Shared = Arc<FairMutex<Log>>;
 /// The log, ready to be written.
 pub(super) struct Log {
     pub(super) heads: Heads,
-    pub(super) key: SigningKey,
+    pub(super) receipts: Receipts,
     pub(super) chain: Chain,
     pub(super) disk: Disk,
     /// What this start itself has to say.
@@ -63,7 +63,7 @@ enum Linked {
 /// A record that is written and not yet answered for.
 struct Written {
     last: Last,
-    permit: Option<Digest>,
+    permit: Option<Permitted>,
     durable: bool,
 }
 
@@ -129,18 +129,24 @@ impl Log {
             tracing::error!(%why, event = ?job.event, "a record refused");
             return Err(why);
         }
-        let permit =
-            receipted(&job.event, job.reporter, job.permit.as_deref()).map_err(|unfit| {
-                tracing::error!(reporter = ?job.reporter, %unfit, "a record refused");
-                unfit.to_string()
-            })?;
+        let permit = self.permit(job).map_err(|unfit| {
+            tracing::error!(reporter = ?job.reporter, %unfit, "a record refused");
+            unfit.to_string()
+        })?;
         let link = self.chain.append(&job.event, job.reporter, now);
         let link = link.map_err(|error| error.to_string())?;
         lines.extend_from_slice(&link.line);
         Ok(Written { permit, last: link.last, durable: job.durable })
     }
 
-    /// Makes all that was written durable and signs the new head. False when the disk failed; it
+    /// What the receipt of a record is to stand for, for an executor that can read it.
+    fn permit(&mut self, job: &Job) -> Result<Option<Permitted>, Unfit> {
+        let permit = receipted(&job.event, job.reporter, job.permit.as_deref())?;
+        permit.iter().try_for_each(|of| self.receipts.key_with(of.executor).map(drop))?;
+        Ok(permit)
+    }
+
+    /// Makes all that was written durable and has the new head signed. False when the disk failed; it
     /// refuses everything from then on.
     pub(super) fn sync(&mut self) -> bool {
         if let Err(error) = self.disk.sync() {
@@ -148,40 +154,42 @@ impl Log {
             return false;
         }
         if let Some(last) = self.chain.last() {
-            let mut head = Head {
+            self.heads.put(Head {
                 chain: self.chain.uid().to_owned(),
                 seq: last.seq,
                 fingerprint: last.fingerprint,
                 time_unix_ms: now_unix_ms(),
                 signature: String::new(),
-            };
-            head.signature = self.key.sign(&head.signed_bytes());
-            self.heads.put(head);
+            });
         }
         true
     }
 
     /// The answers, once the disk has what it is to have.
-    fn answer(&self, linked: Vec<Linked>, synced: Result<(), &str>) -> Vec<RecorderReply> {
+    fn answer(&mut self, linked: Vec<Linked>, synced: Result<(), &str>) -> Vec<RecorderReply> {
         let answer = |one| match (one, synced) {
             (Linked::No(why), _) => refusal(&why),
             (Linked::Yes(Written { durable: true, .. }), Err(why)) => refusal(why),
-            (Linked::Yes(one), _) => RecorderReply::Recorded { receipt: self.receipt(one) },
+            (Linked::Yes(one), _) => match self.receipt(&one) {
+                Ok(receipt) => RecorderReply::Recorded { receipt },
+                Err(error) => refusal(&error.to_string()),
+            },
         };
         linked.into_iter().map(answer).collect()
     }
 
     /// What the executor wants to see with the permit; nobody asks for any other record's.
-    fn receipt(&self, one: Written) -> Option<Receipt> {
-        let mut receipt = Receipt {
-            seq: one.last.seq,
-            fingerprint: one.last.fingerprint,
-            permit: one.permit?,
-            durable: one.durable,
-            signature: String::new(),
+    ///
+    /// # Errors
+    /// For no record that was linked: there was a key then.
+    fn receipt(&mut self, one: &Written) -> Result<Option<Receipt>, IdentityError> {
+        let Some(Permitted { permit, executor }) = one.permit else {
+            return Ok(None);
         };
-        receipt.signature = self.key.sign(&receipt.signed_bytes());
-        Some(receipt)
+        let (seq, fingerprint) = (one.last.seq, one.last.fingerprint);
+        let body = ReceiptBody { seq, fingerprint, permit, durable: one.durable };
+        let code = self.receipts.key_with(executor)?.code(&body.bytes());
+        Ok(Some(Receipt { body, code }))
     }
 }
 

@@ -68,6 +68,11 @@ impl Places {
         self.runtime("recorder").join("log.pub")
     }
 
+    /// The recorder's public key of this life for receipts: 64 hexadecimal digits of X25519.
+    pub fn receipt_key(&self) -> PathBuf {
+        self.runtime("recorder").join("receipt.pub")
+    }
+
     /// The log: segments of JSON lines.
     pub fn log_dir(&self) -> PathBuf {
         self.state("recorder").join("log")
@@ -78,7 +83,7 @@ impl Places {
         self.runtime("executor").join("executor.sock")
     }
 
-    /// The gateway's public permit key: 64 hexadecimal digits of Ed25519.
+    /// The gateway's public key of this life for permits: 64 hexadecimal digits of X25519.
     pub fn permit_key(&self) -> PathBuf {
         self.runtime("gateway").join("permit.pub")
     }

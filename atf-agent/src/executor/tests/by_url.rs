@@ -106,8 +106,8 @@ fn what_a_permit_has_to_be_it_has_to_be_for_a_server_by_url_too() {
     assert_eq!(world.told("far.echo")["who"], "far", "the control");
     let before = heard.lock().unwrap().len();
     for (change, why) in [
-        (&(|d: &mut Draft| d.permit_key = foreign()) as &dyn Fn(&mut Draft), "permit's signature"),
-        (&|d| d.receipt_key = foreign(), "receipt's signature"),
+        (&(|d: &mut Draft| d.permit_key = foreign()) as &dyn Fn(&mut Draft), "permit's code"),
+        (&|d| d.receipt_key = foreign(), "receipt's code"),
         (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
         (&|d| d.claims.entitlements.allowed_tools.truncate(1), "does not name far.echo"),
     ] {

@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::call::{
-    CgroupId, Chain, DecisionId, Deferral, Deferred, Narrowing, Reach, RunId, Target,
+    CgroupId, Chain, DecisionId, Deferral, Deferred, Digest, Narrowing, Reach, RunId, Target,
 };
-use crate::identity::{Claims, Context, Entitlements, Minter, SigningKey};
+use crate::identity::{AgreementKey, Claims, Context, Entitlements, Minter, Purpose};
 use crate::wire::{
-    Answers, Connection, ExecutorReply, ExecutorRequest, MayTell, PermitBody, Receipt, SignedPermit,
+    Answers, Connection, ExecutorReply, ExecutorRequest, MayTell, PermitBody, Receipt, ReceiptBody,
+    SentPermit,
 };
 
 const PIN: &str = r#"{"name": "TOOL", "inputSchema": {"type": "object"}}"#;
@@ -34,8 +35,8 @@ struct World {
     _dir: tempfile::TempDir,
     places: Places,
     executor: Arc<Executor>,
-    gateway: SigningKey,
-    recorder: SigningKey,
+    gateway: Arc<AgreementKey>,
+    recorder: Arc<AgreementKey>,
     minter: Minter,
     run: RunId,
     cgroup: CgroupId,
@@ -43,7 +44,7 @@ struct World {
     asked: Arc<AtomicUsize>,
 }
 
-/// One request before it is signed: each row changes one thing.
+/// One request before its codes are made: each row changes one thing.
 struct Draft {
     claims: Claims,
     permit: PermitBody,
@@ -51,9 +52,9 @@ struct Draft {
     answers: Option<Box<Answers>>,
     receipt_permit: Option<Digest>,
     durable: bool,
-    permit_key: SigningKey,
-    receipt_key: SigningKey,
-    /// Changes what is sent after everything is signed.
+    permit_key: Arc<AgreementKey>,
+    receipt_key: Arc<AgreementKey>,
+    /// Changes what is sent after its codes are made.
     tamper: fn(&mut ExecutorRequest),
 }
 
@@ -61,13 +62,9 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn clone(key: &SigningKey) -> SigningKey {
-    SigningKey::from_pkcs8(&key.pkcs8()).unwrap()
-}
-
 /// A key of nobody who is trusted.
-fn foreign() -> SigningKey {
-    SigningKey::generate().unwrap()
+fn foreign() -> Arc<AgreementKey> {
+    Arc::new(AgreementKey::generate().unwrap())
 }
 
 impl World {
@@ -105,11 +102,10 @@ impl World {
             crate::state::files::keep_secret(&path, text.as_bytes()).unwrap();
         }
         let servers = Prepared::fork(&places, &Ids::default(), None).unwrap();
-        let (gateway, recorder) =
-            (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let (gateway, recorder) = (foreign(), foreign());
         let minter = Minter::generate().unwrap();
-        std::fs::write(places.permit_key(), gateway.public_hex()).unwrap();
-        std::fs::write(places.log_key(), recorder.public_hex() + "\n").unwrap();
+        std::fs::write(places.permit_key(), gateway.public().hex()).unwrap();
+        std::fs::write(places.receipt_key(), recorder.public().hex() + "\n").unwrap();
         std::fs::write(places.jwks(), minter.jwks()).unwrap();
         seed(&at("state/executor/ledger.db")).unwrap();
 
@@ -189,8 +185,8 @@ impl World {
             answers: None,
             receipt_permit: None,
             durable: true,
-            permit_key: clone(&self.gateway),
-            receipt_key: clone(&self.recorder),
+            permit_key: Arc::clone(&self.gateway),
+            receipt_key: Arc::clone(&self.recorder),
             tamper: |_| {},
         }
     }
@@ -208,16 +204,19 @@ impl World {
             ..draft.permit
         };
         let body = serde_json::to_string(&permit).unwrap();
-        let mut receipt = Receipt {
+        let receipt = ReceiptBody {
             seq: 1,
             fingerprint: Digest::of(b"record"),
             permit: draft.receipt_permit.unwrap_or(Digest::of(body.as_bytes())),
             durable: draft.durable,
-            signature: String::new(),
         };
-        receipt.signature = draft.receipt_key.sign(&receipt.signed_bytes());
+        let executor = self.executor.checks.nonce.into();
+        let key = |of: &AgreementKey, purpose| of.to_reader(purpose, executor).unwrap();
+        let permits = key(&draft.permit_key, Purpose::Permit);
+        let receipts = key(&draft.receipt_key, Purpose::Receipt);
+        let receipt = Receipt { code: receipts.code(&receipt.bytes()), body: receipt };
         let mut request = ExecutorRequest::Execute {
-            permit: SignedPermit { signature: draft.permit_key.sign(body.as_bytes()), body },
+            permit: SentPermit { code: permits.code(body.as_bytes()), body },
             arguments: draft.arguments,
             answers: draft.answers,
             token,

@@ -42,9 +42,9 @@ fn a_permit_that_is_not_the_gateway_s_of_now_and_here_is_refused() {
     check(
         &world,
         &[
-            (&|d| d.permit_key = foreign(), "permit's signature"),
-            (&|d| d.permit_key = clone(&world.recorder), "permit's signature"),
-            (&|d| d.tamper = |r| body(r, |b| b.push(' ')), "permit's signature"),
+            (&|d| d.permit_key = foreign(), "permit's code"),
+            (&|d| d.permit_key = Arc::clone(&world.recorder), "permit's code"),
+            (&|d| d.tamper = |r| body(r, |b| b.push(' ')), "permit's code"),
             (&|d| d.permit.nonce = Digest::of(b"before"), "nonce"),
             (&|d| d.permit.expires_unix_s = at, "expires"),
             (&|d| d.permit.expires_unix_s = at + 3_600, "expires"),
@@ -108,7 +108,7 @@ fn a_question_about_a_deferred_call_stands_on_its_tool() {
         (&|d| d.tamper = |r| arguments(r, r#"{"taskId":"another"}"#), "arguments"),
         (
             &|d| d.tamper = |r| body(r, |b| *b = b.replace("\"result\"", "\"cancel\"")),
-            "permit's signature",
+            "permit's code",
         ),
         (&|d| other_run(d, RunId::random()), "cgroup"),
     ];
@@ -128,12 +128,12 @@ fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
     check(
         &world,
         &[
-            (&|d| d.receipt_key = foreign(), "receipt's signature"),
-            (&|d| d.receipt_key = clone(&world.gateway), "receipt's signature"),
-            (&|d| d.tamper = |r| receipt(r, |receipt| receipt.seq += 1), "receipt's signature"),
+            (&|d| d.receipt_key = foreign(), "receipt's code"),
+            (&|d| d.receipt_key = Arc::clone(&world.gateway), "receipt's code"),
+            (&|d| d.tamper = |r| receipt(r, |receipt| receipt.body.seq += 1), "receipt's code"),
             (
-                &|d| d.tamper = |r| receipt(r, |receipt| receipt.permit = Digest::of(b"")),
-                "receipt's signature",
+                &|d| d.tamper = |r| receipt(r, |receipt| receipt.body.permit = Digest::of(b"")),
+                "receipt's code",
             ),
             (&|d| d.receipt_permit = Some(Digest::of(b"other")), "not for this permit"),
             (&|d| d.durable = false, "queued"),
@@ -194,12 +194,15 @@ fn keys_and_pins_are_read_again_when_they_change_and_missed_when_they_are_gone()
     std::fs::write(&pin, good).unwrap();
     assert_eq!(world.result(world.query())["isError"], false, "the control");
 
-    world.gateway = SigningKey::generate().unwrap();
-    assert!(world.refused(world.query()).contains("permit's signature"));
-    crate::state::files::publish(&world.places.permit_key(), world.gateway.public_hex().as_bytes())
-        .unwrap();
+    world.gateway = foreign();
+    assert!(world.refused(world.query()).contains("permit's code"));
+    crate::state::files::publish(
+        &world.places.permit_key(),
+        world.gateway.public().hex().as_bytes(),
+    )
+    .unwrap();
     assert_eq!(world.result(world.query())["isError"], false, "the new key");
-    for path in [world.places.jwks(), world.places.log_key(), world.places.permit_key()] {
+    for path in [world.places.jwks(), world.places.receipt_key(), world.places.permit_key()] {
         let good = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert!(world.refused(world.query()).contains("cannot trust"));

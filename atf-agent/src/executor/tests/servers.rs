@@ -137,8 +137,8 @@ fn a_permitted_call_reaches_its_server_and_the_token_does_not() {
     }
     // The checks stand before every act, as for the built-in tools.
     for (change, why) in [
-        (&(|d: &mut Draft| d.permit_key = foreign()) as &dyn Fn(&mut Draft), "permit's signature"),
-        (&|d| d.receipt_key = foreign(), "receipt's signature"),
+        (&(|d: &mut Draft| d.permit_key = foreign()) as &dyn Fn(&mut Draft), "permit's code"),
+        (&|d| d.receipt_key = foreign(), "receipt's code"),
         (&|d| d.permit.arguments = Digest::of(b"{}"), "arguments"),
         (&|d| d.permit.pin = Some(Digest::of(b"pin")), "pin"),
         (&|d| d.claims.entitlements.allowed_tools.truncate(1), "does not name one.echo"),
@@ -180,7 +180,7 @@ fn a_permit_for_what_is_no_tool_reaches_its_server_and_no_further_than_the_token
         // A prompt of the same name as a tool is not that tool.
         (Target::Tool("one.review".parse().unwrap()), &same, "does not name one.review"),
         (prompt("one.review"), &|d| d.permit.pin = Some(Digest::of(b"pin")), "the pin has digest"),
-        (prompt("one.review"), &|d| d.receipt_key = foreign(), "receipt's signature"),
+        (prompt("one.review"), &|d| d.receipt_key = foreign(), "receipt's code"),
         (
             prompt("three.review"),
             &|d| d.claims.entitlements.reach.prompts = vec!["three.review".parse().unwrap()],
@@ -216,7 +216,7 @@ fn a_server_asks_what_the_token_names_and_is_told_the_answers_that_were_judged()
         (asking(&form, None, Some("s")), "the answers are not those"),
         (asking(&form, Some("s"), None), "the answers are not those"),
         (asking(&form, Some("s"), Some("t")), "the answers are not those"),
-        (Draft { permit_key: foreign(), ..asking(&form, None, None) }, "signature"),
+        (Draft { permit_key: foreign(), ..asking(&form, None, None) }, "permit's code"),
         // All parties agree; the server is of another era.
         (asking(&form, Some("s"), Some("s")), "takes no answers"),
     ] {

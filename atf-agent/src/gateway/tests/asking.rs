@@ -79,7 +79,7 @@ async fn what_token_and_policy_name_is_recorded_asked_for_and_answered() {
         assert_eq!(verdict, Verdict::Allowed);
         assert_eq!(call.method.as_ref().map(|method| method.raw()), Some(asked.0));
         assert_eq!(call.target.as_ref().map(|found| found.raw()), Some(target.as_str()));
-        assert_eq!((call.tool, call.pin, call.permit), (None, None, Some(act.receipt.permit)));
+        assert_eq!((call.tool, call.pin, call.permit), (None, None, Some(act.receipt.body.permit)));
         assert!(matches!(lab.outcomes()[..], [.., Outcome::Answered { is_error: false, .. }]));
     }
 }

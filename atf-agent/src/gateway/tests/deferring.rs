@@ -60,7 +60,7 @@ async fn a_call_is_deferred_asked_about_fetched_and_each_step_has_a_permit_of_it
         let (call, verdict) = last(&lab);
         assert_eq!((verdict, call.began), (Verdict::Allowed, Some(begun.decision)));
         assert_eq!(call.target.unwrap().raw(), SLOW);
-        assert_eq!(call.permit, Some(act.receipt.permit));
+        assert_eq!(call.permit, Some(act.receipt.body.permit));
         if method == "result" {
             let mut got = got.json()["result"].clone();
             let related = got["_meta"]["io.modelcontextprotocol/related-task"].take();

@@ -4,16 +4,17 @@
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 
 use serde_json::value::RawValue;
 
 use crate::audit::Event;
 use crate::call::{DecisionId, Digest, Questions, Target, ToolName};
+use crate::identity::{AgreementKey, Purpose};
 use crate::wire::{
     Answers, AuthorityRequest, Catalogue, ExecutorReply, ExecutorRequest, PermitBody, Receipt,
-    RecorderReply, RecorderRequest, Registry, RegistryAck, RunEntry, Server, SignedPermit, Told,
-    serve,
+    ReceiptBody, RecorderReply, RecorderRequest, Registry, RegistryAck, RunEntry, SentPermit,
+    Server, Told, serve,
 };
 
 fn listen(path: &Path, each: impl Fn(Server) + Send + Sync + 'static) {
@@ -145,12 +146,16 @@ impl RecorderDouble {
     fn append(&self, event: Event, durable: bool, permit: Option<&str>) -> RecorderReply {
         let mut events = self.events.lock().unwrap();
         events.push(event);
-        let receipt = permit.map(|text| Receipt {
-            seq: events.len() as u64,
-            fingerprint: Digest::of(b"record"),
-            permit: Digest::of(text.as_bytes()),
-            durable,
-            signature: String::new(),
+        let receipt = permit.map(|text| {
+            let body = ReceiptBody {
+                seq: events.len() as u64,
+                fingerprint: Digest::of(b"record"),
+                permit: Digest::of(text.as_bytes()),
+                durable,
+            };
+            // Of a key that no executor has; the gateway does not read it.
+            let key = EXECUTOR.to_reader(Purpose::Receipt, EXECUTOR.public()).unwrap();
+            Receipt { code: key.code(&body.bytes()), body }
         });
         RecorderReply::Recorded { receipt }
     }
@@ -159,7 +164,7 @@ impl RecorderDouble {
 /// One permit that the executor's double was given.
 pub(crate) struct Act {
     pub(crate) permit: PermitBody,
-    pub(crate) signed: SignedPermit,
+    pub(crate) sent: SentPermit,
     pub(crate) arguments: String,
     pub(crate) answers: Option<Box<Answers>>,
     pub(crate) token: String,
@@ -185,9 +190,13 @@ fn of(told: Told) -> ExecutorReply {
     ExecutorReply::Told { told }
 }
 
-/// The boot nonce of the executor's double.
+/// The key of the executor's double.
+pub(crate) static EXECUTOR: LazyLock<AgreementKey> =
+    LazyLock::new(|| AgreementKey::generate().unwrap());
+
+/// The nonce of the executor's double.
 pub(crate) fn nonce() -> Digest {
-    Digest::of(b"this life")
+    EXECUTOR.public().into()
 }
 
 impl ExecutorDouble {
@@ -232,7 +241,7 @@ impl ExecutorDouble {
                         let is_told = (body.target.clone(), body.decision, number);
                         shared.acts.lock().unwrap().push(Act {
                             permit: body,
-                            signed: permit,
+                            sent: permit,
                             arguments: arguments.get().to_owned(),
                             answers,
                             token,

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::client::{ADJUST, Client, adjust, capabilities, post, post_with, request, tool_call};
-use super::doubles::nonce;
+use super::doubles::{EXECUTOR, nonce};
 use super::lab::{Lab, LabRun, Wanted, now_unix_s, prompt};
 use crate::audit::{Event, Outcome, Verdict};
 use crate::call::{Digest, Reason, Step};
-use crate::identity::VerifyingKey;
+use crate::identity::{AgreementPublic, Purpose};
 
 const QUERY: &str = "ledger.query";
 
@@ -41,16 +41,17 @@ async fn an_honest_call_is_judged_recorded_executed_settled_and_answered() {
     assert_eq!(body.nonce, nonce());
     assert!(body.expires_unix_s <= now_unix_s() + 10);
     let key = std::fs::read_to_string(lab.places.permit_key()).unwrap();
-    let key = VerifyingKey::from_hex(&key).unwrap();
-    key.verify(act.signed.body.as_bytes(), &act.signed.signature).unwrap();
-    assert!(act.receipt.durable);
-    assert_eq!(act.receipt.seq, 2, "the start, the decision, and then the act");
+    let key = AgreementPublic::from_hex(&key).unwrap();
+    let key = EXECUTOR.from_writer(Purpose::Permit, key).unwrap();
+    assert!(key.holds(act.sent.body.as_bytes(), act.sent.code));
+    assert!(act.receipt.body.durable);
+    assert_eq!(act.receipt.body.seq, 2, "the start, the decision, and then the act");
 
     let (call, verdict) = lab.decided();
     assert_eq!(verdict, Verdict::Allowed);
-    let digest = Digest::of(act.signed.body.as_bytes());
+    let digest = Digest::of(act.sent.body.as_bytes());
     assert_eq!((call.permit, call.decision), (Some(digest), body.decision));
-    assert_eq!(Some(act.receipt.permit), call.permit);
+    assert_eq!(Some(act.receipt.body.permit), call.permit);
     // What the recorder holds against the permit before it gives a receipt for it.
     assert_eq!((call.run, call.cgroup), (body.run, body.cgroup));
     assert_eq!(call.tool.as_ref().map(|tool| tool.raw()), Some(body.target.as_str()));

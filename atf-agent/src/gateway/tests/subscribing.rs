@@ -75,7 +75,7 @@ async fn a_session_is_told_of_what_it_subscribed_to_and_no_other_is() {
     assert_eq!((got.status, &got.json()["result"]), (200, &json!({})), "{got:?}");
     let act = lab.executor.acts.lock().unwrap().pop().expect("an act");
     assert_eq!(act.permit.target, Target::Subscription(BOOK.parse().unwrap()));
-    assert_eq!(act.receipt.permit.to_string().len(), 64, "it is in the log");
+    assert_eq!(act.receipt.body.permit.to_string().len(), 64, "it is in the log");
     // What comes before the session listens waits for it, once.
     assert_eq!([lab.executor.updates(BOOK), lab.executor.updates(BOOK)], [1, 1]);
     // Both are on their way still.

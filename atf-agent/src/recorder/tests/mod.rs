@@ -7,19 +7,24 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::writer::{Job, Log};
 use super::*;
 use crate::audit::{Call, Event, Fault, Process, Segment, Verdict, samples, segments, verify};
 use crate::call::{DecisionId, Digest, RunId, Target};
-use crate::identity::VerifyingKey;
+use crate::identity::{AgreementKey, AgreementPublic, Purpose, VerifyingKey};
 use crate::state::files;
 use crate::wire::{
-    Connection, MayTell, PermitBody, Pipelined, Receipt, RecorderReply, RecorderRequest,
+    Connection, MayTell, PermitBody, Pipelined, Receipt, ReceiptBody, RecorderReply,
+    RecorderRequest,
 };
 
 type Recorder = Connection<RecorderRequest, RecorderReply>;
+
+/// The executor that permits are for.
+static EXECUTOR: LazyLock<AgreementKey> = LazyLock::new(|| AgreementKey::generate().unwrap());
 
 /// The directory for a recorder in a process of its own.
 const CHILD_DIR: &str = "ATF_TEST_RECORDER_DIR";
@@ -147,7 +152,7 @@ fn allowed() -> (Call, PermitBody) {
         pin: call.pin,
         arguments: call.arguments.unwrap(),
         policy: call.policy.unwrap(),
-        nonce: Digest::of(b"nonce"),
+        nonce: EXECUTOR.public().into(),
         expires_unix_s: 1_700_000_010,
         exchange: None,
         may_tell: MayTell::default(),

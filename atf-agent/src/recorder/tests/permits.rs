@@ -13,10 +13,11 @@ fn answer(
 ) -> (Result<Option<Digest>, String>, u64) {
     let dir = tempfile::tempdir().unwrap();
     let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
+    let is_ours = permit.as_ref().is_some_and(|text| text.contains(&EXECUTOR.public().hex()));
     let answer = match &log.commit(vec![Job { event, reporter, permit, durable: true }])[..] {
         [RecorderReply::Recorded { receipt }] => {
-            receipt.iter().for_each(|receipt| check_signed(&places(dir.path()), receipt));
-            Ok(receipt.as_ref().map(|receipt| receipt.permit))
+            receipt.iter().for_each(|receipt| check_code(&places(dir.path()), receipt, is_ours));
+            Ok(receipt.as_ref().map(|receipt| receipt.body.permit))
         }
         [RecorderReply::Refused { why }] => Err(why.to_string()),
         found => panic!("one answer to one record, found {found:?}"),
@@ -24,18 +25,21 @@ fn answer(
     (answer, log.chain.next_seq())
 }
 
-/// The log key signed the receipt, and would not have signed any other.
-fn check_signed(places: &Places, receipt: &Receipt) {
-    let key = log_key(places);
-    let is_signed = |r: &Receipt| key.verify(&r.signed_bytes(), &r.signature).is_ok();
-    assert!(is_signed(receipt));
+/// The executor finds the recorder's code on a receipt that is for it, and on no other one.
+fn check_code(places: &Places, receipt: &Receipt, is_for_it: bool) {
+    let key = std::fs::read_to_string(places.receipt_key()).unwrap();
+    let key = AgreementPublic::from_hex(&key).unwrap();
+    let key = EXECUTOR.from_writer(Purpose::Receipt, key).unwrap();
+    let holds = |body: &ReceiptBody| key.holds(&body.bytes(), receipt.code);
+    let body = &receipt.body;
+    assert_eq!(holds(body), is_for_it);
     for lie in [
-        Receipt { seq: receipt.seq + 1, ..receipt.clone() },
-        Receipt { fingerprint: Digest::of(b"other"), ..receipt.clone() },
-        Receipt { permit: Digest::of(b"other"), ..receipt.clone() },
-        Receipt { durable: !receipt.durable, ..receipt.clone() },
+        ReceiptBody { seq: body.seq + 1, ..body.clone() },
+        ReceiptBody { fingerprint: Digest::of(b"other"), ..body.clone() },
+        ReceiptBody { permit: Digest::of(b"other"), ..body.clone() },
+        ReceiptBody { durable: !body.durable, ..body.clone() },
     ] {
-        assert!(!is_signed(&lie), "{lie:?}");
+        assert!(!holds(&lie), "{lie:?}");
     }
 }
 
@@ -120,6 +124,7 @@ fn a_record_that_says_another_thing_than_its_permit_is_refused() {
     let rows: &[(Twist, &str)] = &[
         (|_, _| {}, ""),
         (|_, p| p.nonce = Digest::of(b"the next life"), ""),
+        (|_, p| p.nonce = Digest::from_bytes([0; 32]), "nonce"),
         (|_, p| p.decision = DecisionId::random(), "`decision`"),
         (|_, p| p.run = RunId::random(), "`run`"),
         (|_, p| p.cgroup.0 += 1, "`cgroup`"),

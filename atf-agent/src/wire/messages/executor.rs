@@ -8,15 +8,16 @@ use super::super::catalogue::Catalogue;
 use super::super::telling::{MayTell, Told};
 use super::Receipt;
 use crate::call::{CgroupId, DecisionId, Digest, Questions, RunId, Target, ToolName, Untrusted};
+use crate::identity::Code;
 
-/// A permit as it travels: the exact signed bytes, and the signature.
+/// A permit as it travels: its exact bytes, and their code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SignedPermit {
-    /// The JSON of a [`PermitBody`], byte for byte as signed.
+pub struct SentPermit {
+    /// The JSON of a [`PermitBody`], byte for byte as it was recorded.
     pub body: String,
-    /// Ed25519 signature by the gateway's permit key over `body`, in hexadecimal.
-    pub signature: String,
+    /// The code of `body` under the key that the gateway has with the executor.
+    pub code: Code,
 }
 
 /// What a permit says.
@@ -39,7 +40,7 @@ pub struct PermitBody {
     pub arguments: Digest,
     /// The revision of the policy that allowed it.
     pub policy: Digest,
-    /// The executor's boot nonce: a permit does not outlive the executor that it was made for.
+    /// The executor's public key of this life: a permit does not outlive the executor that it was made for.
     pub nonce: Digest,
     /// Seconds since the epoch after which it is void.
     pub expires_unix_s: u64,
@@ -78,7 +79,7 @@ pub enum MayDefer {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ExecutorRequest {
-    /// The boot nonce, please.
+    /// The nonce, please.
     Hello,
     /// The tools whose servers changed them since they were approved.
     Withheld,
@@ -93,7 +94,7 @@ pub enum ExecutorRequest {
     /// Act.
     Execute {
         /// What allows it.
-        permit: SignedPermit,
+        permit: SentPermit,
         /// The arguments, byte for byte as judged.
         arguments: Box<RawValue>,
         /// What the run answers to the server, as judged.
@@ -118,7 +119,7 @@ pub enum ExecutorRequest {
 pub enum ExecutorReply {
     /// Changes with each start of the executor.
     Hello {
-        /// The nonce that permits must carry.
+        /// The nonce that permits must carry: its public key (X25519), new with each life.
         nonce: Digest,
     },
     /// The tool answered: an MCP `CallToolResult` object.
@@ -181,23 +182,32 @@ pub enum ExecutorReply {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ReceiptBody;
     use super::*;
+    use crate::identity::{AgreementKey, Purpose};
+
+    fn code() -> Code {
+        let key = AgreementKey::generate().unwrap();
+        key.to_reader(Purpose::Permit, key.public()).unwrap().code(b"{}")
+    }
 
     #[test]
     fn raw_values_cross_the_executors_socket_byte_for_byte() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let arguments = r#"{ "b":1e2, "a":"\u0041" }"#;
         let asked = ExecutorRequest::Execute {
-            permit: SignedPermit { body: "{}".to_owned(), signature: String::new() },
+            permit: SentPermit { body: "{}".to_owned(), code: code() },
             arguments: raw(arguments),
             answers: None,
             token: "a.b.c".to_owned(),
             receipt: Receipt {
-                seq: 1,
-                fingerprint: Digest::of(b""),
-                permit: Digest::of(b"{}"),
-                durable: true,
-                signature: String::new(),
+                body: ReceiptBody {
+                    seq: 1,
+                    fingerprint: Digest::of(b""),
+                    permit: Digest::of(b"{}"),
+                    durable: true,
+                },
+                code: code(),
             },
         };
         let read = serde_json::from_slice(&serde_json::to_vec(&asked).unwrap()).unwrap();

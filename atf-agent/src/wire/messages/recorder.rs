@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Event;
 use crate::call::{Digest, Untrusted};
+use crate::identity::Code;
 
 /// What the recorder is asked. Any of ATF's processes may ask.
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,7 +16,7 @@ pub enum RecorderRequest {
         event: Box<Event>,
         /// Wait for the disk.
         durable: bool,
-        /// The JSON of the [`PermitBody`] that the event allows, byte for byte as it will be signed,
+        /// The JSON of the [`PermitBody`] that the event allows, byte for byte as it will be sent,
         /// for a receipt that stands for it. The recorder holds it against the event.
         permit: Option<String>,
     },
@@ -41,25 +42,32 @@ pub enum RecorderReply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
+    /// What it says.
+    pub body: ReceiptBody,
+    /// The code of [`ReceiptBody::bytes`] under the key that the recorder has with the executor.
+    pub code: Code,
+}
+
+/// What a receipt says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptBody {
     /// The record's number, from zero, without gaps.
     pub seq: u64,
     /// The record's fingerprint.
     pub fingerprint: Digest,
     /// The digest of the permit that the record names.
     pub permit: Digest,
-    /// True when the record was on the disk before the receipt was signed, false when it was only
-    /// queued. Signed too, so that the one cannot pass for the other.
+    /// True when the record was on the disk before the receipt was made, false when it was only
+    /// queued. Under the code too, so that the one cannot pass for the other.
     pub durable: bool,
-    /// Ed25519 signature (RFC 8032) by the log key over [`Receipt::signed_bytes`], in hexadecimal.
-    pub signature: String,
 }
 
-impl Receipt {
-    /// The bytes that the log key signs: a domain word, the number, the fingerprint, the permit,
-    /// and whether it was on the disk.
-    pub fn signed_bytes(&self) -> Vec<u8> {
+impl ReceiptBody {
+    /// The bytes under the code: the number, the fingerprint, the permit, and whether it was on the disk.
+    pub fn bytes(&self) -> Vec<u8> {
         format!(
-            "atf-receipt-v1\n{}\n{}\n{}\n{}\n",
+            "{}\n{}\n{}\n{}\n",
             self.seq,
             self.fingerprint,
             self.permit,
