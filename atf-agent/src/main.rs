@@ -7,6 +7,11 @@ use atf_agent::cli::{self, Arguments, LogFormat};
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
+/// A call's way through a daemon is thousands of small allocations, for which the C library's allocator takes a tenth of
+/// the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = match EnvFilter::try_new(&arguments.log_filter) {

@@ -1,15 +1,17 @@
 //! The chain: each record carries its own fingerprint and the one before. A line of the log is the
-//! canonical form (JCS, RFC 8785) of its object, so that every byte of it is under the fingerprint.
+//! canonical form (JCS, RFC 8785) of its object, so that every byte of it is under the fingerprint. Who verifies
+//! does not count on how it is written here, and uses a canonicalizer.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use super::event::Event;
 use super::ocsf::{self, Stamp};
+use super::plain::{self, NotPlain};
 use super::segments::LINE_BYTES_MAX;
 use crate::call::Digest;
 
-/// Where a record's attestation is: the only entry of OCSF's `attestation_list`.
-const ATTESTATIONS: &str = "attestation_list";
+/// Room for a line, in bytes: most have less.
+const LINE_BYTES: usize = 4 << 10;
 
 /// The end of a chain: what the next record builds on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub enum LinkError {
     },
     /// It has no canonical form.
     #[error("a record has no canonical JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Plain(#[from] NotPlain),
 }
 
 impl Chain {
@@ -91,13 +93,14 @@ impl Chain {
         time_unix_ms: u64,
     ) -> Result<Link, LinkError> {
         let seq = self.next_seq();
-        let stamp = Stamp { seq, time_unix_ms, reporter };
-        let mut object = ocsf::object(event, stamp);
         let uid = format!("{}/{seq}", self.uid);
-        object["metadata"]["uid"] = json!(uid);
-        object.insert(ATTESTATIONS.to_owned(), json!([self.attestation()]));
-        let fingerprint = seal(&mut object, plain_form)?;
-        let mut line = plain_form(&object)?;
+        let stamp = Stamp { seq, uid: &uid, time_unix_ms, reporter };
+        let attestation = self.attestation();
+        let mut line = Vec::with_capacity(LINE_BYTES);
+        ocsf::write(event, stamp, &[&attestation], &mut line)?;
+        // Over the canonical form of everything but itself, as OCSF wants it.
+        let fingerprint = Digest::of(&line);
+        attestation.complete(fingerprint, &mut line)?;
         line.push(b'\n');
         if line.len() > LINE_BYTES_MAX {
             return Err(LinkError::Long { found: line.len() });
@@ -108,61 +111,72 @@ impl Chain {
     }
 
     /// The attestation of the next record, without its fingerprint.
-    pub(super) fn attestation(&self) -> Value {
-        let mut attestation = json!({
-            "authority_uid": self.authority,
-            "chain_uid": self.uid,
-        });
-        if let Some(last) = &self.last {
-            attestation["prev_event"] = json!({
-                "uid": last.uid,
-                "fingerprint": fingerprint_object(last.fingerprint),
-            });
+    pub(super) fn attestation(&self) -> Attestation<'_> {
+        Attestation {
+            authority_uid: &self.authority,
+            chain_uid: &self.uid,
+            fingerprint: None,
+            prev_event: self.last.as_ref().map(|last| Previous {
+                fingerprint: Fingerprint::of(last.fingerprint),
+                uid: &last.uid,
+            }),
         }
-        attestation
     }
 }
 
-/// The canonical form of a record of ours. A map of `serde_json` is in the order of its keys, which are
-/// ASCII here, and texts and the integers that a record may have are written as JCS wants them: in a
-/// seventh of a canonicalizer's time. Who verifies does not count on that, and uses one.
-fn plain_form(object: &Map<String, Value>) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(object)
+/// What binds a record to the one before: the only entry of OCSF's `attestation_list`.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Attestation<'a> {
+    authority_uid: &'a str,
+    chain_uid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_event: Option<Previous<'a>>,
 }
 
-/// What makes the canonical form of an object.
-type Form = fn(&Map<String, Value>) -> Result<Vec<u8>, serde_json::Error>;
-
-/// Computes the fingerprint of `object`, whose attestation has none yet, and puts it in. It is over
-/// the canonical form of everything but itself, as OCSF wants it.
-pub(super) fn seal(
-    object: &mut Map<String, Value>,
-    canonical: Form,
-) -> Result<Digest, serde_json::Error> {
-    let fingerprint = Digest::of(&canonical(object)?);
-    object[ATTESTATIONS][0]["fingerprint"] = fingerprint_object(fingerprint);
-    Ok(fingerprint)
+#[derive(Debug, Clone, Serialize)]
+struct Previous<'a> {
+    fingerprint: Fingerprint,
+    uid: &'a str,
 }
 
-/// Takes the attestation out of a record: its object, and what the fingerprint says.
-pub(super) fn unseal(object: &mut Map<String, Value>) -> Option<(Value, Digest)> {
-    let attestations = object.get_mut(ATTESTATIONS)?.as_array_mut()?;
-    let [Value::Object(attestation)] = attestations.as_mut_slice() else {
-        return None;
-    };
-    let fingerprint = attestation.remove("fingerprint")?;
-    let digest = fingerprint.get("value")?.as_str()?.parse().ok()?;
-    Some((Value::Object(attestation.clone()), digest))
+impl Attestation<'_> {
+    /// Puts the fingerprint in, in the record `line` that has this attestation without it.
+    fn complete(mut self, fingerprint: Digest, line: &mut Vec<u8>) -> Result<(), NotPlain> {
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        plain::write(&self, &mut without)?;
+        self.fingerprint = Some(Fingerprint::of(fingerprint));
+        plain::write(&self, &mut with)?;
+        // Its quotes are not escaped, so that it is no part of a text.
+        let text = std::str::from_utf8(line).ok().zip(std::str::from_utf8(&without).ok());
+        let at = text.and_then(|(line, without)| line.find(without));
+        let at = at.ok_or(NotPlain::Kind("another attestation"))?;
+        line.splice(at..at + without.len(), with);
+        Ok(())
+    }
 }
 
 /// OCSF `fingerprint`: SHA-256 (3), hexadecimal (1), over the canonical JSON (JCS, 2).
-fn fingerprint_object(digest: Digest) -> Value {
-    json!({
-        "algorithm_id": 3,
-        "algorithm": "SHA-256",
-        "encoding_id": 1,
-        "serialization_id": 2,
-        "serialization": "JCS",
-        "value": digest,
-    })
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Fingerprint {
+    algorithm: &'static str,
+    algorithm_id: u32,
+    encoding_id: u32,
+    serialization: &'static str,
+    serialization_id: u32,
+    value: Digest,
+}
+
+impl Fingerprint {
+    pub(super) fn of(value: Digest) -> Self {
+        Self {
+            algorithm: "SHA-256",
+            algorithm_id: 3,
+            encoding_id: 1,
+            serialization: "JCS",
+            serialization_id: 2,
+            value,
+        }
+    }
 }

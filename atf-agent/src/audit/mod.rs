@@ -7,6 +7,9 @@ mod event;
 mod fault;
 mod head;
 mod ocsf;
+mod plain;
+#[cfg(test)]
+mod plain_tests;
 #[cfg(test)]
 pub(crate) mod samples;
 mod segments;
@@ -18,7 +21,7 @@ pub use decided::{Decided, decided};
 pub use event::{Call, Event, Judged, Notified, Outcome, Process, Rewritten, Verdict};
 pub use fault::{Broken, Fault, VerifyError};
 pub use head::{HEAD_FILE, Head, HeadError};
-pub use ocsf::Stamp;
+pub use plain::NotPlain;
 pub use segments::{LINE_BYTES_MAX, Segment, segments};
 pub use show::{Filter, Row, ShowError, Shown, show};
 pub use verify::{Signed, Tail, Whole, verify, verify_tail};

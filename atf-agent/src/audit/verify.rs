@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::chain::{self, Chain, Last};
+use super::chain::{Chain, Fingerprint, Last};
 use super::fault::{Broken, Fault, VerifyError};
 use super::head::Head;
 use super::segments::{LINE_BYTES_MAX, Segment, segments};
 use crate::call::Digest;
+
+/// Where a record's attestation is: the only entry of this list.
+const ATTESTATIONS: &str = "attestation_list";
 
 /// A log that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,8 +160,8 @@ impl Walk {
         let text = &line[..line.len() - 1];
         let mut object: Map<String, Value> =
             serde_json::from_slice(text).map_err(|_| Fault::NotJson)?;
-        let (attestation, found) = chain::unseal(&mut object).ok_or(Fault::NoAttestation)?;
-        let expected = chain::seal(&mut object, canonical).map_err(|_| Fault::NotJson)?;
+        let (attestation, found) = unseal(&mut object).ok_or(Fault::NoAttestation)?;
+        let expected = seal(&mut object).map_err(|_| Fault::NotJson)?;
         if found != expected {
             return Err(Fault::Fingerprint { expected, found });
         }
@@ -173,7 +176,7 @@ impl Walk {
         let uid = format!("{chain}/{}", self.next);
         if object["atf"]["seq"] != self.next
             || object["metadata"]["uid"] != uid.as_str()
-            || attestation != at.attestation()
+            || attestation != json!(at.attestation())
         {
             let found = object["atf"]["seq"].to_string();
             return Err(Fault::NotNext { found });
@@ -233,13 +236,31 @@ fn last_of(segment: &Segment) -> Result<Last, VerifyError> {
 
 fn read_last(line: &[u8]) -> Option<Last> {
     let mut object: Map<String, Value> = serde_json::from_slice(line).ok()?;
-    let (_, fingerprint) = chain::unseal(&mut object)?;
+    let (_, fingerprint) = unseal(&mut object)?;
     let object = Value::Object(object);
     Some(Last {
         seq: object["atf"]["seq"].as_u64()?,
         uid: object["metadata"]["uid"].as_str()?.to_owned(),
         fingerprint,
     })
+}
+
+/// Computes the fingerprint of `object`, whose attestation has none, and puts it in.
+fn seal(object: &mut Map<String, Value>) -> Result<Digest, serde_json::Error> {
+    let fingerprint = Digest::of(&canonical(object)?);
+    object[ATTESTATIONS][0]["fingerprint"] = json!(Fingerprint::of(fingerprint));
+    Ok(fingerprint)
+}
+
+/// Takes the fingerprint out of a record: its attestation without it, and what it says.
+fn unseal(object: &mut Map<String, Value>) -> Option<(Value, Digest)> {
+    let attestations = object.get_mut(ATTESTATIONS)?.as_array_mut()?;
+    let [Value::Object(attestation)] = attestations.as_mut_slice() else {
+        return None;
+    };
+    let fingerprint = attestation.remove("fingerprint")?;
+    let digest = fingerprint.get("value")?.as_str()?.parse().ok()?;
+    Some((Value::Object(attestation.clone()), digest))
 }
 
 /// The canonical form (JCS) of what somebody else may have written.

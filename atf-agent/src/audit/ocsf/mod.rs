@@ -3,12 +3,13 @@
 
 mod classes;
 mod fields;
-mod plain;
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::event::{Event, Process};
+use super::plain::{self, NotPlain};
 use fields::Class;
 
 /// The version of the schema.
@@ -16,53 +17,100 @@ const VERSION: &str = "1.9.0";
 
 /// What the recorder knows about a record beside the event itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Stamp {
+pub(super) struct Stamp<'a> {
     /// The record's number.
     pub seq: u64,
+    /// Its name: its chain's, a slash, and the number.
+    pub uid: &'a str,
     /// Milliseconds since the epoch.
     pub time_unix_ms: u64,
     /// Who told it, by the kernel's word.
     pub reporter: Process,
 }
 
-/// The object of `event`, without its attestation.
-pub(super) fn object(event: &Event, stamp: Stamp) -> Map<String, Value> {
-    let Class { class, activity, severity, fields } = classes::of(event);
-    let mut object = Map::new();
-    object.insert("metadata".into(), metadata(stamp));
-    object.insert("category_uid".into(), json!(class / 1_000));
-    object.insert("class_uid".into(), json!(class));
-    object.insert("activity_id".into(), json!(activity));
-    object.insert("type_uid".into(), json!(class * 100 + activity));
-    object.insert("severity_id".into(), json!(severity as u32));
-    object.insert("time".into(), json!(stamp.time_unix_ms));
-    object.extend(fields);
-    object.insert(
-        "atf".into(),
-        json!({
-            "seq": stamp.seq,
-            "reporter": stamp.reporter,
-            "event": value(event),
-        }),
-    );
-    for value in object.values_mut() {
-        plain::make(value);
-    }
-    object
+/// Writes the record of `event` behind what `out` has, in its plain form. `attestations` are the chain's.
+///
+/// # Errors
+/// When it has no such form; `out` has a part of it then.
+pub(super) fn write(
+    event: &Event,
+    stamp: Stamp,
+    attestations: &impl Serialize,
+    out: &mut Vec<u8>,
+) -> Result<(), NotPlain> {
+    plain::write(&Record { event, stamp, class: classes::of(event), attestations }, out)
 }
 
-fn metadata(stamp: Stamp) -> Value {
-    json!({
-        "version": VERSION,
-        "product": {
-            "name": "ATF",
-            "vendor_name": "ATF",
-            "version": env!("CARGO_PKG_VERSION"),
-        },
-        "profiles": ["ai_operation", "record_integrity", "security_control"],
-        "log_name": "atf",
-        "sequence": stamp.seq,
-    })
+/// One record, as it is written.
+struct Record<'a, A> {
+    event: &'a Event,
+    stamp: Stamp<'a>,
+    class: Class,
+    attestations: &'a A,
+}
+
+impl<A: Serialize> Serialize for Record<'_, A> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self { event, stamp, class, attestations } = self;
+        let Class { class, activity, severity, fields } = class;
+        let Stamp { seq, uid, time_unix_ms, reporter } = *stamp;
+        let mut record = to.serialize_map(Some(fields.len() + 9))?;
+        for (name, value) in fields {
+            record.serialize_entry(name, value)?;
+        }
+        record.serialize_entry("activity_id", activity)?;
+        record.serialize_entry("atf", &Atf { event, reporter, seq })?;
+        record.serialize_entry("attestation_list", attestations)?;
+        record.serialize_entry("category_uid", &(class / 1_000))?;
+        record.serialize_entry("class_uid", class)?;
+        record.serialize_entry("metadata", &Metadata::of(uid, seq))?;
+        record.serialize_entry("severity_id", &(*severity as u32))?;
+        record.serialize_entry("time", &time_unix_ms)?;
+        record.serialize_entry("type_uid", &(class * 100 + activity))?;
+        record.end()
+    }
+}
+
+/// The event in our own words.
+#[derive(Serialize)]
+struct Atf<'a> {
+    event: &'a Event,
+    reporter: Process,
+    seq: u64,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    log_name: &'static str,
+    product: Product,
+    profiles: [&'static str; 3],
+    sequence: u64,
+    uid: &'a str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Product {
+    name: &'static str,
+    vendor_name: &'static str,
+    version: &'static str,
+}
+
+impl<'a> Metadata<'a> {
+    fn of(uid: &'a str, sequence: u64) -> Self {
+        Self {
+            log_name: "atf",
+            product: Product {
+                name: "ATF",
+                vendor_name: "ATF",
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            profiles: ["ai_operation", "record_integrity", "security_control"],
+            sequence,
+            uid,
+            version: VERSION,
+        }
+    }
 }
 
 /// The JSON of a plain value of ours. Such values have text keys and no floating point numbers, so
@@ -74,9 +122,20 @@ fn value(of: &impl Serialize) -> Value {
 #[cfg(test)]
 mod tests {
     use atf_common::mode::Mode;
+    use serde_json::Map;
 
     use super::*;
     use crate::audit::samples;
+
+    /// The record of `event` as a reader has it.
+    fn object(event: &Event, time_unix_ms: u64, reporter: Process) -> Map<String, Value> {
+        let mut line = Vec::new();
+        let stamp = Stamp { seq: 3, uid: "chain/3", time_unix_ms, reporter };
+        write(event, stamp, &["attestation"], &mut line).unwrap();
+        let object: Map<String, Value> = serde_json::from_slice(&line).unwrap();
+        assert_eq!(serde_json_canonicalizer::to_vec(&object).unwrap(), line, "canonical");
+        object
+    }
 
     /// The attributes that the schema of each class requires, beside those of the base event.
     fn required(class: u64) -> &'static [&'static str] {
@@ -95,10 +154,7 @@ mod tests {
     #[test]
     fn every_event_has_what_its_class_requires() {
         for event in samples::all() {
-            let object = object(
-                &event,
-                Stamp { seq: 3, time_unix_ms: 1_700_000_000_123, reporter: Process::Gateway },
-            );
+            let object = object(&event, 1_700_000_000_123, Process::Gateway);
             let number = |key: &str| object[key].as_u64().unwrap();
             assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
             assert_eq!(number("category_uid"), number("class_uid") / 1_000);
@@ -119,8 +175,7 @@ mod tests {
     #[test]
     fn what_was_observed_reads_as_blocked_nowhere() {
         let actions = |event: &Event| {
-            let stamp = Stamp { seq: 0, time_unix_ms: 0, reporter: Process::Recorder };
-            let object = object(event, stamp);
+            let object = object(event, 0, Process::Recorder);
             let number = |key: &str| object[key].as_u64().unwrap();
             (number("action_id"), number("disposition_id"), number("status_id"))
         };
@@ -137,8 +192,7 @@ mod tests {
         let rows: Vec<(String, u64)> = samples::all()
             .iter()
             .map(|event| {
-                let stamp = Stamp { seq: 0, time_unix_ms: 0, reporter: Process::Recorder };
-                let object = object(event, stamp);
+                let object = object(event, 0, Process::Recorder);
                 let name = object["atf"]["event"]["event"].as_str().unwrap().to_owned();
                 (name, object["type_uid"].as_u64().unwrap())
             })

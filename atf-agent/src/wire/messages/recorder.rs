@@ -6,9 +6,10 @@ use crate::audit::Event;
 use crate::call::{Digest, Untrusted};
 use crate::identity::Code;
 
-/// What the recorder is asked. Any of ATF's processes may ask.
+/// What the recorder is asked. Any of ATF's processes may ask. Tagged from outside: for an inner tag serde
+/// copies all fields first.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RecorderRequest {
     /// Append one record. Answered when it is durable, or, with `durable` false, when it is queued.
     Append {
@@ -24,7 +25,7 @@ pub enum RecorderRequest {
 
 /// What the recorder answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RecorderReply {
     /// It is in the log.
     Recorded {
