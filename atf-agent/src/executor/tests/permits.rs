@@ -183,6 +183,11 @@ fn arguments(request: &mut ExecutorRequest, other: &str) {
     }
 }
 
+/// Waits until the executor looks again at what is published.
+fn looked_again() {
+    std::thread::sleep(2 * crate::executor::published::LOOK_EVERY);
+}
+
 #[test]
 fn keys_and_pins_are_read_again_when_they_change_and_missed_when_they_are_gone() {
     let mut world = World::new();
@@ -190,8 +195,10 @@ fn keys_and_pins_are_read_again_when_they_change_and_missed_when_they_are_gone()
     let pin = world.places.policy_dir.join("tools/ledger.query.json");
     let good = std::fs::read(&pin).unwrap();
     std::fs::write(&pin, r#"{"name": "ledger.query", "inputSchema": {"type": "array"}}"#).unwrap();
+    looked_again();
     assert!(world.refused(world.query()).contains("pin"));
     std::fs::write(&pin, good).unwrap();
+    looked_again();
     assert_eq!(world.result(world.query())["isError"], false, "the control");
 
     world.gateway = foreign();
@@ -201,11 +208,15 @@ fn keys_and_pins_are_read_again_when_they_change_and_missed_when_they_are_gone()
         world.gateway.public().hex().as_bytes(),
     )
     .unwrap();
+    looked_again();
     assert_eq!(world.result(world.query())["isError"], false, "the new key");
     for path in [world.places.jwks(), world.places.receipt_key(), world.places.permit_key()] {
         let good = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
+        looked_again();
         assert!(world.refused(world.query()).contains("cannot trust"));
         std::fs::write(&path, good).unwrap();
+        looked_again();
+        assert_eq!(world.result(world.query())["isError"], false, "it is back");
     }
 }
