@@ -1,5 +1,7 @@
 //! Many launchers at once, and one that does not wait for its turn.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::*;
@@ -61,4 +63,25 @@ fn who_gave_up_before_its_turn_is_not_served() {
     let is_root = rustix::process::geteuid().is_root();
     assert_eq!(runs(&authority).len(), usize::from(is_root), "that of the one who waited");
     assert_eq!(world.told().len(), usize::from(is_root), "the gateway heard of no other");
+}
+
+/// The attack: the gateway's uid subscribes twenty times and takes no snapshot, each of which has seconds. One of them is
+/// in line with the requests at a time.
+#[test]
+fn one_who_subscribes_again_and_again_is_in_line_once() {
+    let world = World::new();
+    let authority = world.start();
+    let slow = turn(&authority);
+    let subscribe = || {
+        let mut stream = UnixStream::connect(world.places.authority_socket()).unwrap();
+        stream.write_all(&frame(1, &AuthorityRequest::Subscribe)).unwrap();
+        stream
+    };
+    let flood: Vec<_> = (0..20).map(|_| subscribe()).collect();
+    // All of them have come as far as they come once each has been told that it waits.
+    for mut one in &flood {
+        one.read_exact(&mut [0; 16]).unwrap();
+    }
+    assert_eq!(authority.waiting(), 1);
+    drop((slow, flood));
 }

@@ -70,7 +70,7 @@ pub fn serve(
         move |error| AuthorityError::Io { what, path, error }
     };
     let listener = wire::listen(&path).map_err(failed("listen at"))?;
-    let authority = Arc::new(InTurn::new(authority));
+    let (authority, subscribers) = (Arc::new(InTurn::new(authority)), InTurn::new(()));
     let swept = Arc::clone(&authority);
     std::thread::spawn(move || {
         loop {
@@ -82,7 +82,7 @@ pub fn serve(
     wire::serve(
         &listener,
         move |peer| peer.uid == 0 || peer.uid == gateway,
-        move |server| requests::attend(server, &authority),
+        move |server| requests::attend(server, &authority, &subscribers),
     )
     .map_err(failed("accept at"))
 }

@@ -18,8 +18,9 @@ const GATEWAY_LOOK_EVERY: Duration = Duration::from_millis(10);
 /// gives an answer, two seconds.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
-/// Takes the requests of one connection until it ends or becomes the subscriber's.
-pub(super) fn attend(mut server: Server, authority: &InTurn<Authority>) {
+/// Takes the requests of one connection until it ends or becomes the subscriber's. Who subscribes has a turn among
+/// `subscribers` first: each may take seconds, and a gateway that fell opens many.
+pub(super) fn attend(mut server: Server, authority: &InTurn<Authority>, subscribers: &InTurn<()>) {
     loop {
         let (number, request) = match server.hear::<AuthorityRequest>() {
             Ok(Some(next)) => next,
@@ -32,13 +33,19 @@ pub(super) fn attend(mut server: Server, authority: &InTurn<Authority>) {
         let uid = server.peer.uid;
         let registers = matches!(request, AuthorityRequest::Register { .. });
         let login_uid = server.login_uid();
-        let turn = || authority.take(TELL_EVERY, || server.waits(number));
-        let mut authority = if uid == 0 && registers { turn_with_gateway(turn) } else { turn() };
-        if registers && !server.is_open() {
-            tracing::warn!(uid, server.peer.pid, "its launcher gave the run up before its turn");
+        let subscribes = matches!(request, AuthorityRequest::Subscribe);
+        let waits = || server.waits(number);
+        let _one_of_them = subscribes.then(|| subscribers.take(TELL_EVERY, waits));
+        let turn = || authority.take(TELL_EVERY, waits);
+        let mut authority = match uid == 0 && registers {
+            true => turn_with_gateway(turn, waits),
+            false => turn(),
+        };
+        // What nobody waits for any more is not done, but for an end: the run is over all the same.
+        if !matches!(request, AuthorityRequest::End { .. }) && !server.is_open() {
+            tracing::warn!(uid, server.peer.pid, "who asked has gone before its turn");
             return;
         }
-        let subscribes = matches!(request, AuthorityRequest::Subscribe);
         if subscribes && may_ask(&authority.ids, uid, &request) {
             if let Err(error) = authority.subscribe(server) {
                 tracing::error!(%error, "the gateway did not take the snapshot");
@@ -58,12 +65,20 @@ pub(super) fn attend(mut server: Server, authority: &InTurn<Authority>) {
 
 /// Gives a gateway that is just starting, or starting again, the time to subscribe: a launch in that
 /// moment should be late, not refused. Others have their turns while it waits.
-fn turn_with_gateway<'a>(turn: impl Fn() -> Turn<'a, Authority>) -> Turn<'a, Authority> {
+fn turn_with_gateway<'a>(
+    turn: impl Fn() -> Turn<'a, Authority>,
+    waits: impl Fn(),
+) -> Turn<'a, Authority> {
     let mut own = turn();
     let deadline = Instant::now() + GATEWAY_WITHIN;
+    let mut due = Instant::now() + TELL_EVERY;
     while !own.subscriber.is_connected() && Instant::now() < deadline {
         drop(own);
         std::thread::sleep(GATEWAY_LOOK_EVERY);
+        if Instant::now() >= due {
+            waits();
+            due = Instant::now() + TELL_EVERY;
+        }
         own = turn();
     }
     own

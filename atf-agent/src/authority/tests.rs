@@ -135,11 +135,11 @@ impl World {
     fn start(&self) -> Arc<InTurn<Authority>> {
         let authority =
             start::open(&self.places, &self.ids, &Settings::default(), self.kernel()).unwrap();
-        let authority = Arc::new(InTurn::new(authority));
+        let (authority, subscribers) = (Arc::new(InTurn::new(authority)), InTurn::new(()));
         let listener = wire::listen(&self.places.authority_socket()).unwrap();
         let served = Arc::clone(&authority);
         std::thread::spawn(move || {
-            wire::serve(&listener, |_| true, move |s| requests::attend(s, &served))
+            wire::serve(&listener, |_| true, move |s| requests::attend(s, &served, &subscribers))
         });
         self.subscribe();
         authority

@@ -6,6 +6,7 @@ mod approvers;
 mod deferred;
 mod delegation;
 mod digest;
+mod mac;
 mod named;
 mod names;
 mod narrowing;
@@ -23,6 +24,7 @@ pub use approvers::{MayGrant, MayNotGrant};
 pub use deferred::{Deferral, Deferred, DeferredStatus, Defers};
 pub use delegation::{Chain, DELEGATIONS_MAX, Delegator};
 pub use digest::{Digest, DigestError};
+pub use mac::Mac;
 pub use named::{BREAK, Mark, MarkKey, NAMED_MARKS_MAX, Named, NamedError};
 pub use names::{
     AgentName, CgroupId, DecisionId, DeferredId, NameError, PromptName, RunId, ToolName,

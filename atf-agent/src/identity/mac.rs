@@ -6,10 +6,9 @@
 use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac;
-use serde::{Deserialize, Serialize};
 
 use super::IdentityError;
-use crate::call::Digest;
+use crate::call::{Digest, Mac};
 
 /// What a key is for. A code for the one is none for the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +40,6 @@ pub struct AgreementPublic(Digest);
 
 /// A key that two processes have in common, for one purpose.
 pub struct MacKey(hmac::Key);
-
-/// What a key makes of some bytes: 32 bytes, written as 64 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Code(Digest);
 
 impl AgreementKey {
     /// A new key.
@@ -137,15 +131,15 @@ impl From<AgreementPublic> for Digest {
 
 impl MacKey {
     /// The code of `bytes`.
-    pub fn code(&self, bytes: &[u8]) -> Code {
+    pub fn code(&self, bytes: &[u8]) -> Mac {
         let mut code = [0; 32];
         code.copy_from_slice(hmac::sign(&self.0, bytes).as_ref());
-        Code(Digest::from_bytes(code))
+        Mac::from_bytes(code)
     }
 
     /// Whether `code` is that of `bytes`. It takes as long for every wrong one.
-    pub fn holds(&self, bytes: &[u8], code: Code) -> bool {
-        hmac::verify(&self.0, bytes, code.0.bytes()).is_ok()
+    pub fn holds(&self, bytes: &[u8], code: Mac) -> bool {
+        hmac::verify(&self.0, bytes, code.bytes()).is_ok()
     }
 }
 
@@ -182,11 +176,11 @@ mod tests {
     fn a_code_is_all_of_its_bytes() {
         let (writer, reader) = pair();
         let key = writer.to_reader(Purpose::Receipt, reader.public()).unwrap();
-        let Code(code) = key.code(b"receipt");
+        let code = key.code(b"receipt");
         for at in 0..32 {
             let mut bytes = *code.bytes();
             bytes[at] ^= 1;
-            assert!(!key.holds(b"receipt", Code(Digest::from_bytes(bytes))), "byte {at}");
+            assert!(!key.holds(b"receipt", Mac::from_bytes(bytes)), "byte {at}");
         }
     }
 

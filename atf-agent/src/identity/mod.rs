@@ -24,7 +24,7 @@ pub use claims::{Claims, Context, Entitlements, TOKEN_LEEWAY_S, TOKEN_TTL_S_MAX}
 pub use compact::TOKEN_BYTES_MAX;
 pub use ed25519::{SigningKey, VerifyingKey};
 pub use error::IdentityError;
-pub use mac::{AgreementKey, AgreementPublic, Code, MacKey, Purpose};
+pub use mac::{AgreementKey, AgreementPublic, MacKey, Purpose};
 pub use minter::Minter;
 pub use publisher::{Published, PublisherKey, PublishingKey};
 pub use verifier::Verifier;

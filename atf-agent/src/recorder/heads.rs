@@ -41,6 +41,11 @@ impl Heads {
         Self(newest)
     }
 
+    /// Whether the thread has gone: no head would be signed any more.
+    pub(super) fn have_ended(&self) -> bool {
+        Arc::strong_count(&self.0) < 2
+    }
+
     /// Hands over a newer head.
     pub(super) fn put(&self, head: Head) {
         let (slot, changed) = &*self.0;

@@ -1,13 +1,15 @@
 //! The keys under which receipts are made. A permit names the executor that it is for by that one's public key,
 //! and what is agreed with another key is of use to nobody: so the gateway may say which.
 
+use std::sync::Arc;
+
 use crate::call::Digest;
 use crate::identity::{AgreementKey, AgreementPublic, IdentityError, MacKey, Purpose};
 
 /// The recorder's own key of this life, and the one that it had with an executor last.
 pub(super) struct Receipts {
     own: AgreementKey,
-    last: Option<(Digest, MacKey)>,
+    last: Option<(Digest, Arc<MacKey>)>,
 }
 
 impl Receipts {
@@ -28,13 +30,15 @@ impl Receipts {
     ///
     /// # Errors
     /// When that is no public key.
-    pub(super) fn key_with(&mut self, executor: Digest) -> Result<&MacKey, IdentityError> {
-        let known = self.last.take().filter(|(known, _)| *known == executor);
-        let known = match known {
-            Some(known) => known,
-            None => (executor, self.own.to_reader(Purpose::Receipt, executor.into())?),
-        };
-        Ok(&self.last.insert(known).1)
+    pub(super) fn key_with(&mut self, executor: Digest) -> Result<Arc<MacKey>, IdentityError> {
+        if let Some((known, key)) = &self.last
+            && *known == executor
+        {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(self.own.to_reader(Purpose::Receipt, executor.into())?);
+        self.last = Some((executor, Arc::clone(&key)));
+        Ok(key)
     }
 }
 

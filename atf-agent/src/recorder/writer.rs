@@ -14,7 +14,8 @@ use super::receipts::Receipts;
 use super::reporters;
 use super::start::now_unix_ms;
 use crate::audit::{Chain, Event, Head, Last, Process};
-use crate::identity::IdentityError;
+use crate::call::Digest;
+use crate::identity::MacKey;
 use crate::wire::{Receipt, ReceiptBody, RecorderReply};
 
 /// Longest time for which a record that nobody waits for may be off the disk, but for that of a sync.
@@ -63,7 +64,8 @@ enum Linked {
 /// A record that is written and not yet answered for.
 struct Written {
     last: Last,
-    permit: Option<Permitted>,
+    /// The permit that its receipt stands for, and the key of who reads it.
+    permit: Option<(Digest, Arc<MacKey>)>,
     durable: bool,
 }
 
@@ -139,16 +141,23 @@ impl Log {
         Ok(Written { permit, last: link.last, durable: job.durable })
     }
 
-    /// What the receipt of a record is to stand for, for an executor that can read it.
-    fn permit(&mut self, job: &Job) -> Result<Option<Permitted>, Unfit> {
-        let permit = receipted(&job.event, job.reporter, job.permit.as_deref())?;
-        permit.iter().try_for_each(|of| self.receipts.key_with(of.executor).map(drop))?;
-        Ok(permit)
+    /// What the receipt of a record is to stand for, and the key of who reads it.
+    fn permit(&mut self, job: &Job) -> Result<Option<(Digest, Arc<MacKey>)>, Unfit> {
+        match receipted(&job.event, job.reporter, job.permit.as_deref())? {
+            Some(Permitted { permit, executor }) => {
+                Ok(Some((permit, self.receipts.key_with(executor)?)))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Makes all that was written durable and has the new head signed. False when the disk failed; it
     /// refuses everything from then on.
     pub(super) fn sync(&mut self) -> bool {
+        if self.heads.have_ended() {
+            tracing::error!("no head is signed any more; nothing is recorded until a restart");
+            return false;
+        }
         if let Err(error) = self.disk.sync() {
             tracing::error!(%error, "the log is not on the disk");
             return false;
@@ -166,30 +175,23 @@ impl Log {
     }
 
     /// The answers, once the disk has what it is to have.
-    fn answer(&mut self, linked: Vec<Linked>, synced: Result<(), &str>) -> Vec<RecorderReply> {
+    fn answer(&self, linked: Vec<Linked>, synced: Result<(), &str>) -> Vec<RecorderReply> {
         let answer = |one| match (one, synced) {
             (Linked::No(why), _) => refusal(&why),
             (Linked::Yes(Written { durable: true, .. }), Err(why)) => refusal(why),
-            (Linked::Yes(one), _) => match self.receipt(&one) {
-                Ok(receipt) => RecorderReply::Recorded { receipt },
-                Err(error) => refusal(&error.to_string()),
-            },
+            (Linked::Yes(one), _) => RecorderReply::Recorded { receipt: one.receipt() },
         };
         linked.into_iter().map(answer).collect()
     }
+}
 
+impl Written {
     /// What the executor wants to see with the permit; nobody asks for any other record's.
-    ///
-    /// # Errors
-    /// For no record that was linked: there was a key then.
-    fn receipt(&mut self, one: &Written) -> Result<Option<Receipt>, IdentityError> {
-        let Some(Permitted { permit, executor }) = one.permit else {
-            return Ok(None);
-        };
-        let (seq, fingerprint) = (one.last.seq, one.last.fingerprint);
-        let body = ReceiptBody { seq, fingerprint, permit, durable: one.durable };
-        let code = self.receipts.key_with(executor)?.code(&body.bytes());
-        Ok(Some(Receipt { body, code }))
+    fn receipt(self) -> Option<Receipt> {
+        let (permit, key) = self.permit?;
+        let (seq, fingerprint) = (self.last.seq, self.last.fingerprint);
+        let body = ReceiptBody { seq, fingerprint, permit, durable: self.durable };
+        Some(Receipt { code: key.code(&body.bytes()), body })
     }
 }
 

@@ -13,8 +13,11 @@ use super::request::Request;
 /// Longest wait for an admission: the authority answers when the kernel and the gateway know the run.
 const REGISTER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Longest wait for a token; the keeper does nothing else meanwhile.
+/// Longest wait for a token once it is being made; the keeper does nothing else meanwhile.
 const RENEW_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Longest wait of a keeper for its turn, for the same reason.
+const KEEPER_IN_LINE_MAX: Duration = Duration::from_secs(5);
 
 /// How long an end is repeated while the authority is away. After that the cgroup goes without it,
 /// and its id never comes back, so that nothing stays admitted.
@@ -53,7 +56,9 @@ impl Authority {
             Ok(AuthorityReply::Registered { uid, token }) => Ok((uid, token)),
             Ok(other) => Err(self.unexpected(other)),
             Err(error) => {
-                // It was asked, so it may have admitted; a run that is not known is no problem to it.
+                // It was asked, so it may have admitted; a run that is not known is no problem to it. Hung up first: a
+                // registration that has not had its turn has none then.
+                drop(connection);
                 let _unknown = self.end_once(run, "not started", None);
                 Err(self.gone(error.to_string()))
             }
@@ -102,7 +107,8 @@ impl Authority {
     }
 
     fn ask(&self, ask: &AuthorityRequest, wait: Duration) -> Result<AuthorityReply, RunError> {
-        self.open(wait)?.ask(ask).map_err(|error| self.gone(error.to_string()))
+        let mut connection = self.open(wait)?.in_line_at_most(KEEPER_IN_LINE_MAX);
+        connection.ask(ask).map_err(|error| self.gone(error.to_string()))
     }
 
     fn open(

@@ -39,6 +39,13 @@ pub(super) struct Header {
     pub(super) more: bool,
 }
 
+impl Header {
+    /// Whether it is the frame without a message that says that the request waits for its turn.
+    pub(super) fn waits(&self) -> bool {
+        self.more && self.length == 0
+    }
+}
+
 /// What is wrong with a frame, or with the connection that carries it.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -172,7 +179,7 @@ pub(super) fn next<T: DeserializeOwned>(
         found => from.read_exact(&mut header[found..])?,
     }
     match decode_header(header)? {
-        Header { length: 0, number, more: true } => Ok(Some(Next::Waits(number))),
+        header if header.waits() => Ok(Some(Next::Waits(header.number))),
         Header { number, more: true, .. } => Err(FrameError::Part { number }),
         Header { length, number, more: false } => {
             let mut body = vec![0; length];

@@ -36,15 +36,21 @@ impl<Change: DeserializeOwned, Ack: Serialize> Subscription<Change, Ack> {
         Ok(Self { read, write, peer, speaks: PhantomData })
     }
 
-    /// The next change and its number. Not to be cancelled: a half-read frame is lost.
+    /// The next change and its number; that the question waits for its turn is none. Not to be cancelled: a
+    /// half-read frame is lost.
     ///
     /// # Errors
     /// When the connection closed or failed, or the frame is not one. The connection is of no use
     /// then.
     pub async fn next(&mut self) -> Result<(u64, Change), FrameError> {
-        let (header, body) = read_frame(&mut self.read).await?;
-        let change = serde_json::from_slice(&body).map_err(|error| refused(&body, error))?;
-        Ok((header.number, change))
+        loop {
+            let (header, body) = read_frame(&mut self.read).await?;
+            if header.waits() {
+                continue;
+            }
+            let change = serde_json::from_slice(&body).map_err(|error| refused(&body, error))?;
+            return Ok((header.number, change));
+        }
     }
 
     /// Answers change `number`.
@@ -82,6 +88,7 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             let asked: Option<(u64, AuthorityRequest)> = frame::read(&mut stream).unwrap();
             assert!(matches!(asked, Some((1, AuthorityRequest::Subscribe))));
+            std::io::Write::write_all(&mut stream, &frame::waits(1)).unwrap();
             frame::write(&mut stream, 7, &Registry::Snapshot { runs: Vec::new() }).unwrap();
             let ack: Option<(u64, RegistryAck)> = frame::read(&mut stream).unwrap();
             assert!(matches!(ack, Some((7, RegistryAck::Done))));

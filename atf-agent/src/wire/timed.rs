@@ -41,16 +41,17 @@ impl<'a> Timed<'a> {
     fn left(&self) -> io::Result<Option<Duration>> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         // Zero would mean for ever.
-        if left.is_zero() {
-            Err(io::Error::new(io::ErrorKind::TimedOut, LATE))
-        } else {
-            Ok(Some(left))
-        }
+        if left.is_zero() { Err(late()) } else { Ok(Some(left)) }
     }
 }
 
 /// What is said of an answer, or of the taking of a request, that did not come.
 const LATE: &str = "nothing came in time";
+
+/// That nothing came in time.
+pub(super) fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, LATE)
+}
 
 /// The kernel says of a time that is over what it says of a descriptor that does not wait.
 fn in_time(error: io::Error, why: &str) -> io::Error {

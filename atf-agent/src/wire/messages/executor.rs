@@ -7,8 +7,9 @@ use super::super::answers::{Answers, Exchange};
 use super::super::catalogue::Catalogue;
 use super::super::telling::{MayTell, Told};
 use super::Receipt;
-use crate::call::{CgroupId, DecisionId, Digest, Questions, RunId, Target, ToolName, Untrusted};
-use crate::identity::Code;
+use crate::call::{
+    CgroupId, DecisionId, Digest, Mac, Questions, RunId, Target, ToolName, Untrusted,
+};
 
 /// A permit as it travels: its exact bytes, and their code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct SentPermit {
     /// The JSON of a [`PermitBody`], byte for byte as it was recorded.
     pub body: String,
     /// The code of `body` under the key that the gateway has with the executor.
-    pub code: Code,
+    pub code: Mac,
 }
 
 /// What a permit says.
@@ -184,11 +185,9 @@ pub enum ExecutorReply {
 mod tests {
     use super::super::ReceiptBody;
     use super::*;
-    use crate::identity::{AgreementKey, Purpose};
 
-    fn code() -> Code {
-        let key = AgreementKey::generate().unwrap();
-        key.to_reader(Purpose::Permit, key.public()).unwrap().code(b"{}")
+    fn code() -> Mac {
+        Mac::from_bytes([7; 32])
     }
 
     #[test]

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Event;
-use crate::call::{Digest, Untrusted};
-use crate::identity::Code;
+use crate::call::{Digest, Mac, Untrusted};
 
 /// What the recorder is asked. Any of ATF's processes may ask. Tagged from outside: for an inner tag serde
 /// copies all fields first.
@@ -46,7 +45,7 @@ pub struct Receipt {
     /// What it says.
     pub body: ReceiptBody,
     /// The code of [`ReceiptBody::bytes`] under the key that the recorder has with the executor.
-    pub code: Code,
+    pub code: Mac,
 }
 
 /// What a receipt says.
