@@ -5,7 +5,7 @@ mod memory;
 mod peers;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use atf_agent::kernel::boot_ms;
@@ -169,23 +169,26 @@ fn measure(options: &Options, queued: bool) -> Result<Vec<Measured>> {
     let mut all: Vec<_> = loads(options).map(measured).collect();
     for _ in 0..options.extent.of(ROUNDS) {
         for Measured { load, through, direct: beside, peers } in &mut all {
-            let caged = |words: &[_]| start(&place, &installation, AGENT, "load", words);
-            round(&place, (load, load_ms), &installation.prompt(), caged, through)?;
+            let caged = |words: &[_]| {
+                let mut command = start(&place, &installation, AGENT, "load", words);
+                piped(&mut command);
+                place.spawn(command)
+            };
+            round((load, load_ms), &installation.prompt(), caged, through)?;
             let plain = |words: &[_]| {
                 let mut command = Command::new(place.hijacked());
                 command.env("ATF_SOCKET", &direct.socket).env("ATF_TOKEN_FILE", &token);
-                command.args(words);
-                command
+                uncaged(command.args(words))
             };
-            round(&place, (load, load_ms), &installation.prompt(), plain, beside)?;
+            round((load, load_ms), &installation.prompt(), plain, beside)?;
             for (peer, came) in options.beside.all.iter().zip(peers) {
                 let its = options.beside.token_file.as_ref().unwrap_or(&token);
                 let at = |words: &[_]| {
                     let mut command = Command::new(place.hijacked());
                     command.env("ATF_TOKEN_FILE", its).args(words).args(["--url", &peer.url]);
-                    command
+                    uncaged(&mut command)
                 };
-                let measured = round(&place, (load, load_ms), &installation.prompt(), at, came);
+                let measured = round((load, load_ms), &installation.prompt(), at, came);
                 measured.with_context(|| format!("the peer {}", peer.name))?;
             }
         }
@@ -193,12 +196,21 @@ fn measure(options: &Options, queued: bool) -> Result<Vec<Measured>> {
     Ok(all)
 }
 
+/// Has what it says read.
+fn piped(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
+}
+
+/// Starts a load of no run, on the host's own loopback, where peers listen.
+fn uncaged(command: &mut Command) -> Result<Child> {
+    piped(command).spawn().context("cannot start a load")
+}
+
 /// Has as many processes as it takes load at the same time, each with its share of the connections.
 fn round(
-    place: &Place<'_>,
     (load, load_ms): (&Load, u64),
     prompt: &str,
-    command: impl Fn(&[std::ffi::OsString]) -> Command,
+    start: impl Fn(&[std::ffi::OsString]) -> Result<Child>,
     came: &mut Came,
 ) -> Result<()> {
     let (tool, arguments) = honest();
@@ -217,9 +229,7 @@ fn round(
             "--every-us",
             &every,
         ];
-        let mut command = command(&call_arguments("load", (tool, &arguments), prompt, &more));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        processes.push(place.spawn(command)?);
+        processes.push(start(&call_arguments("load", (tool, &arguments), prompt, &more))?);
     }
     let mut calls = 0;
     for process in processes {
