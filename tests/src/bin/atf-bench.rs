@@ -8,6 +8,10 @@ use anyhow::{Context as _, Result};
 use atf_tests::bench::{self, Extent, Options, Peer, Peers};
 use clap::{Parser, ValueEnum};
 
+/// The allocator of the daemons, whose steps are measured here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "atf-bench", about = "What ATF costs, beside baselines of the same run")]
 struct Cli {
