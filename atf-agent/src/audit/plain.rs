@@ -319,33 +319,28 @@ impl<'a> ser::Serializer for Writer<'a> {
     }
 }
 
-impl ser::SerializeSeq for Items<'_> {
-    type Ok = ();
-    type Error = NotPlain;
+macro_rules! of_items {
+    ($($sequence:ident),*) => {$(
+        impl ser::$sequence for Items<'_> {
+            type Ok = ();
+            type Error = NotPlain;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), NotPlain> {
-        self.item(item)
-    }
+            fn serialize_element<T: Serialize + ?Sized>(
+                &mut self,
+                item: &T,
+            ) -> Result<(), NotPlain> {
+                self.item(item)
+            }
 
-    fn end(self) -> Result<(), NotPlain> {
-        self.close();
-        Ok(())
-    }
+            fn end(self) -> Result<(), NotPlain> {
+                self.close();
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTuple for Items<'_> {
-    type Ok = ();
-    type Error = NotPlain;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), NotPlain> {
-        self.item(item)
-    }
-
-    fn end(self) -> Result<(), NotPlain> {
-        self.close();
-        Ok(())
-    }
-}
+of_items!(SerializeSeq, SerializeTuple);
 
 impl ser::SerializeMap for Members<'_> {
     type Ok = ();
