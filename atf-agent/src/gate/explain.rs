@@ -79,10 +79,10 @@ pub fn explain(policy_dir: &Path, heard: &Hearing) -> Result<Explained, PolicyEr
     let Files { modules, data, tests: _ } = Files::read(policy_dir)?;
     let refused = |what: String| PolicyError::Refused { path: policy_dir.to_owned(), what };
     let definitions = Definitions::of(&modules, &data).map_err(refused)?;
-    let said = definitions.value(ENTRYPOINT, &heard.input);
+    let said = definitions.value(ENTRYPOINT, heard.told());
     let said = said.and_then(|value| serde_json::to_value(&value).map_err(|e| e.to_string()));
     let answer = Answer::of(&said);
-    let mut walk = Walk { definitions, input: &heard.input, rules: Vec::new(), gave: Vec::new() };
+    let mut walk = Walk { definitions, input: heard.told(), rules: Vec::new(), gave: Vec::new() };
     walk.rule(ENTRYPOINT.to_owned(), 0);
     Ok(Explained { decided_by: walk.deciders(&answer), rules: walk.rules, answer })
 }
@@ -213,6 +213,7 @@ fn shown(value: Result<Value, String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::to_raw_value;
     use serde_json::{Value as Json, json};
 
     use super::*;
@@ -228,7 +229,7 @@ mod tests {
             "provenance": {"values": [], "secret_read": false},
         });
         change(&mut input);
-        Hearing { input: input.to_string(), said: Err("not asked".to_owned()) }
+        Hearing { input: to_raw_value(&input).unwrap(), said: Err("not asked".to_owned()) }
     }
 
     /// Each reason, and the text of the line that gave it.
@@ -295,7 +296,7 @@ mod tests {
         std::fs::write(dir.path().join("data.json"), "{}").unwrap();
         let ask = |hour: Json| {
             let said = Err(String::new());
-            let heard = Hearing { input: json!({ "hour": hour }).to_string(), said };
+            let heard = Hearing { input: to_raw_value(&json!({ "hour": hour })).unwrap(), said };
             explain(dir.path(), &heard).unwrap()
         };
         let line = |explained: &Explained| {

@@ -1,6 +1,8 @@
 //! What the policy was told of one call and what it answered, in the form in which it is kept: a draft can
 //! then be asked the same, and an answer can be explained.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -11,7 +13,7 @@ use crate::call::{DecisionId, Digest};
 /// The policy's `input`, and its answer to it or the error that it ended in.
 #[derive(Debug, Clone)]
 pub struct Hearing {
-    pub(super) input: String,
+    pub(super) input: Box<RawValue>,
     pub(super) said: Result<Value, String>,
 }
 
@@ -51,20 +53,19 @@ struct Kept<'a> {
     #[serde(borrow)]
     input: &'a RawValue,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    answer: Option<Value>,
+    answer: Option<Cow<'a, Value>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    error: Option<Cow<'a, str>>,
 }
 
 impl Hearing {
-    /// One line of JSON, without its end; `None` when the input is none, which never is.
+    /// One line of JSON, without its end; `None` when it cannot be written, which never is.
     pub fn line(&self, decision: DecisionId) -> Option<String> {
-        let input = serde_json::from_str(&self.input).ok()?;
         let (answer, error) = match &self.said {
-            Ok(said) => (Some(said.clone()), None),
-            Err(error) => (None, Some(error.clone())),
+            Ok(said) => (Some(Cow::Borrowed(said)), None),
+            Err(error) => (None, Some(Cow::Borrowed(error.as_str()))),
         };
-        serde_json::to_string(&Kept { decision, input, answer, error }).ok()
+        serde_json::to_string(&Kept { decision, input: &self.input, answer, error }).ok()
     }
 
     /// Reads a line that `digest`, the log's word for it, stands for.
@@ -79,18 +80,18 @@ impl Hearing {
         let form = |what: String| HearingError::Form(what);
         let kept: Kept<'_> = serde_json::from_str(line).map_err(|error| form(error.to_string()))?;
         let said = match (kept.answer, kept.error) {
-            (Some(answer), None) => Ok(answer),
-            (None, Some(error)) => Err(error),
+            (Some(answer), None) => Ok(answer.into_owned()),
+            (None, Some(error)) => Err(error.into_owned()),
             (Some(_), Some(_)) | (None, None) => {
                 return Err(form("expected an answer or an error, one of them".to_owned()));
             }
         };
-        Ok(Self { input: kept.input.get().to_owned(), said })
+        Ok(Self { input: kept.input.to_owned(), said })
     }
 
     /// What the policy was told, JSON.
     pub fn told(&self) -> &str {
-        &self.input
+        self.input.get()
     }
 
     /// The policy's own value, or the error that it ended in.
@@ -153,11 +154,14 @@ mod tests {
     fn what_is_kept_is_read_as_it_was_and_nothing_else_is() {
         let said = json!({"allow": false, "reasons": ["cap.exceeded"], "obligations": {}});
         for said in [Ok(said), Err("too long".to_owned())] {
-            let hearing = Hearing { input: r#"{ "a":1.0 }"#.to_owned(), said };
+            let hearing = Hearing {
+                input: RawValue::from_string(r#"{ "a":1.0 }"#.to_owned()).unwrap(),
+                said,
+            };
             let line = hearing.line(DecisionId::random()).unwrap();
             let digest = Digest::of(line.as_bytes());
             let read = Hearing::read(&line, digest).unwrap();
-            assert_eq!((&read.input, &read.said), (&hearing.input, &hearing.said));
+            assert_eq!((read.told(), &read.said), (hearing.told(), &hearing.said));
             let changed = line.replace("1.0", "2.0");
             assert!(matches!(Hearing::read(&changed, digest), Err(HearingError::Other { .. })));
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::value::to_raw_value;
 
 use super::act::{Act, Checked};
 use super::approvers::{self, Approvers};
@@ -98,14 +99,21 @@ pub fn judge(
     policy: &Policy,
     facts: Facts,
 ) -> (Option<Hearing>, Result<Judged, Refusal>) {
-    match serde_json::to_string(&Input::of(&traced, facts)) {
+    let told = Input::of(&traced, facts);
+    match to_raw_value(&told) {
         Ok(input) => {
-            let hearing = Hearing { said: policy.said(&input), input };
+            let said = policy.rules.eval_facts(&told).and_then(plain);
+            let hearing = Hearing { said, input };
             let judged = judged(traced, policy, &hearing);
             (Some(hearing), judged)
         }
         Err(error) => (None, Err(denied(error.to_string()))),
     }
+}
+
+/// What rules say, for who knows no rules.
+fn plain(said: regorus::Value) -> Result<serde_json::Value, String> {
+    serde_json::to_value(&said).map_err(|error| error.to_string())
 }
 
 fn denied(detail: String) -> Refusal {
@@ -244,13 +252,12 @@ impl Policy {
 
     /// What it says of `input`.
     pub(super) fn said(&self, input: &str) -> Result<serde_json::Value, String> {
-        let said = self.rules.eval(input)?;
-        serde_json::to_value(&said).map_err(|error| error.to_string())
+        plain(self.rules.eval(input)?)
     }
 
     /// What it says where another one was asked before.
     pub fn hear_again(&self, hearing: &Hearing) -> Answer {
-        Answer::of(&self.said(&hearing.input))
+        Answer::of(&self.said(hearing.told()))
     }
 
     #[cfg(any(test, fuzzing))]

@@ -112,6 +112,7 @@ mod tests {
     use std::fs;
 
     use serde_json::json;
+    use serde_json::value::to_raw_value;
 
     use super::*;
 
@@ -139,8 +140,8 @@ mod tests {
         let heard = |value: &str, tool: &str| {
             let dir = policy(value, DATA);
             let policy = Policy::read(dir.path()).unwrap();
-            let input = json!({ "tool": tool }).to_string();
-            Hearing { said: policy.said(&input), input }
+            let input = to_raw_value(&json!({ "tool": tool })).unwrap();
+            Hearing { said: policy.said(input.get()), input }
         };
         for (was, tool, draft, change) in [
             (YES, "a", YES, None),

@@ -1,6 +1,6 @@
 //! From root to a daemon: an own uid, no capability, no way to get one back, and no network but where a server is reached by it.
 
-#![allow(unsafe_code, reason = "leaving the network namespace has no safe wrapper")]
+#![allow(unsafe_code, reason = "leaving the network namespace and huge pages have no safe wrapper")]
 
 use std::io;
 
@@ -51,9 +51,20 @@ pub fn become_daemon(uid: u32, group: u32, with_parent: bool, network: Network) 
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let files = rustix::process::getrlimit(Resource::Nofile).maximum;
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files })?;
+    no_huge_pages()?;
     if with_parent {
         // A change of uid clears it, so it comes last.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     }
     Ok(())
+}
+
+/// Has this process's memory in pages of the common size alone, PR_SET_THP_DISABLE(2const): its heap is made of many
+/// small pieces, of which each begun huge page would keep two megabytes. Its children inherit that.
+fn no_huge_pages() -> io::Result<()> {
+    // SAFETY: integers only.
+    match unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

@@ -241,3 +241,51 @@ proptest! {
         }
     }
 }
+
+/// What a policy is told is what its text says: facts of all forms that are told, and none that is not.
+#[test]
+fn what_is_told_without_a_text_is_what_the_text_says() {
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        PlainWord,
+    }
+    #[derive(Serialize)]
+    struct Inner<'a> {
+        kind: Kind,
+        digest: crate::call::Digest,
+        raw: &'a serde_json::value::RawValue,
+        none: Option<u8>,
+        some: Option<i64>,
+        letters: Vec<char>,
+        named: std::collections::BTreeMap<&'a str, u64>,
+    }
+    let text = r#" { "b" : [1.5e3, -0.0, 1e400000, 18446744073709551616, "\u00e9\ud83d\ude00"], "a": null } "#;
+    let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    for text in [
+        text,
+        &text.replace("1e400000, ", ""),
+        "{}",
+        r#"{"a":1,"a":2}"#,
+        "[]",
+        r#""$serde_json::private::RawValue""#,
+        "7",
+    ] {
+        let raw = raw(text);
+        let facts = Inner {
+            kind: Kind::PlainWord,
+            digest: crate::call::Digest::of(b"x"),
+            raw: &raw,
+            none: None,
+            some: Some(i64::MIN),
+            letters: vec!['é', '"', '\0'],
+            named: [("z", u64::MAX), ("", 0)].into(),
+        };
+        let written = serde_json::to_string(&facts).unwrap();
+        let told = value::value_of(&facts);
+        assert_eq!(told.ok(), read(&written).ok(), "{text}");
+    }
+    assert!(value::value_of(&1.5).is_err(), "a number with a fraction");
+    assert!(value::value_of(&std::collections::BTreeMap::from([(1, 2)])).is_err(), "a key");
+    assert!(value::value_of(&(1, 2)).is_err(), "a tuple");
+}
