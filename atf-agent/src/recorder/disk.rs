@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::audit::{Segment, Tail};
 
@@ -22,12 +23,24 @@ pub(super) struct Disk {
 /// The segment that is written.
 struct Open {
     file: File,
+    /// The same file, opened once more for syncs beside the writing: the kernel tells a failure to each that was
+    /// opened, once.
+    beside: Arc<File>,
     path: PathBuf,
     /// Bytes that are on the disk for certain.
     synced: u64,
     /// The number of the first record after them, and those bytes.
     pending_first: u64,
     pending: Vec<u8>,
+}
+
+/// A sync that nobody waits for, while the log goes on.
+pub(super) struct Begun {
+    file: Arc<File>,
+    /// The file's bytes that it is of, and the number of the first record after them.
+    upto: u64,
+    next: u64,
+    sync: fn(&File) -> io::Result<()>,
 }
 
 impl Disk {
@@ -41,6 +54,7 @@ impl Disk {
             file.sync_all()?;
             disk.open = Some(Open {
                 file,
+                beside: Arc::new(File::open(&segment.path)?),
                 path: segment.path.clone(),
                 synced: *length,
                 pending_first: 0,
@@ -85,15 +99,45 @@ impl Disk {
             return Ok(());
         };
         if let Err(error) = (self.sync)(&open.file) {
-            tracing::error!(%error, path = %open.path.display(), "the disk failed; beginning a new segment");
-            return match self.begin_anew() {
-                Ok(()) => Ok(()),
-                Err(again) => Err(self.die(&format!("{error}, and then: {again}"))),
-            };
+            return self.failed(&error);
         }
         open.synced = open.length();
         open.pending.clear();
         Ok(())
+    }
+
+    /// A sync of all that was written, before record `next`; `None` when all of it is durable.
+    pub(super) fn begin_sync(&self, next: u64) -> Option<Begun> {
+        let open = self.open.as_ref().filter(|open| !open.pending.is_empty())?;
+        let file = Arc::clone(&open.beside);
+        self.alive().is_ok().then(|| Begun { file, upto: open.length(), next, sync: self.sync })
+    }
+
+    /// What came of a sync beside the writing. What was written meanwhile is pending still; where the segment is
+    /// another one now, whoever began that has seen to the sync.
+    pub(super) fn end_sync(&mut self, begun: &Begun, synced: io::Result<()>) -> io::Result<()> {
+        self.alive()?;
+        let is_its = |open: &&mut Open| Arc::ptr_eq(&open.beside, &begun.file);
+        let Some(open) = self.open.as_mut().filter(is_its) else {
+            return Ok(());
+        };
+        if let Err(error) = synced {
+            return self.failed(&error);
+        }
+        if let Some(bytes) = begun.upto.checked_sub(open.synced)
+            && let Ok(bytes) = usize::try_from(bytes)
+        {
+            open.pending.drain(..bytes.min(open.pending.len()));
+            (open.synced, open.pending_first) = (begun.upto, begun.next);
+        }
+        Ok(())
+    }
+
+    /// After a sync that failed.
+    fn failed(&mut self, error: &io::Error) -> io::Result<()> {
+        let path = self.open.as_ref().map(|open| open.path.display().to_string());
+        tracing::error!(%error, path, "the disk failed; beginning a new segment");
+        self.begin_anew().map_err(|again| self.die(&format!("{error}, and then: {again}")))
     }
 
     /// Bytes that wait for a sync.
@@ -138,12 +182,20 @@ impl Disk {
     }
 }
 
+impl Begun {
+    /// Waits for the disk.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        (self.sync)(&self.file)
+    }
+}
+
 impl Open {
     fn create(dir: &Path, first: u64) -> io::Result<Self> {
         let path = Segment::at(dir, first).path;
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
         File::open(dir)?.sync_all()?;
-        Ok(Self { file, path, synced: 0, pending_first: first, pending: Vec::new() })
+        let beside = Arc::new(File::open(&path)?);
+        Ok(Self { file, beside, path, synced: 0, pending_first: first, pending: Vec::new() })
     }
 
     fn length(&self) -> u64 {

@@ -17,6 +17,7 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use parking_lot::FairMutex;
 
@@ -76,9 +77,11 @@ pub fn serve(
 ) -> Result<(), RecorderError> {
     let mut log = start::open(places, settings)?;
     log.begin();
+    let (much, wanted) = sync_channel(1);
+    log.much = Some(much);
     let log: writer::Shared = Arc::new(FairMutex::new(log));
     let synced = Arc::clone(&log);
-    std::thread::spawn(move || writer::sync_in_time(&synced));
+    std::thread::spawn(move || writer::sync_in_time(&synced, &wanted));
     if let Some(source) = kernel_events {
         let log = Arc::clone(&log);
         std::thread::spawn(move || kernel_events::forward(source, &log));

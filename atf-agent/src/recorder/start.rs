@@ -41,6 +41,7 @@ pub(super) fn open(places: &Places, settings: &Settings) -> Result<Log, Recorder
     let chain = Chain::new(Chain::uid_of_key(&key.public_hex()), host(), tail.last.clone());
     Ok(Log {
         first: first_events(&chain, &key, &tail.torn),
+        much: None,
         whole: true,
         heads: Heads::start(dir, key),
         receipts,

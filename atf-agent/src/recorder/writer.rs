@@ -2,12 +2,14 @@
 //! milliseconds a sync and next to nothing a record, so that a group has one sync.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use parking_lot::FairMutex;
 
-use super::disk::Disk;
+use super::disk::{Begun, Disk};
 use super::heads::Heads;
 use super::receipted::{Permitted, Unfit, receipted};
 use super::receipts::Receipts;
@@ -21,8 +23,12 @@ use crate::wire::{Receipt, ReceiptBody, RecorderReply};
 /// Longest time for which a record that nobody waits for may be off the disk, but for that of a sync.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// Most bytes that may be off the disk: they are kept in memory against a failing disk.
-const PENDING_BYTES_MAX: usize = 4 << 20;
+/// So many bytes off the disk are synced before that time.
+const PENDING_BYTES: usize = 4 << 20;
+
+/// Most bytes that may be off the disk: they are kept in memory against a failing disk. Who brings more waits
+/// for it.
+const PENDING_BYTES_MAX: usize = 16 << 20;
 
 /// The log, for all who bring records. Whoever waited longest is next, so that one who brings many
 /// holds up the others for one group at most.
@@ -34,6 +40,8 @@ pub(super) struct Log {
     pub(super) receipts: Receipts,
     pub(super) chain: Chain,
     pub(super) disk: Disk,
+    /// Wakes who syncs what nobody waits for, once there is somebody.
+    pub(super) much: Option<SyncSender<()>>,
     /// What this start itself has to say.
     pub(super) first: Vec<Event>,
     /// Whether every group so far was written to its end: one that panicked left the chain and the
@@ -69,13 +77,14 @@ struct Written {
     durable: bool,
 }
 
-/// Syncs what nobody waits for, for ever.
-pub(super) fn sync_in_time(log: &Shared) {
-    loop {
-        std::thread::sleep(SYNC_EVERY);
-        let mut log = log.lock();
-        if log.disk.pending_bytes() > 0 {
-            log.sync();
+/// Syncs what nobody waits for, in time or when `much` says so, until the log has gone. The log goes on meanwhile: a
+/// sync takes as long as some hundred calls.
+pub(super) fn sync_in_time(log: &Shared, much: &Receiver<()>) {
+    while !matches!(much.recv_timeout(SYNC_EVERY), Err(RecvTimeoutError::Disconnected)) {
+        let begun = log.lock().begin_sync();
+        if let Some((begun, head)) = begun {
+            let synced = begun.wait();
+            log.lock().end_sync(&begun, synced, head);
         }
     }
 }
@@ -105,7 +114,12 @@ impl Log {
             return linked.into_iter().map(|one| refusal(one.refused().unwrap_or(&why))).collect();
         }
         let is_durable = |one: &Linked| matches!(one, Linked::Yes(Written { durable: true, .. }));
-        let due = linked.iter().any(is_durable) || self.disk.pending_bytes() >= PENDING_BYTES_MAX;
+        let pending = self.disk.pending_bytes();
+        if pending >= PENDING_BYTES {
+            // A word that waits already is enough.
+            let _said = self.much.as_ref().map(|much| much.try_send(()));
+        }
+        let due = linked.iter().any(is_durable) || pending >= PENDING_BYTES_MAX;
         let synced = if due && !self.sync() {
             Err("the log is not on the disk; the recorder says why")
         } else {
@@ -162,16 +176,43 @@ impl Log {
             tracing::error!(%error, "the log is not on the disk");
             return false;
         }
-        if let Some(last) = self.chain.last() {
-            self.heads.put(Head {
-                chain: self.chain.uid().to_owned(),
-                seq: last.seq,
-                fingerprint: last.fingerprint,
-                time_unix_ms: now_unix_ms(),
-                signature: String::new(),
-            });
+        if let Some(head) = self.head() {
+            self.heads.put(head);
         }
         true
+    }
+
+    /// A sync that nobody waits for, and the head that it makes true; `None` when there is nothing to sync, or none is
+    /// possible.
+    pub(super) fn begin_sync(&self) -> Option<(Begun, Head)> {
+        if !self.whole || self.heads.have_ended() {
+            return None;
+        }
+        Some((self.disk.begin_sync(self.chain.next_seq())?, self.head()?))
+    }
+
+    /// Has the head signed when the sync came to a good end.
+    pub(super) fn end_sync(&mut self, begun: &Begun, synced: io::Result<()>, head: Head) {
+        if !std::mem::replace(&mut self.whole, false) {
+            return;
+        }
+        match self.disk.end_sync(begun, synced) {
+            Ok(()) => self.heads.put(head),
+            Err(error) => tracing::error!(%error, "the log is not on the disk"),
+        }
+        self.whole = true;
+    }
+
+    /// The head of all that is written, unsigned.
+    fn head(&self) -> Option<Head> {
+        let last = self.chain.last()?;
+        Some(Head {
+            chain: self.chain.uid().to_owned(),
+            seq: last.seq,
+            fingerprint: last.fingerprint,
+            time_unix_ms: now_unix_ms(),
+            signature: String::new(),
+        })
     }
 
     /// The answers, once the disk has what it is to have.

@@ -162,6 +162,43 @@ fn a_disk_that_fails_to_sync_costs_a_segment_and_no_record() {
     }
 }
 
+/// The attacks: the disk fails while the log goes on, before and after a sync that somebody waited for.
+#[test]
+fn a_sync_beside_the_writing_that_fails_costs_no_record() {
+    for waited in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let places = places(dir.path());
+        let mut log = start::open(&places, &Settings::default()).unwrap();
+        let add = |log: &mut Log, durable| {
+            let (event, reporter) = (finding("x"), Process::Gateway);
+            let answers = log.commit(vec![Job { event, reporter, permit: None, durable }]);
+            assert!(matches!(answers[..], [RecorderReply::Recorded { .. }]));
+        };
+        log.begin();
+        add(&mut log, false);
+        let (begun, head) = log.begin_sync().expect("one is not synced");
+        add(&mut log, waited);
+        begun.wait().unwrap();
+        log.end_sync(&begun, Ok(()), head);
+        assert_eq!(log.disk.pending_bytes() > 0, !waited, "what came meanwhile is pending still");
+        add(&mut log, false);
+        let (begun, head) = log.begin_sync().unwrap();
+        add(&mut log, false);
+        let pending = log.disk.pending_bytes();
+        log.end_sync(&begun, fails(&File::open(dir.path()).unwrap()), head.clone());
+        assert_eq!(segments(&places.log_dir()).unwrap().len(), 2, "the control: it failed");
+        assert_eq!((log.disk.pending_bytes(), pending > 0), (0, true));
+        add(&mut log, false);
+        // That was of the segment before: neither its failure nor its success is of this one.
+        log.end_sync(&begun, fails(&File::open(dir.path()).unwrap()), head.clone());
+        log.end_sync(&begun, Ok(()), head);
+        assert!(log.disk.pending_bytes() > 0);
+        add(&mut log, true);
+        assert_eq!(segments(&places.log_dir()).unwrap().len(), 2);
+        assert_eq!(assert_whole(&places), 7);
+    }
+}
+
 fn panics(_: &File) -> io::Result<()> {
     panic!("a test's panic");
 }
