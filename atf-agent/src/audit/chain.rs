@@ -149,8 +149,7 @@ impl Attestation<'_> {
         self.fingerprint = Some(Fingerprint::of(fingerprint));
         plain::write(&self, &mut with)?;
         // Its quotes are not escaped, so that it is no part of a text.
-        let text = std::str::from_utf8(line).ok().zip(std::str::from_utf8(&without).ok());
-        let at = text.and_then(|(line, without)| line.find(without));
+        let at = memchr::memmem::find(line, &without);
         let at = at.ok_or(NotPlain::Kind("another attestation"))?;
         line.splice(at..at + without.len(), with);
         Ok(())

@@ -50,9 +50,13 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn digits(self, number: impl fmt::Display, is_large: bool) {
-        let quote = if is_large { "\"" } else { "" };
-        self.out.extend_from_slice(format!("{quote}{number}{quote}").as_bytes());
+    fn digits(self, number: &impl Serialize, is_large: bool) -> Result<(), NotPlain> {
+        let quote: &[u8] = if is_large { b"\"" } else { b"" };
+        self.out.extend_from_slice(quote);
+        serde_json::to_writer(&mut *self.out, number)
+            .map_err(|error| NotPlain::Value(error.to_string()))?;
+        self.out.extend_from_slice(quote);
+        Ok(())
     }
 
     fn text(self, text: &str) -> Result<(), NotPlain> {
@@ -186,8 +190,7 @@ impl<'a> ser::Serializer for Writer<'a> {
     }
 
     fn serialize_i64(self, value: i64) -> Result<(), NotPlain> {
-        self.digits(value, value.unsigned_abs() > INTEGER_MAX);
-        Ok(())
+        self.digits(&value, value.unsigned_abs() > INTEGER_MAX)
     }
 
     fn serialize_u8(self, value: u8) -> Result<(), NotPlain> {
@@ -203,8 +206,7 @@ impl<'a> ser::Serializer for Writer<'a> {
     }
 
     fn serialize_u64(self, value: u64) -> Result<(), NotPlain> {
-        self.digits(value, value > INTEGER_MAX);
-        Ok(())
+        self.digits(&value, value > INTEGER_MAX)
     }
 
     fn serialize_f32(self, _: f32) -> Result<(), NotPlain> {

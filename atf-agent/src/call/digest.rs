@@ -54,16 +54,34 @@ impl Digits {
     }
 }
 
+/// What each byte is worth as a digit; more than any digit where it is none.
+const VALUES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    values
+};
+
 impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let error = || DigestError { found: text.chars().count() };
-        if text.len() != 64 || text.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        let (pairs, rest) = text.as_bytes().as_chunks();
+        let mut out = [0; 32];
+        if pairs.len() != out.len() || !rest.is_empty() {
             return Err(error());
         }
-        let mut out = [0; 32];
-        hex::decode_to_slice(text, &mut out).map_err(|_| error())?;
+        for (byte, [high, low]) in out.iter_mut().zip(pairs) {
+            let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+            if high | low > 0xf {
+                return Err(error());
+            }
+            *byte = high << 4 | low;
+        }
         Ok(Self(out))
     }
 }

@@ -26,7 +26,7 @@ impl Events {
 
     /// A stream that begins with `first`.
     pub(super) fn begin(first: String, following: Following) -> Self {
-        Self { first: Some(first), following: Some(following), _slot: None }
+        Self { first: Some(first), following: Some(following.apart()), _slot: None }
     }
 }
 

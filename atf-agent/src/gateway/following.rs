@@ -12,19 +12,18 @@ use tokio::sync::mpsc::Receiver;
 
 use super::Gateway;
 use super::answer::Answer;
+use super::detached::Detached;
 use super::headers::Envelope;
-use super::line::{self, Sent};
+use super::line::{self, Ended, Sent};
 use super::runs::LiveRun;
 use super::sessions::Session;
 use super::telling::outlet;
 use crate::call::Caller;
 
-/// The answer, and the place that the call took among its run's.
-type Ended = (Answer, Option<OwnedSemaphorePermit>);
-
 /// A call under way.
 pub(super) struct Following {
-    call: Pin<Box<dyn Future<Output = Ended> + Send>>,
+    call: Detached<Ended>,
+    of: Caller,
     notices: Receiver<String>,
     ended: Option<Ended>,
 }
@@ -47,8 +46,14 @@ impl Following {
     ) -> Self {
         let (outlet, notices) = outlet();
         let sent = Sent { message, envelope, slot: Some(slot), outlet, session };
-        let call = Box::pin(line::detached(gateway, run, caller, sent));
-        Self { call, notices, ended: None }
+        let call = line::detached(gateway, run, caller, sent);
+        Self { call, of: caller, notices, ended: None }
+    }
+
+    /// The same call, for a door that waits for its reader meanwhile: who reads slowly holds up no call.
+    pub(super) fn apart(mut self) -> Self {
+        self.call.apart();
+        self
     }
 
     /// What comes next; nothing comes after the answer.
@@ -59,9 +64,12 @@ impl Following {
     /// The same, to be polled. What was told before the answer was given is told before it.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         if self.ended.is_none()
-            && let Poll::Ready(ended) = self.call.as_mut().poll(context)
+            && let Poll::Ready(ended) = Pin::new(&mut self.call).poll(context)
         {
-            self.ended = Some(ended);
+            self.ended = Some(ended.unwrap_or_else(|lost| {
+                tracing::error!(%lost, run = %self.of.run, "a call failed inside the gateway");
+                (Answer::failed(), None)
+            }));
         }
         let Some(ended) = self.ended.take() else {
             // Without notices to come, the answer is.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::identity::{AgreementPublic, IdentityError, Verifier};
 use crate::state::files;
@@ -18,7 +18,7 @@ type Stat = (u64, u64, u64, i64, i64);
 pub(super) struct Keys {
     path: PathBuf,
     profile: TokenProfile,
-    current: Mutex<(Option<Stat>, Option<Arc<Verifier>>)>,
+    current: RwLock<(Option<Stat>, Option<Arc<Verifier>>)>,
 }
 
 /// What tokens must say of their origin and their goal.
@@ -33,7 +33,7 @@ pub struct TokenProfile {
 impl Keys {
     /// Keys from the JWK set at `path`, which need not exist yet.
     pub(super) fn new(path: PathBuf, profile: TokenProfile) -> Self {
-        Self { path, profile, current: Mutex::new((None, None)) }
+        Self { path, profile, current: RwLock::new((None, None)) }
     }
 
     /// The authority's name.
@@ -44,13 +44,18 @@ impl Keys {
     /// The verifier with the keys that the file has now. When it cannot be read, or is malformed,
     /// the last good one stays; `None` when there never was one.
     pub(super) fn verifier(&self) -> Option<Arc<Verifier>> {
-        // The pair is whole even when a holder of the lock panicked: it is only set.
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let found = fs::metadata(&self.path).ok().map(|meta| {
             let (seconds, nanoseconds) = (meta.ctime(), meta.ctime_nsec());
             (meta.dev(), meta.ino(), meta.len(), seconds, nanoseconds)
         });
-        if found.is_some() && found != current.0 {
+        // The pair is whole even when a holder of the lock panicked: it is only set.
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        if found.is_none() || found == current.0 {
+            return current.1.clone();
+        }
+        drop(current);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if found != current.0 {
             // Kept even when reading fails: a broken file is read once, not with each call.
             current.0 = found;
             match self.read() {

@@ -14,6 +14,7 @@ use super::account::{Account, Came};
 use super::answer::Answer;
 use super::awaited::Waiting;
 use super::deferred;
+use super::detached::{Detached, Work};
 use super::execution::Order;
 use super::headers::Envelope;
 use super::runs::LiveRun;
@@ -39,25 +40,25 @@ pub(super) struct Sent {
     pub(super) session: Option<Arc<Session>>,
 }
 
+/// The answer, and the place that the call took among its run's.
+pub(super) type Ended = (Answer, Option<OwnedSemaphorePermit>);
+
 /// One call of `caller`, from its bytes to its answer, detached from the connection: a caller that
 /// hangs up cannot skip the records. The slot comes back with the answer.
-pub(super) async fn detached(
+pub(super) fn detached(
     gateway: Arc<Gateway>,
     run: Arc<LiveRun>,
     caller: Caller,
     sent: Sent,
-) -> (Answer, Option<OwnedSemaphorePermit>) {
-    let Ok(under_way) = Arc::clone(&gateway.under_way).acquire_owned().await else {
-        return (Answer::failed(), None);
-    };
-    let call = tokio::spawn(async move {
-        let answer = call(&gateway, &run, caller, &sent).await;
-        drop(under_way);
-        (answer, sent.slot)
-    });
-    call.await.unwrap_or_else(|error| {
-        tracing::error!(%error, run = %caller.run, "a call failed inside the gateway");
-        (Answer::failed(), None)
+) -> Detached<Ended> {
+    Detached::new(async move {
+        let under_way = Arc::clone(&gateway.under_way).acquire_owned().await.ok()?;
+        let call: Work<Ended> = Box::pin(async move {
+            let answer = call(&gateway, &run, caller, &sent).await;
+            drop(under_way);
+            (answer, sent.slot)
+        });
+        Some(call)
     })
 }
 

@@ -99,7 +99,7 @@ async fn read(
         let (mut envelope, send) = (envelope.clone(), send.clone());
         envelope.stated.level = session.level();
         let message = (line.into(), envelope, Some(Arc::clone(session)));
-        tokio::spawn(follow(Following::begin((gateway, run), caller, message, slot), send));
+        tokio::spawn(follow(Following::begin((gateway, run), caller, message, slot).apart(), send));
     }
 }
 

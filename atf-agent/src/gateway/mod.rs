@@ -16,6 +16,7 @@ mod changes;
 mod clients;
 mod connections;
 mod deferred;
+mod detached;
 mod error;
 mod events;
 mod execution;

@@ -108,7 +108,7 @@ pub(super) async fn take(
     envelope.stated.level = stream.session.level();
     let patience = gateway.patience.body;
     let message = (message, envelope, Some(Arc::clone(&stream.session)));
-    let following = Following::begin((gateway, run), caller, message, slot);
+    let following = Following::begin((gateway, run), caller, message, slot).apart();
     tokio::spawn(stream.follow(following, patience));
     Answer::accepted()
 }

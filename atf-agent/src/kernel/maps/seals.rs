@@ -42,8 +42,12 @@ impl Seals {
     /// The kernel's. An error means sealed.
     #[must_use = "a seal that nobody looks at is none"]
     pub fn sealed(&self, cgroup: CgroupId) -> Result<bool, KernelError> {
-        let released = value(&self.releases, "RELEASES", cgroup)?;
         let state = value(&self.states, "STATES", cgroup)?;
+        // Nothing is lifted where nothing is latched.
+        let released = match state {
+            Some(state) if state.latched_boot_ns != 0 => value(&self.releases, "RELEASES", cgroup)?,
+            Some(_) | None => None,
+        };
         let state = state.map(|state| without_lifted_latch(state, released));
         Ok(is_sealed(
             value(&self.runs, "RUNS", cgroup)?,
