@@ -59,6 +59,9 @@ const BLOWS: [(&str, &str, Blow); 9] = [
     ("chaos_unpin_egress", "the link of egress is removed", Blow::Unpin("egress")),
 ];
 
+/// After so many rounds it is said how far it is.
+const TOLD_EVERY: u32 = 50;
+
 /// Attempts that need something of their parent, which a round does not give.
 const NEED_AN_OFFER: [&str; 3] = ["inherited_fd", "tiocsti", "child_cgroup"];
 
@@ -91,6 +94,11 @@ pub(super) fn run(
         tally.rounds += 1;
         if let Err(error) = one(place, installation, &attempts, blow, &mut random, tally) {
             tally.wrong.push(format!("round {round}, {what}: {error:#}"));
+        }
+        let done = round + 1;
+        if done % TOLD_EVERY == 0 {
+            let wrong: usize = tallies.iter().map(|tally| tally.wrong.len()).sum();
+            say(&format!("chaos: {done} of {rounds} rounds, {wrong} with something wrong"));
         }
     }
     ensure!(tallies.iter().any(|tally| tally.tried > 0), "no agent came as far as its attempt");

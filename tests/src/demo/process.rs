@@ -53,6 +53,12 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 /// How long something that has been sent may take to reach a canary of the same machine.
 const ARRIVAL_MAX: Duration = Duration::from_millis(250);
 
+/// The same when the attacker says that it was sent.
+const SENT_ARRIVAL_MAX: Duration = Duration::from_secs(2);
+
+/// How long what arrives may go on to do so; after that the next attempt is charged with it.
+const ARRIVALS_MAX: Duration = Duration::from_secs(10);
+
 impl<'a> Place<'a> {
     /// Readies the lab for attempts: with the program `hijacked`, started by the program `demo`.
     pub(crate) fn new(
@@ -127,14 +133,17 @@ impl<'a> Place<'a> {
         let stdin = passed.as_ref().map_or_else(|| Ok(Stdio::null()), Passed::stdin)?;
         let (said, complained, seen) = self.watched(process, stdin, attempt.sight, meanwhile)?;
         drop((inheritable, passed));
-        let mut reached = self.reached_since(&before, attempt);
+        let said_so = serde_json::from_str::<Said>(&said).ok();
+        let is_sent = said_so.as_ref().is_some_and(|said| said.outcome == "out");
+        let most = if is_sent { SENT_ARRIVAL_MAX } else { ARRIVAL_MAX };
+        let mut reached = self.reached_since(&before, attempt, most);
         if fs::read(&typed).is_ok_and(|typed| typed == COMMAND) {
             reached.push("terminal");
         }
         if seen {
             reached.push(WITNESS);
         }
-        let learned = serde_json::from_str::<Said>(&said).ok().and_then(|said| said.learned);
+        let learned = said_so.and_then(|said| said.learned);
         if learned.is_some_and(|learned| learned == self.victim.nonce) {
             reached.push(KNOWLEDGE);
         }
@@ -205,21 +214,31 @@ impl<'a> Place<'a> {
         Ok(File::options().read(true).write(true).create(true).truncate(true).open(path)?)
     }
 
-    /// Waits for arrivals: until the attempt's own canary has one, or long enough.
+    /// Waits for arrivals: until the attempt's own canary has one, or `most`; and then for the end of what arrives, as
+    /// the bytes of a connection that came first, so that no other attempt is charged with it.
     fn reached_since(
         &self,
         before: &[(&'static str, u64, u64)],
         attempt: &Attempt,
+        most: Duration,
     ) -> Vec<&'static str> {
         let began = Instant::now();
+        let (mut seen, mut quiet_since) = (self.world.oracle.seen(), began);
         loop {
-            let now = self.world.oracle.seen();
-            let changed = now.iter().zip(before).filter(|(now, before)| now != before);
+            let changed = seen.iter().zip(before).filter(|(now, before)| now != before);
             let reached: Vec<&str> = changed.map(|(now, _)| now.0).collect();
-            if reached.contains(&attempt.canary) || began.elapsed() > ARRIVAL_MAX {
+            let is_over = match reached.contains(&attempt.canary) {
+                true => quiet_since.elapsed() > ARRIVAL_MAX,
+                false => began.elapsed() > most && quiet_since.elapsed() > ARRIVAL_MAX,
+            };
+            if is_over || began.elapsed() > ARRIVALS_MAX {
                 return reached;
             }
             thread::sleep(Duration::from_millis(2));
+            let now = self.world.oracle.seen();
+            if now != seen {
+                (seen, quiet_since) = (now, Instant::now());
+            }
         }
     }
 }

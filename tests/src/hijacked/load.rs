@@ -98,7 +98,7 @@ fn shake_hands(connection: &mut Kept, call: &Ask, bearer: &str) -> Result<()> {
     let text = String::from_utf8_lossy(&answer.body);
     ensure!(answer.status == 200 && text.contains("\"result\""), "no handshake: {text}");
     let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-    let taken = connection.post(&mcp::headers(bearer), &initialized.to_string())?;
-    ensure!((200..300).contains(&taken.status), "the handshake ends with {}", taken.status);
+    // Whoever knows no notification may say so; a call that is not answered ends the load.
+    let _taken = connection.post(&mcp::headers(bearer), &initialized.to_string())?;
     Ok(())
 }
