@@ -16,6 +16,10 @@ use super::calls::Size;
 use super::{Bench, WARM_UP, elapsed_ns, unix_ns, unix_s};
 use crate::bench::report::{Row, Target};
 
+/// Calls of a turn: the steps first, as the whole decision has them, and then the baselines, which leave nothing of the
+/// steps in the processor's caches.
+const TURN: usize = 100;
+
 /// What each step and each baseline took, in nanoseconds.
 #[derive(Default)]
 struct Times {
@@ -44,10 +48,17 @@ impl Pair {
 pub(super) fn rows(bench: &Bench, size: Size) -> Result<(Vec<Row>, Vec<u64>)> {
     let mut times = Times::default();
     let engine = engine(bench)?;
-    for i in 0..WARM_UP + bench.rounds {
-        let message = size.message(i, bench.prompt);
-        walk(bench, &message, &mut times).map_err(|refusal| anyhow!("{refusal:?}"))?;
-        baselines(bench, &engine, (size, i), &message, &mut times)?;
+    let rounds = WARM_UP + bench.rounds;
+    for turn in (0..rounds).step_by(TURN) {
+        let turn = turn..rounds.min(turn + TURN);
+        for i in turn.clone() {
+            let message = size.message(i, bench.prompt);
+            walk(bench, &message, &mut times).map_err(|refusal| anyhow!("{refusal:?}"))?;
+        }
+        for i in turn {
+            let message = size.message(i, bench.prompt);
+            baselines(bench, &engine, (size, i), &message, &mut times)?;
+        }
     }
     let Times { receive, authenticate, schema, sql, policy } = times;
     let policy_ns = policy.0.get(WARM_UP..).unwrap_or_default().to_vec();
