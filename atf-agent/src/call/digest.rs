@@ -135,6 +135,10 @@ mod tests {
         let good = Digest::of(b"abc").to_string();
         assert_eq!(good, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(good.parse(), Ok(Digest::of(b"abc")));
+        for at in 0..good.len() {
+            let bad = format!("{}G{}", &good[..at], &good[at + 1..]);
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
         for bad in [good.to_uppercase(), format!("{good}0"), good[1..].to_owned(), "é".repeat(32)]
         {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
