@@ -137,24 +137,26 @@ fn fails_once(file: &File) -> io::Result<()> {
     fails(file)
 }
 
+/// Whether the log takes a record.
+fn taken(log: &mut Log, durable: bool) -> bool {
+    let (event, reporter) = (finding("x"), Process::Gateway);
+    let answers = log.commit(vec![Job { event, reporter, permit: None, durable }]);
+    matches!(answers[..], [RecorderReply::Recorded { .. }])
+}
+
 #[test]
 fn a_disk_that_fails_to_sync_costs_a_segment_and_no_record() {
     for (sync, ok) in [(fails_once as fn(&File) -> _, true), (fails, false)] {
         let dir = tempfile::tempdir().unwrap();
         let places = places(dir.path());
         let mut log = start::open(&places, &Settings::default()).unwrap();
-        let ask = |log: &mut Log, durable| {
-            let (event, reporter) = (finding("x"), Process::Gateway);
-            let answers = log.commit(vec![Job { event, reporter, permit: None, durable }]);
-            matches!(answers[..], [RecorderReply::Recorded { .. }])
-        };
-        assert!(ask(&mut log, true), "the control");
+        assert!(taken(&mut log, true), "the control");
         let second = start::open(&places, &Settings::default()).map(|_| ());
         assert!(second.is_err(), "one log has one recorder");
-        assert!(ask(&mut log, false));
+        assert!(taken(&mut log, false));
         log.disk = log.disk.with_sync(sync);
-        assert_eq!(ask(&mut log, true), ok);
-        assert_eq!(ask(&mut log, true), ok, "a dead disk stays dead");
+        assert_eq!(taken(&mut log, true), ok);
+        assert_eq!(taken(&mut log, true), ok, "a dead disk stays dead");
         if ok {
             assert_eq!(assert_whole(&places), 4);
             assert_eq!(segments(&places.log_dir()).unwrap().len(), 2);
@@ -169,11 +171,7 @@ fn a_sync_beside_the_writing_that_fails_costs_no_record() {
         let dir = tempfile::tempdir().unwrap();
         let places = places(dir.path());
         let mut log = start::open(&places, &Settings::default()).unwrap();
-        let add = |log: &mut Log, durable| {
-            let (event, reporter) = (finding("x"), Process::Gateway);
-            let answers = log.commit(vec![Job { event, reporter, permit: None, durable }]);
-            assert!(matches!(answers[..], [RecorderReply::Recorded { .. }]));
-        };
+        let add = |log: &mut Log, durable| assert!(taken(log, durable));
         log.begin();
         add(&mut log, false);
         let (begun, head) = log.begin_sync().expect("one is not synced");
@@ -197,6 +195,38 @@ fn a_sync_beside_the_writing_that_fails_costs_no_record() {
         assert_eq!(segments(&places.log_dir()).unwrap().len(), 2);
         assert_eq!(assert_whole(&places), 7);
     }
+}
+
+/// The attack: a disk that never ends a sync, while records come that nobody waits for.
+#[test]
+fn a_sync_that_does_not_end_costs_a_bounded_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
+    assert!(taken(&mut log, false));
+    let begun = log.begin_sync().expect("one is not synced");
+    let most = 16 << 20;
+    let (mut highest, mut before) = (0, log.disk.pending_bytes());
+    loop {
+        let event = finding(&"x".repeat(2_000));
+        let job = || Job {
+            event: event.clone(),
+            reporter: Process::Gateway,
+            permit: None,
+            durable: false,
+        };
+        log.commit((0..100).map(|_| job()).collect());
+        let pending = log.disk.pending_bytes();
+        highest = highest.max(pending);
+        if pending < before {
+            break;
+        }
+        assert!(pending < most, "{pending}");
+        before = pending;
+    }
+    assert!(highest > most / 2, "the control: {highest}");
+    let (begun, head) = begun;
+    log.end_sync(&begun, Ok(()), head);
+    assert!(taken(&mut log, true));
 }
 
 fn panics(_: &File) -> io::Result<()> {
