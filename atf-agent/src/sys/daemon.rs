@@ -68,3 +68,23 @@ fn no_huge_pages() -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_has_no_huge_pages() {
+        let has = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix("THP_enabled:"))
+                .map(str::trim)
+                .map(str::to_owned)
+        };
+        assert_eq!(has().as_deref(), Some("1"), "the control");
+        no_huge_pages().unwrap();
+        assert_eq!(has().as_deref(), Some("0"));
+    }
+}
