@@ -16,6 +16,8 @@ const NAMES: &[&str] = &[
     "A",
     "\\u0061",
     "__proto__",
+    "$serde_json::private::RawValue",
+    "$serde_json::private::Number",
     "",
     "1",
     "01",

@@ -66,6 +66,9 @@ pub(super) fn recorder(config: &Config, start: &DaemonArguments) -> anyhow::Resu
     Ok(EXIT_OK)
 }
 
+/// The stack of each of the gateway's threads, in bytes: twice what the deepest statement needs that its gate takes.
+const STACK_BYTES: usize = 4 << 20;
+
 pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
     drop_to(config, "gateway", start)?;
     let kernel = sides::gateway(config)?;
@@ -76,7 +79,8 @@ pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Resul
     let signers = Signers::read(&config.policy)?;
     let (places, ids, settings) =
         (config.places.clone(), config.ids.clone(), config.gateway.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.thread_stack_size(STACK_BYTES).enable_all().build()?;
     match runtime.block_on(gateway::serve(places, ids, settings, profile, signers, kernel)) {
         Ok(()) => Ok(EXIT_OK),
         Err(error) => {

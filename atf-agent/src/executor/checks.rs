@@ -8,7 +8,7 @@ use super::kernel_side::KernelSide;
 use super::trust::Trust;
 use super::used::Used;
 use crate::call::{CgroupId, Digest};
-use crate::gate::Fragments;
+use crate::gate::{self, Fragments};
 use crate::identity::Claims;
 use crate::wire::{Answers, PermitBody, Receipt, SentPermit};
 
@@ -130,7 +130,7 @@ impl Checks {
             return Ok(());
         };
         let narrowed = |what: String| Mistrust::Narrowed { what };
-        let arguments = serde_json::from_str(arguments).map_err(|e| narrowed(e.to_string()))?;
+        let arguments = gate::value(arguments).map_err(|e| narrowed(e.to_string()))?;
         let claimed = (claims, body.token);
         self.fragments.check(claimed, tool, None, &arguments).map_err(narrowed)
     }

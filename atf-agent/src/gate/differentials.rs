@@ -109,6 +109,19 @@ fn rows() -> Vec<Row> {
         ("__proto__ in arguments", argument("1,\"__proto__\":{}"), parse, true),
         ("a name with a null byte", argument("1,\"n\\u0000\":{}"), parse, true),
         ("__proto__ as a text", argument("\"__proto__\""), None, true),
+        // Rust's most used reader takes the object for what the text says.
+        (
+            "arguments in a text under a private name",
+            call("{\"n\":1}", "{\"$serde_json::private::RawValue\":\"{\\\"n\\\":1}\"}"),
+            parse,
+            true,
+        ),
+        (
+            "an argument in a text under a private name",
+            argument("{\"$serde_json::private::Number\":\"1\"}"),
+            parse,
+            true,
+        ),
         ("more at the top", call("\"id\":1", "\"id\":1,\"meta\":{}"), request, true),
         ("more in params", call("\"name\":", "\"tasks\":{},\"name\":"), params, true),
         ("arguments in a string", call("{\"n\":1}", "\"{}\""), params, true),
@@ -163,6 +176,8 @@ fn text() -> impl Strategy<Value = String> {
         Just("\"A\""),
         Just("\"\\u0061\""),
         Just("\"__proto__\""),
+        Just("\"$serde_json::private::RawValue\""),
+        Just("\"$serde_json::private::Number\""),
         Just("\"\""),
         Just("\"1\""),
         Just("\"constructor\""),

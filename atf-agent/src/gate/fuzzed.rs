@@ -80,6 +80,7 @@ const JSON: &[&str] = &[
     "\"x\":1,",
     "\"amount_cents\":1,",
     "\"__proto__\":{},",
+    "\"$serde_json::private::RawValue\":",
     "99999999999999999999",
     "-0",
     "1.5",

@@ -93,6 +93,7 @@ pub use explain::{Decider, Explained, ExplainedRule, Held, Place, explain};
 pub use facts::{Counters, Facts, Obligations};
 pub use hearing::{Answer, Hearing, HearingError};
 pub use id::Id;
+pub use json::value;
 pub use learn::{Learnt, learn};
 pub use lint::hidden_text;
 pub use lists::Lists;

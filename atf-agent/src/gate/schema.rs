@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::authenticate::{Authenticated, describe_claims};
+use super::json;
 use super::method::Method;
 use super::pins::{Pin, Pins};
 use super::tool_call::ToolCall;
@@ -42,7 +43,7 @@ pub fn check_schema(authenticated: Authenticated, pins: &Pins) -> Result<WellFor
     let Some(pin) = pins.get(call.name()) else {
         return refuse(Reason::ToolNotPinned, format!("no pin of {}", call.name()));
     };
-    let arguments: Value = match serde_json::from_str(call.arguments().get()) {
+    let arguments: Value = match json::value(call.arguments().get()) {
         Ok(arguments) => arguments,
         Err(error) => return refuse(Reason::SchemaArguments, error.to_string()),
     };

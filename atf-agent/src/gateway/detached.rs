@@ -45,7 +45,8 @@ impl<T: Send + 'static> Detached<T> {
         Self { stage: Stage::Waits(Box::pin(leave)), is_apart: false }
     }
 
-    /// From now on it is worked on apart: its waiter may wait for something else meanwhile.
+    /// It is worked on apart from its beginning on, or from now: its waiter may wait for something else meanwhile, once
+    /// it has waited for the beginning.
     pub(super) fn apart(&mut self) {
         self.is_apart = true;
         self.part();

@@ -108,6 +108,8 @@ async fn read(
 async fn follow(mut following: Following, send: Sender<Answer>) {
     loop {
         let next = tokio::select! {
+            // Looked at first, so that the call is begun in any case.
+            biased;
             next = following.next() => next,
             () = send.closed() => return,
         };

@@ -62,8 +62,11 @@ pub fn become_daemon(uid: u32, group: u32, with_parent: bool, network: Network) 
 /// Has this process's memory in pages of the common size alone, PR_SET_THP_DISABLE(2const): its heap is made of many
 /// small pieces, of which each begun huge page would keep two megabytes. Its children inherit that.
 fn no_huge_pages() -> io::Result<()> {
-    // SAFETY: integers only.
-    match unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) } {
+    const UNUSED: libc::c_ulong = 0;
+    // SAFETY: integers only, as wide as the kernel reads them.
+    match unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, libc::c_ulong::from(1_u8), UNUSED, UNUSED, UNUSED)
+    } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

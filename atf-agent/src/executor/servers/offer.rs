@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::message::Body;
 use super::request;
 use crate::call::Digest;
-use crate::gate::Era;
+use crate::gate::{self, Era};
 
 /// Most tools of one server, and most pages of their list.
 const TOOLS_MAX: usize = 1_000;
@@ -93,7 +93,7 @@ impl Listing {
 impl Offered {
     /// Reads one tool of a list.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let whole: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let whole = gate::value(text).map_err(|error| error.to_string())?;
         let Some(tool) = whole["name"].as_str().map(str::to_owned) else {
             return Err("its list has a tool without a name".to_owned());
         };

@@ -88,6 +88,25 @@ fn narrowed(most: &str) -> Narrowing {
     serde_json::from_str(&tools).unwrap()
 }
 
+/// The attack: arguments that a reader takes for others, which the token allows.
+#[test]
+fn a_token_is_held_against_the_arguments_that_a_server_gets() {
+    let world = World::new();
+    let draft = |arguments: &Value| {
+        let mut draft = world.draft("ledger.query", arguments);
+        let sql = json!({"sql": {"maxLength": 50}});
+        let fragment =
+            json!([{"required": ["sql"], "properties": sql, "additionalProperties": false}]);
+        let narrowing = json!({ "ledger.query": fragment });
+        draft.claims.entitlements.narrowing = serde_json::from_value(narrowing).unwrap();
+        draft
+    };
+    let within = json!({"sql": "SELECT id FROM merchants LIMIT 1"});
+    assert_eq!(world.result(draft(&within))["isError"], false, "the control");
+    let wrapped = json!({ "$serde_json::private::RawValue": within.to_string() });
+    assert!(world.refused(draft(&wrapped)).contains("does not allow these"));
+}
+
 /// What is asked of a deferred call is asked under the token, the pin and the seal of its tool.
 #[test]
 fn a_question_about_a_deferred_call_stands_on_its_tool() {

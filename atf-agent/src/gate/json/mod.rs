@@ -4,5 +4,7 @@
 mod number;
 mod scan;
 mod text;
+mod value;
 
 pub(super) use scan::{Fault, scan};
+pub use value::value;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::value::PRIVATE;
 use super::{number, text};
 
 /// Objects with more names than this are sorted to find a repeated one; below, comparing all is quicker.
@@ -188,9 +189,9 @@ impl<'a> Scanner<'a> {
 
 /// Whether parsers make something else of a name than a member: in JavaScript `__proto__` can become
 /// the object's prototype, whose members are then found under their own names; those in C end a name
-/// at its NUL, so that two become one.
+/// at its NUL, so that two become one; some in Rust read what a text under a private name says.
 fn is_special(name: &str) -> bool {
-    name == "__proto__" || name.contains('\0')
+    name == "__proto__" || name.contains('\0') || name.starts_with(PRIVATE)
 }
 
 /// Whether a name occurs twice. The order of `names` is not kept.
@@ -320,6 +321,9 @@ mod tests {
             (r#"{"__pr\u006fto__":1}"#, false),
             (r#"{"a\u0000":1}"#, false),
             (r#"{"\u0000a":1,"a":2}"#, false),
+            (r#"{"$serde_json::private::RawValue":"{}"}"#, false),
+            (r#"[{"\u0024serde_json::private::Number":"1"}]"#, false),
+            (r#"{"a":"$serde_json::private::RawValue","serde_json":1}"#, true),
             (r#"{"proto":1,"__proto":2,"__PROTO__":3,"constructor":4}"#, true),
             (r#"{"a":"__proto__","b":"\u0000"}"#, true),
         ] {

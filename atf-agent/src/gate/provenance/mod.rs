@@ -30,6 +30,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::act::{Act, Checked};
+use super::json;
 use super::pins::Pin;
 use super::statement::SqlChecked;
 pub(super) use asked::{Asked, Sensitive};
@@ -110,7 +111,7 @@ impl Known {
         let results = results(act);
         // What the run answers a server it brings in too.
         if let Some(answers) = act.talk().responses() {
-            match serde_json::from_str(answers.get()) {
+            match json::value(answers.get()) {
                 Ok(answers) => self.acts(results, &answers),
                 Err(_) => self.overlooks(),
             }
@@ -120,7 +121,7 @@ impl Known {
             // What the call brought in was noted when it was made; its name is nobody's words.
             Act::Ask(asked) if asked.pin().is_some() => self.acts(results, &Value::Null),
             Act::Ask(asked) => {
-                let arguments = serde_json::from_str(asked.ask().arguments().get());
+                let arguments = json::value(asked.ask().arguments().get());
                 let target = Value::String(asked.ask().target().as_str().to_owned());
                 // What is not read here brings in anything.
                 match arguments {

@@ -4,6 +4,8 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::gate::json;
+
 /// A text of a result.
 pub(super) enum Text<'a> {
     /// Prose, a table: words among words.
@@ -20,7 +22,7 @@ pub(super) struct Given(Value);
 impl Given {
     /// Reads it; none when it is an error, or no JSON.
     pub(super) fn read(result: &RawValue) -> Option<Self> {
-        let result = serde_json::from_str::<Value>(result.get()).ok()?;
+        let result = json::value(result.get()).ok()?;
         let is_error =
             result.get("isError").is_some_and(|is_error| *is_error != Value::Bool(false));
         (!is_error).then_some(Self(result))
@@ -39,7 +41,7 @@ impl Given {
         for content in all("content").chain(all("contents")).chain(said) {
             let text = content.get("text").or_else(|| content.get("resource")?.get("text"));
             if let Some(text) = text.and_then(Value::as_str) {
-                match serde_json::from_str::<Value>(text) {
+                match json::value(text) {
                     Ok(value @ (Value::Object(_) | Value::Array(_))) => values(&value, each),
                     Ok(_) | Err(_) => each(Text::Prose(text)),
                 }
