@@ -146,7 +146,7 @@ pub enum Event {
     /// proven, a log that was torn.
     Finding {
         /// Short stable name: `token.other_run`, `caller.disagree`, `seal.held_back`, `cage.mismatch`,
-        /// `cage.loosened`, `log.torn`, `policy.not_taken`.
+        /// `cage.loosened`, `log.torn`, `log.gone`, `policy.not_taken`.
         name: String,
         /// The run that it concerns.
         run: Option<RunId>,

@@ -71,6 +71,23 @@ pub enum Fault {
     /// The log has records and no head.
     #[error("the log has no head")]
     NoHead,
+    /// There is neither a record nor a head.
+    #[error("there is no log here")]
+    NoLog,
+    /// The same, and the log's key is there: the recorder makes both at its first start.
+    #[error("there is no log here, though its key exists")]
+    Gone,
+    /// The log ends before a record that it had when its recorder last started.
+    #[error("an older log is in its place: when the recorder last started it had record {seq}")]
+    Older {
+        /// The number of that record.
+        seq: u64,
+    },
+    /// Another record had this number when the recorder last started.
+    #[error(
+        "another log is in its place: when the recorder last started this number was another record's"
+    )]
+    Other,
     /// The head's signature is not the log key's.
     #[error("the signature of the head is not the log key's")]
     HeadSignature,

@@ -6,6 +6,7 @@ mod decided;
 mod event;
 mod fault;
 mod head;
+mod mark;
 mod ocsf;
 mod plain;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use decided::{Decided, decided};
 pub use event::{Call, Event, Judged, Notified, Outcome, Process, Rewritten, Verdict};
 pub use fault::{Broken, Fault, VerifyError};
 pub use head::{HEAD_FILE, Head, HeadError};
+pub use mark::{Mark, NoMark};
 pub use plain::NotPlain;
 pub use segments::{LINE_BYTES_MAX, Segment, segments};
 pub use show::{Filter, Row, ShowError, Shown, show};

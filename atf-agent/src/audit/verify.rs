@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::chain::{Chain, Fingerprint, Last};
 use super::fault::{Broken, Fault, VerifyError};
 use super::head::Head;
+use super::mark::Mark;
 use super::segments::{LINE_BYTES_MAX, Segment, segments};
 use crate::call::Digest;
 
@@ -43,13 +44,21 @@ pub struct Tail {
 pub type Signed<'a> = &'a dyn Fn(&[u8], &str) -> bool;
 
 /// Reads the whole log in `dir` and compares it with its head, whose signature `signed` checks
-/// (bytes, hexadecimal signature). Without `signed` the head is compared and not believed.
+/// (bytes, hexadecimal signature). Without `signed` the head is compared and not believed. With a `mark` the log has
+/// to have that record too. Nothing at all is no log: it proves nothing, and who deletes a log leaves that.
 ///
 /// # Errors
 /// [`VerifyError::Broken`] with the first record at which the log is not whole.
-pub fn verify(dir: &Path, signed: Option<Signed<'_>>) -> Result<Whole, VerifyError> {
-    let all = segments(dir).map_err(|error| cannot_read(dir, error))?;
-    let mut walk = Walk::new(Head::read(dir)?, None);
+pub fn verify(
+    dir: &Path,
+    signed: Option<Signed<'_>>,
+    mark: Option<Mark>,
+) -> Result<Whole, VerifyError> {
+    let all = match segments(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        all => all.map_err(|error| cannot_read(dir, error))?,
+    };
+    let mut walk = Walk::new(Head::read(dir)?, None, mark);
     for segment in &all {
         walk.segment(segment)?;
         if let Some(torn) = walk.torn.take() {
@@ -57,6 +66,10 @@ pub fn verify(dir: &Path, signed: Option<Signed<'_>>) -> Result<Whole, VerifyErr
         }
     }
     walk.end(dir, signed)?;
+    if walk.next == 0 {
+        let fault = if signed.is_some() { Fault::Gone } else { Fault::NoLog };
+        return Err(walk.broken(fault).into());
+    }
     Ok(Whole {
         records: walk.next,
         signed: signed.and(walk.head.as_ref()).map(|head| head.seq + 1),
@@ -66,11 +79,16 @@ pub fn verify(dir: &Path, signed: Option<Signed<'_>>) -> Result<Whole, VerifyErr
 }
 
 /// Reads the last segment of the log in `dir`, and of the one before only the last line: enough to
-/// go on with the log. A last line that was not finished is no fault here.
+/// go on with the log. A last line that was not finished is no fault here, and neither is that there is nothing:
+/// whoever goes on knows whether there ever was.
 ///
 /// # Errors
 /// As [`verify`], for what it reads.
-pub fn verify_tail(dir: &Path, signed: Signed<'_>) -> Result<Tail, VerifyError> {
+pub fn verify_tail(
+    dir: &Path,
+    signed: Signed<'_>,
+    mark: Option<Mark>,
+) -> Result<Tail, VerifyError> {
     let all = segments(dir).map_err(|error| cannot_read(dir, error))?;
     let (before, last) = match all.as_slice() {
         [] => (None, None),
@@ -81,7 +99,7 @@ pub fn verify_tail(dir: &Path, signed: Signed<'_>) -> Result<Tail, VerifyError> 
         Some(segment) => Some(last_of(segment)?),
         None => None,
     };
-    let mut walk = Walk::new(Head::read(dir)?, from);
+    let mut walk = Walk::new(Head::read(dir)?, from, mark);
     let mut torn = Vec::new();
     if let Some(segment) = last {
         torn = walk.segment(segment)?;
@@ -93,6 +111,7 @@ pub fn verify_tail(dir: &Path, signed: Signed<'_>) -> Result<Tail, VerifyError> 
 /// A walk over the records in order.
 struct Walk {
     head: Option<Head>,
+    mark: Option<Mark>,
     last: Option<Last>,
     /// The chain's name, from the first record that was read.
     chain: Option<String>,
@@ -103,9 +122,10 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(head: Option<Head>, from: Option<Last>) -> Self {
+    fn new(head: Option<Head>, from: Option<Last>, mark: Option<Mark>) -> Self {
         Self {
             head,
+            mark,
             next: from.as_ref().map_or(0, |last| last.seq + 1),
             last: from,
             chain: None,
@@ -149,6 +169,10 @@ impl Walk {
         if head.is_some_and(|head| head.fingerprint != last.fingerprint) {
             return Err(self.broken(Fault::OtherHead));
         }
+        let mark = self.mark.filter(|mark| mark.seq == last.seq);
+        if mark.is_some_and(|mark| mark.fingerprint != last.fingerprint) {
+            return Err(self.broken(Fault::Other));
+        }
         self.next = last.seq + 1;
         self.last = Some(last);
         self.offset += line.len() as u64;
@@ -184,14 +208,15 @@ impl Walk {
         Ok(Last { seq: self.next, uid, fingerprint: found })
     }
 
-    /// Compares the end with the head.
+    /// Compares the end with the head, and with the mark when there is a record.
     fn end(&mut self, dir: &Path, signed: Option<Signed<'_>>) -> Result<(), Broken> {
         if self.file.as_os_str().is_empty() {
             self.file = dir.to_owned();
         }
         let Some(head) = &self.head else {
             let fault = self.broken(Fault::NoHead);
-            return if self.next == 0 || signed.is_none() { Ok(()) } else { Err(fault) };
+            let excused = self.next == 0 || signed.is_none();
+            return if excused { self.marked() } else { Err(fault) };
         };
         let is_ours = |check: Signed<'_>| {
             check(&head.signed_bytes(), &head.signature)
@@ -203,7 +228,17 @@ impl Walk {
         if self.next <= head.seq {
             return Err(self.broken(Fault::Cut { head: head.seq }));
         }
-        Ok(())
+        self.marked()
+    }
+
+    /// Whether the log, if there is one, has come as far as the mark.
+    fn marked(&self) -> Result<(), Broken> {
+        match self.mark {
+            Some(mark) if self.next > 0 && self.next <= mark.seq => {
+                Err(self.broken(Fault::Older { seq: mark.seq }))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn broken(&self, fault: Fault) -> Broken {

@@ -63,7 +63,7 @@ impl Log {
     }
 
     fn verify(&self) -> Result<Whole, VerifyError> {
-        verify(self.dir.path(), Some(&signed))
+        verify(self.dir.path(), Some(&signed), None)
     }
 
     #[track_caller]
@@ -82,8 +82,8 @@ fn a_log_as_it_was_written_is_whole() {
     assert_eq!(whole.records, log.lines.len() as u64);
     assert_eq!(whole.signed, Some(log.lines.len() as u64));
     assert_eq!(whole.segments, 2);
-    assert_eq!(verify(log.dir.path(), None).unwrap().signed, None);
-    let tail = verify_tail(log.dir.path(), &signed).unwrap();
+    assert_eq!(verify(log.dir.path(), None, None).unwrap().signed, None);
+    let tail = verify_tail(log.dir.path(), &signed, None).unwrap();
     assert_eq!(tail.last.unwrap().fingerprint, log.head.fingerprint);
     assert!(tail.torn.is_empty());
 }
@@ -155,7 +155,7 @@ fn a_cut_is_found_by_the_head_alone() {
     let n = log.lines.len();
     log.write(&log.lines[..n - 1], log.split);
     assert_eq!(log.broken().fault, Fault::Cut { head: n as u64 - 1 });
-    let tail = verify_tail(log.dir.path(), &signed);
+    let tail = verify_tail(log.dir.path(), &signed, None);
     assert!(matches!(tail, Err(VerifyError::Broken(_))));
 
     let whole_segment = Segment::at(log.dir.path(), log.split as u64).path;
@@ -190,7 +190,7 @@ fn a_tail_gives_its_torn_line_and_goes_on_before_it() {
     let mut lines = log.lines.clone();
     lines.push(b"{\"half\":".to_vec());
     log.write(&lines, log.split);
-    let tail = verify_tail(log.dir.path(), &signed).unwrap();
+    let tail = verify_tail(log.dir.path(), &signed, None).unwrap();
     assert_eq!(tail.torn, b"{\"half\":");
     let (segment, length) = tail.segment.unwrap();
     assert_eq!(segment.first, Some(log.split as u64));
@@ -204,7 +204,70 @@ fn a_chain_goes_on_over_an_empty_last_segment() {
     let log = Log::new();
     log.write(&log.lines, log.lines.len());
     assert!(log.verify().is_ok());
-    let tail = verify_tail(log.dir.path(), &signed).unwrap();
+    let tail = verify_tail(log.dir.path(), &signed, None).unwrap();
     assert_eq!(tail.last.unwrap().seq, log.head.seq);
     assert_eq!(tail.segment.unwrap().1, 0);
+}
+
+/// The attack: a log is deleted, wholly or all but an empty file. Its key, of which there is no file here, stays.
+#[test]
+fn nothing_is_no_log() {
+    let log = Log::new();
+    let mark = || Some(Mark { seq: log.head.seq, fingerprint: log.head.fingerprint });
+    assert!(verify(log.dir.path(), Some(&signed), mark()).is_ok(), "the control");
+    std::fs::remove_file(log.dir.path().join(HEAD_FILE)).unwrap();
+    for empty in [true, false] {
+        log.write(&[], 0);
+        if !empty {
+            std::fs::remove_file(Segment::at(log.dir.path(), 0).path).unwrap();
+        }
+        for mark in [None, mark()] {
+            for (key, fault) in [(Some(&signed as Signed<'_>), Fault::Gone), (None, Fault::NoLog)] {
+                match verify(log.dir.path(), key, mark) {
+                    Err(VerifyError::Broken(broken)) => assert_eq!(broken.fault, fault),
+                    other => panic!("{other:?}"),
+                }
+            }
+            let tail = verify_tail(log.dir.path(), &signed, mark).unwrap();
+            assert_eq!(tail.last, None, "whoever goes on says what that means");
+        }
+    }
+    let never = log.dir.path().join("never");
+    let Err(VerifyError::Broken(broken)) = verify(&never, Some(&signed), None) else { panic!() };
+    assert_eq!(broken.fault, Fault::Gone);
+}
+
+/// The attack: an older copy of the log is put back, with the head that was signed then.
+#[test]
+fn an_older_log_with_its_own_head_lacks_what_is_marked() {
+    let log = Log::new();
+    let mark = Mark { seq: log.head.seq, fingerprint: log.head.fingerprint };
+    let older = &log.lines[..log.lines.len() - 1];
+    log.write(older, log.split);
+    let last = read_last(&older[older.len() - 1][..]).unwrap();
+    let mut head = Head { seq: last.seq, fingerprint: last.fingerprint, ..log.head.clone() };
+    head.signature = sign(&head.signed_bytes());
+    log.write_head(&head);
+    assert!(log.verify().is_ok(), "the control: without a mark it is whole");
+    let faults = |mark| {
+        let whole = verify(log.dir.path(), Some(&signed), Some(mark)).map(drop);
+        let tail = verify_tail(log.dir.path(), &signed, Some(mark)).map(drop);
+        [whole, tail].map(|found| match found {
+            Err(VerifyError::Broken(broken)) => Some(broken.fault),
+            _ => None,
+        })
+    };
+    assert_eq!(
+        faults(mark),
+        [Some(Fault::Older { seq: mark.seq }), Some(Fault::Older { seq: mark.seq })]
+    );
+    let theirs = Mark { seq: last.seq, fingerprint: mark.fingerprint };
+    assert_eq!(faults(theirs), [Some(Fault::Other), Some(Fault::Other)]);
+    assert_eq!(
+        faults(Mark { fingerprint: last.fingerprint, ..theirs }),
+        [None, None],
+        "the control"
+    );
+    assert_eq!(mark.to_string().parse(), Ok(mark));
+    assert!("7".parse::<Mark>().is_err() && "x y".parse::<Mark>().is_err());
 }

@@ -10,8 +10,7 @@ use super::policy::decision_log;
 use super::{EXIT_NO, EXIT_OK};
 use crate::audit::{self, Filter, Row, VerifyError};
 use crate::config::Config;
-use crate::identity::VerifyingKey;
-use crate::state::files;
+use crate::recorder;
 
 pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> {
     match action {
@@ -40,12 +39,14 @@ pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> 
 }
 
 fn verify(config: &Config, log: Option<PathBuf>, form: Output) -> anyhow::Result<u8> {
+    let key = recorder::public_log_key(&config.places)?;
+    // A copy elsewhere may well be older.
+    let mark = if log.is_none() { recorder::mark(&config.places)? } else { None };
     let log = log.unwrap_or_else(|| config.places.log_dir());
-    let key = log_key(config);
     let signed = |bytes: &[u8], signature: &str| {
         key.as_ref().is_some_and(|key| key.verify(bytes, signature).is_ok())
     };
-    let found = audit::verify(&log, key.as_ref().map(|_| &signed as audit::Signed<'_>));
+    let found = audit::verify(&log, key.as_ref().map(|_| &signed as audit::Signed<'_>), mark);
     if key.is_none() {
         tracing::warn!(
             "no log key at {}: the head's signature is not checked, only the chain",
@@ -78,11 +79,6 @@ fn verify(config: &Config, log: Option<PathBuf>, form: Output) -> anyhow::Result
         Output::Text => output::line(&text)?,
     }
     Ok(status)
-}
-
-fn log_key(config: &Config) -> Option<VerifyingKey> {
-    let text = files::read_public(&config.places.log_key()).ok()??;
-    VerifyingKey::from_hex(std::str::from_utf8(&text).ok()?.trim()).ok()
 }
 
 fn show(rows: &[Row], form: ShowOutput) -> anyhow::Result<()> {
@@ -126,7 +122,29 @@ pub(super) fn time(unix_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::time;
+    use super::*;
+
+    /// The attack: the log is deleted, and `verify` is asked of what is left, or of any other empty place.
+    #[test]
+    fn what_is_not_there_is_not_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.places.run_dir = dir.path().join("run");
+        config.places.state_dir = dir.path().join("state");
+        let status = |log: Option<PathBuf>| verify(&config, log, Output::Json).unwrap();
+        for key in [false, true] {
+            if key {
+                let path = config.places.log_key();
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let key = crate::identity::SigningKey::generate().unwrap();
+                std::fs::write(path, key.public_hex()).unwrap();
+            }
+            assert_eq!(status(None), EXIT_NO, "key: {key}");
+            assert_eq!(status(Some(dir.path().to_owned())), EXIT_NO, "key: {key}");
+        }
+        std::fs::write(config.places.log_key(), "no key").unwrap();
+        assert!(verify(&config, None, Output::Json).is_err(), "what is no key is not passed over");
+    }
 
     #[test]
     fn times_are_read_as_the_calendar_has_them() {

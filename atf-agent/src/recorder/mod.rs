@@ -4,6 +4,7 @@
 mod disk;
 mod heads;
 mod kernel_events;
+mod known;
 mod receipted;
 mod receipts;
 mod reporters;
@@ -26,6 +27,7 @@ use crate::identity::IdentityError;
 use crate::state::files::FileError;
 use crate::wire::{self, Batches, Ids, Places};
 
+pub use known::{mark, public_log_key};
 pub use settings::Settings;
 
 /// Why the recorder does not run.
@@ -76,7 +78,7 @@ pub fn serve(
     >,
 ) -> Result<(), RecorderError> {
     let mut log = start::open(places, settings)?;
-    log.begin();
+    log.begin(places);
     let (much, wanted) = sync_channel(1);
     log.much = Some(much);
     let log: writer::Shared = Arc::new(FairMutex::new(log));

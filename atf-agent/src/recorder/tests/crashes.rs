@@ -172,7 +172,7 @@ fn a_sync_beside_the_writing_that_fails_costs_no_record() {
         let places = places(dir.path());
         let mut log = start::open(&places, &Settings::default()).unwrap();
         let add = |log: &mut Log, durable| assert!(taken(log, durable));
-        log.begin();
+        log.begin(&places);
         add(&mut log, false);
         let (begun, head) = log.begin_sync().expect("one is not synced");
         add(&mut log, waited);

@@ -1,6 +1,7 @@
 //! The recorder's tests: what they share, and reporters side by side.
 
 mod crashes;
+mod deleted;
 mod permits;
 
 use std::collections::BTreeSet;
@@ -92,7 +93,7 @@ fn assert_whole(places: &Places) -> u64 {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         // The head follows the records by some milliseconds.
-        match verify(&places.log_dir(), Some(&|b, s| key.verify(b, s).is_ok())) {
+        match verify(&places.log_dir(), Some(&|b, s| key.verify(b, s).is_ok()), None) {
             Ok(whole) => return whole.records,
             Err(error) if Instant::now() > until => panic!("{error}"),
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
