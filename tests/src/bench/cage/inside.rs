@@ -14,10 +14,10 @@ use crate::lab::cell::{Cell, HOUR_MS, LEASE_MS, Place, lasting};
 const REGISTERED: [u64; 3] = [1, 1_000, 16_000];
 
 /// Turns, and operations of one turn.
-const TURNS: usize = 10;
+pub(super) const TURNS: usize = 10;
 const PER_TURN: usize = 500;
 
-/// What a run may do.
+/// What each run may do.
 const ALLOWED: [Operation; 3] =
     [Operation::UnixSocket, Operation::UnixConnect, Operation::UnixSend];
 
@@ -36,10 +36,13 @@ const GROWTH: f64 = 1.1;
 
 /// One operation, timed in the run and outside.
 #[derive(Default)]
-struct Pair {
-    with: Batch,
-    without: Batch,
+pub(super) struct Pair {
+    pub(super) with: Batch,
+    pub(super) without: Batch,
 }
+
+/// The worker in the run, and the one outside.
+pub(super) type Workers<'a> = (&'a mut Worker, &'a mut Worker);
 
 pub(super) fn rows(extent: Extent) -> Result<Vec<Row>> {
     let cell = Cell::up();
@@ -67,7 +70,7 @@ fn allowed(
             register(cell, registered, wanted)?;
             registered = wanted;
             for (operation, pairs) in ALLOWED.into_iter().zip(&mut pairs) {
-                turn(cell, (inside, outside), operation, &mut pairs[at])?;
+                turn(cell, (inside, outside), (operation, operation), &mut pairs[at])?;
             }
         }
     }
@@ -106,44 +109,68 @@ fn allowed(
 fn denied(
     cell: &Cell,
     run: &Place,
-    (inside, outside): (&mut Worker, &mut Worker),
+    (inside, outside): Workers<'_>,
     turns: usize,
 ) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    let mut row = |cell: &Cell, operation: Operation, what: &str| {
-        let mut pair = Pair::default();
-        for _ in 0..turns {
-            turn(cell, (inside, outside), operation, &mut pair)?;
-        }
-        let counts = (pair.with.refused, pair.without.refused);
-        ensure!(counts == (pair.with.times_ns.len(), 0), "refused {counts:?} of {operation:?}");
-        let target = Target { p50_us: Some(DENIED_US), ..Target::default() };
-        let name = format!("{}, {what}", operation.name());
-        let baseline = ("outside, allowed", pair.without.times_ns);
-        rows.push(Row::timed(&name, pair.with.times_ns, baseline, target));
-        Ok(())
-    };
-    row(cell, Operation::TcpSocket, "denied")?;
+    let mut rows = vec![denied_socket(cell, (inside, outside), turns)?];
     cell.deny.seal(run.id, atf_agent::kernel::boot_ns())?;
     for operation in SEALED {
-        row(cell, operation, "denied by a seal")?;
+        let pair = refused(cell, (inside, outside), (operation, operation), turns)?;
+        rows.push(pair.row_of_denied(&format!("{}, denied by a seal", operation.name())));
     }
     Ok(rows)
 }
 
-fn turn(
+/// Without BPF LSM the first who is asked is the cgroup's program, when the kernel has made the socket already: to deny it
+/// is to destroy it too. What the denial itself adds is what is above that.
+fn denied_socket(cell: &Cell, workers: Workers<'_>, turns: usize) -> Result<Row> {
+    let operations = (Operation::TcpSocket, Operation::TcpSocketClosed);
+    let pair = refused(cell, workers, operations, turns)?;
+    let target = Target { added_us: Some(DENIED_US), ..Target::default() };
+    let baseline = ("outside, made and closed", pair.without.times_ns);
+    Ok(Row::timed("TCP socket(), denied", pair.with.times_ns, baseline, target))
+}
+
+/// What is refused inside each time, and beside it what is not, outside.
+pub(super) fn refused(
     cell: &Cell,
-    (inside, outside): (&mut Worker, &mut Worker),
-    operation: Operation,
+    (inside, outside): Workers<'_>,
+    operations: (Operation, Operation),
+    turns: usize,
+) -> Result<Pair> {
+    let mut pair = Pair::default();
+    for _ in 0..turns {
+        turn(cell, (inside, outside), operations, &mut pair)?;
+    }
+    let counts = (pair.with.refused, pair.without.refused);
+    ensure!(counts == (pair.with.times_ns.len(), 0), "refused {counts:?} of {operations:?}");
+    Ok(pair)
+}
+
+/// Some operations of each side, one after the other.
+pub(super) fn turn(
+    cell: &Cell,
+    (inside, outside): Workers<'_>,
+    operations: (Operation, Operation),
     pair: &mut Pair,
 ) -> Result<()> {
     cell.renew(LEASE_MS);
-    for (worker, batch) in [(inside, &mut pair.with), (outside, &mut pair.without)] {
+    let sides =
+        [(inside, operations.0, &mut pair.with), (outside, operations.1, &mut pair.without)];
+    for (worker, operation, batch) in sides {
         let Batch { times_ns, refused } = worker.time(operation, PER_TURN)?;
         batch.times_ns.extend(times_ns);
         batch.refused += refused;
     }
     Ok(())
+}
+
+impl Pair {
+    /// A row of what was refused inside and allowed outside.
+    pub(super) fn row_of_denied(self, name: &str) -> Row {
+        let target = Target { p50_us: Some(DENIED_US), ..Target::default() };
+        Row::timed(name, self.with.times_ns, ("outside, allowed", self.without.times_ns), target)
+    }
 }
 
 /// Changes how many runs are registered; the one with a worker in it is always there.

@@ -1,11 +1,12 @@
 //! The area `cage`: what the kernel programs cost. A worker in a run and one outside of the cage do
 //! the same in turns, so that what else this machine does falls on both.
 //!
-//! A run makes no INET socket, so there is no allowed TCP or UDP of a run to time: those rows are of
-//! a process beside the cage, with the cage up and without any.
+//! A run makes no INET socket but on a loopback of its own: the other rows of TCP and UDP are of a process beside
+//! the cage, with the cage up and without any.
 
 mod apart;
 mod beside;
+mod bridged;
 mod creation;
 mod inside;
 mod operation;
@@ -24,6 +25,7 @@ pub use worker::work;
 /// When something cannot be set up (root?), or is allowed or refused that should not be.
 pub fn cage(options: &Options) -> Result<Report> {
     let mut rows: Vec<Row> = inside::rows(options.extent)?;
+    rows.extend(bridged::rows(options.extent)?);
     rows.extend(beside::rows(options.extent)?);
     rows.push(seal::row(options.extent)?);
     rows.extend(creation::rows(options)?);

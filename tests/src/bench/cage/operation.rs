@@ -14,7 +14,10 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-/// One system call.
+/// Where somebody listens who is no loopback: an address of the bench's own network.
+pub(super) const ELSEWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 1), 7_700);
+
+/// One system call, or two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Operation {
     /// `socket` of AF_UNIX, stream.
@@ -25,8 +28,12 @@ pub(super) enum Operation {
     UnixSend,
     /// `socket` of AF_INET, stream.
     TcpSocket,
+    /// The same, and its `close`: all that the kernel does for a socket that is refused once it is made.
+    TcpSocketClosed,
     /// `connect` of a TCP socket over loopback.
     TcpConnect,
+    /// `connect` of a TCP socket to [`ELSEWHERE`].
+    TcpConnectElsewhere,
     /// `sendto` of a byte from a UDP socket over loopback.
     UdpSend,
 }
@@ -39,7 +46,9 @@ impl Operation {
             Self::UnixConnect => "unix connect()",
             Self::UnixSend => "unix sendto()",
             Self::TcpSocket => "TCP socket()",
+            Self::TcpSocketClosed => "TCP socket() and close()",
             Self::TcpConnect => "TCP connect()",
+            Self::TcpConnectElsewhere => "TCP connect() elsewhere",
             Self::UdpSend => "UDP sendto()",
         }
     }
@@ -48,8 +57,10 @@ impl Operation {
 /// What an operation needs on its other side.
 pub(super) struct Stage {
     operation: Operation,
-    /// The other side, and where it is.
-    peer: Option<(OwnedFd, SocketAddrAny)>,
+    /// The other side.
+    peer: Option<OwnedFd>,
+    /// Where it is.
+    to: Option<SocketAddrAny>,
 }
 
 /// One operation, ready to go.
@@ -63,8 +74,11 @@ impl Stage {
     /// Makes the other side.
     pub(super) fn set(operation: Operation) -> Result<Self> {
         let (family, kind) = kind(operation);
-        let peer = match operation {
-            Operation::UnixSocket | Operation::TcpSocket => None,
+        let (peer, to) = match operation {
+            Operation::UnixSocket | Operation::TcpSocket | Operation::TcpSocketClosed => {
+                (None, None)
+            }
+            Operation::TcpConnectElsewhere => (None, Some(ELSEWHERE.into())),
             Operation::UnixConnect
             | Operation::UnixSend
             | Operation::TcpConnect
@@ -80,17 +94,17 @@ impl Stage {
                     listen(&peer, 16)?;
                 }
                 let address = getsockname(&peer)?;
-                Some((peer, address))
+                (Some(peer), Some(address))
             }
         };
-        Ok(Self { operation, peer })
+        Ok(Self { operation, peer, to })
     }
 
     /// Readies one operation.
     pub(super) fn ready(&self) -> Result<Act<'_>> {
         let (family, kind) = kind(self.operation);
-        let socket = self.peer.is_some().then(|| make(family, kind)).transpose()?;
-        if let (Operation::TcpConnect, Some(socket)) = (self.operation, &socket) {
+        let socket = self.to.is_some().then(|| make(family, kind)).transpose()?;
+        if let (AddressFamily::INET, SocketType::STREAM, Some(socket)) = (family, kind, &socket) {
             // Closed by a reset, a connection leaves no port behind that would have to wait.
             set_socket_linger(socket, Some(Duration::ZERO))?;
         }
@@ -102,8 +116,9 @@ impl Act<'_> {
     /// The system call.
     pub(super) fn go(&mut self) -> KernelResult<()> {
         let (family, kind) = kind(self.stage.operation);
-        let (Some(socket), Some((_, address))) = (&self.socket, &self.stage.peer) else {
-            self.socket = Some(make(family, kind)?);
+        let (Some(socket), Some(address)) = (&self.socket, &self.stage.to) else {
+            let made = make(family, kind)?;
+            self.socket = (self.stage.operation != Operation::TcpSocketClosed).then_some(made);
             return Ok(());
         };
         if kind == SocketType::STREAM {
@@ -119,7 +134,7 @@ impl Act<'_> {
     /// For what sends no datagrams.
     pub(super) fn again(&self) -> Result<()> {
         match (&self.stage.peer, kind(self.stage.operation).1) {
-            (Some((peer, _)), SocketType::DGRAM) => {
+            (Some(peer), SocketType::DGRAM) => {
                 recv(peer, &mut [0; 8], RecvFlags::empty())?;
                 Ok(())
             }
@@ -129,7 +144,7 @@ impl Act<'_> {
 
     /// Takes away what it left.
     pub(super) fn clear(self, succeeded: bool) -> Result<()> {
-        if let (Some((peer, _)), true) = (&self.stage.peer, succeeded) {
+        if let (Some(peer), true) = (&self.stage.peer, succeeded) {
             if kind(self.stage.operation).1 == SocketType::STREAM {
                 drop(accept(peer)?);
             } else {
@@ -144,7 +159,10 @@ fn kind(operation: Operation) -> (AddressFamily, SocketType) {
     match operation {
         Operation::UnixSocket | Operation::UnixConnect => (AddressFamily::UNIX, SocketType::STREAM),
         Operation::UnixSend => (AddressFamily::UNIX, SocketType::DGRAM),
-        Operation::TcpSocket | Operation::TcpConnect => (AddressFamily::INET, SocketType::STREAM),
+        Operation::TcpSocket
+        | Operation::TcpSocketClosed
+        | Operation::TcpConnect
+        | Operation::TcpConnectElsewhere => (AddressFamily::INET, SocketType::STREAM),
         Operation::UdpSend => (AddressFamily::INET, SocketType::DGRAM),
     }
 }
