@@ -7,7 +7,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::pending::Pending;
 use crate::audit::{Segment, Tail};
+
+/// Most bytes that wait for a sync: they are kept in memory against a failing disk. A group of 256 records has
+/// less, however long they are.
+const PENDING_BYTES_MAX: usize = 16 << 20;
 
 /// The log's directory and the segment that is written.
 pub(super) struct Disk {
@@ -23,24 +28,34 @@ pub(super) struct Disk {
 /// The segment that is written.
 struct Open {
     file: File,
-    /// The same file, opened once more for syncs beside the writing: the kernel tells a failure to each that was
-    /// opened, once.
-    beside: Arc<File>,
+    /// The same file, opened once more for background syncs: the kernel tells a failure to each that was opened,
+    /// once. For writing, as some file systems sync for nobody else.
+    sync_file: Arc<File>,
     path: PathBuf,
-    /// Bytes that are on the disk for certain.
+    /// Bytes that are on the disk for certain; what is pending stands behind them.
     synced: u64,
-    /// The number of the first record after them, and those bytes.
-    pending_first: u64,
-    pending: Vec<u8>,
+    pending: Pending,
 }
 
 /// A sync that nobody waits for, while the log goes on.
-pub(super) struct Begun {
+pub(super) struct BackgroundSync {
     file: Arc<File>,
-    /// The file's bytes that it is of, and the number of the first record after them.
-    upto: u64,
-    next: u64,
+    /// How long the file was when it began, and the number of the first record behind that.
+    length: u64,
+    next_seq: u64,
     sync: fn(&File) -> io::Result<()>,
+}
+
+/// What came of a background sync.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SyncEnd {
+    /// All that was written before it began is durable by it.
+    Durable,
+    /// That was durable before, by a sync of all that was written then.
+    Overtaken,
+    /// The disk failed, and the segment is left: all that was written is durable without it.
+    Moved,
 }
 
 impl Disk {
@@ -49,31 +64,41 @@ impl Disk {
         let mut disk =
             Self { dir: dir.to_owned(), bytes_max, open: None, sync: File::sync_data, dead: None };
         if let Some((segment, length)) = &tail.segment {
-            let file = OpenOptions::new().append(true).open(&segment.path)?;
+            let file = append_to(&segment.path)?;
             file.set_len(*length)?;
             file.sync_all()?;
             disk.open = Some(Open {
                 file,
-                beside: Arc::new(File::open(&segment.path)?),
+                sync_file: Arc::new(append_to(&segment.path)?),
                 path: segment.path.clone(),
                 synced: *length,
-                pending_first: 0,
-                pending: Vec::new(),
+                pending: Pending::default(),
             });
         }
         Ok(disk)
     }
 
-    /// Writes `lines`, of which the first is record `first`; all of them or none.
-    pub(super) fn write(&mut self, first: u64, lines: &[u8]) -> io::Result<()> {
+    /// Whether a sync has to come before `bytes` more are written: they have no room in memory beside what is
+    /// pending, or the segment is full.
+    pub(super) fn has_to_sync_before(&self, bytes: usize) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            let pending = open.pending.bytes();
+            let has_room = pending + bytes <= PENDING_BYTES_MAX && open.length() < self.bytes_max;
+            pending > 0 && !has_room
+        })
+    }
+
+    /// Writes `lines`, of which the first is record `first_seq`; all of them or none. A segment is left when it is
+    /// full and all of it is durable.
+    pub(super) fn write(&mut self, first_seq: u64, lines: &[u8]) -> io::Result<()> {
         self.alive()?;
-        if self.open.as_ref().is_some_and(|o| o.length() >= self.bytes_max) {
-            self.sync()?;
+        let is_done = |open: &Open| open.length() >= self.bytes_max && open.pending.bytes() == 0;
+        if self.open.as_ref().is_some_and(is_done) {
             self.open = None;
         }
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(Open::create(&self.dir, first)?),
+            None => self.open.insert(Open::create(&self.dir, first_seq)?),
         };
         let before = open.length();
         if let Err(error) = open.file.write_all(lines) {
@@ -83,70 +108,74 @@ impl Disk {
             }
             return Err(error);
         }
-        if open.pending.is_empty() {
-            open.pending_first = first;
-        }
-        open.pending.extend_from_slice(lines);
+        open.pending.add(first_seq, lines);
         Ok(())
     }
 
-    /// Makes all that was written durable. After a failure the kernel may have forgotten which pages
-    /// were not written (<https://lwn.net/Articles/752063/>), so the same file is never synced again:
-    /// what is pending goes into a new segment.
+    /// Makes all that was written durable.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.alive()?;
-        let Some(open) = self.open.as_mut().filter(|open| !open.pending.is_empty()) else {
+        let Some(open) = self.open.as_mut().filter(|open| open.pending.bytes() > 0) else {
             return Ok(());
         };
         if let Err(error) = (self.sync)(&open.file) {
-            return self.failed(&error);
+            return self.leave_segment(&error);
         }
         open.synced = open.length();
         open.pending.clear();
         Ok(())
     }
 
-    /// A sync of all that was written, before record `next`; `None` when all of it is durable.
-    pub(super) fn begin_sync(&self, next: u64) -> Option<Begun> {
-        let open = self.open.as_ref().filter(|open| !open.pending.is_empty())?;
-        let file = Arc::clone(&open.beside);
-        self.alive().is_ok().then(|| Begun { file, upto: open.length(), next, sync: self.sync })
+    /// A sync of all that was written, before record `next_seq`; `None` when all of it is durable.
+    pub(super) fn begin_sync(&self, next_seq: u64) -> Option<BackgroundSync> {
+        let open = self.open.as_ref().filter(|open| open.pending.bytes() > 0)?;
+        let (file, length) = (Arc::clone(&open.sync_file), open.length());
+        self.alive().is_ok().then_some(BackgroundSync { file, length, next_seq, sync: self.sync })
     }
 
-    /// What came of a sync beside the writing. What was written meanwhile is pending still; where the segment is
-    /// another one now, whoever began that has seen to the sync.
-    pub(super) fn end_sync(&mut self, begun: &Begun, synced: io::Result<()>) -> io::Result<()> {
+    /// Takes the result of a background sync. What was written meanwhile is pending still.
+    pub(super) fn end_sync(
+        &mut self,
+        begun: &BackgroundSync,
+        result: io::Result<()>,
+    ) -> io::Result<SyncEnd> {
         self.alive()?;
-        let is_its = |open: &&mut Open| Arc::ptr_eq(&open.beside, &begun.file);
+        let is_its = |open: &&mut Open| Arc::ptr_eq(&open.sync_file, &begun.file);
         let Some(open) = self.open.as_mut().filter(is_its) else {
-            return Ok(());
+            return Ok(SyncEnd::Overtaken);
         };
-        if let Err(error) = synced {
-            return self.failed(&error);
+        if let Err(error) = result {
+            // Overtaken or not: it may be of what was written meanwhile, and a next one would not be told.
+            return self.leave_segment(&error).map(|()| SyncEnd::Moved);
         }
-        if let Some(bytes) = begun.upto.checked_sub(open.synced)
-            && let Ok(bytes) = usize::try_from(bytes)
-        {
-            open.pending.drain(..bytes.min(open.pending.len()));
-            (open.synced, open.pending_first) = (begun.upto, begun.next);
+        if begun.length <= open.synced {
+            return Ok(SyncEnd::Overtaken);
         }
-        Ok(())
-    }
-
-    /// After a sync that failed.
-    fn failed(&mut self, error: &io::Error) -> io::Result<()> {
-        let path = self.open.as_ref().map(|open| open.path.display().to_string());
-        tracing::error!(%error, path, "the disk failed; beginning a new segment");
-        self.begin_anew().map_err(|again| self.die(&format!("{error}, and then: {again}")))
+        open.pending.drop_durable(begun.length - open.synced, begun.next_seq);
+        open.synced = begun.length;
+        Ok(SyncEnd::Durable)
     }
 
     /// Bytes that wait for a sync.
     pub(super) fn pending_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.pending.len())
+        self.open.as_ref().map_or(0, |open| open.pending.bytes())
     }
 
-    fn begin_anew(&mut self) -> io::Result<()> {
+    /// After a sync that failed, the kernel may have forgotten which pages were not written
+    /// (<https://lwn.net/Articles/752063/>), so the same file is never synced again: what is pending goes into a
+    /// new segment.
+    fn leave_segment(&mut self, error: &io::Error) -> io::Result<()> {
+        let path = self.open.as_ref().map(|open| open.path.display().to_string());
+        tracing::error!(%error, path, "the disk failed; beginning a new segment");
+        self.move_pending().map_err(|again| self.die(&format!("{error}, and then: {again}")))
+    }
+
+    fn move_pending(&mut self) -> io::Result<()> {
         let Some(failed) = self.open.take() else {
+            return Ok(());
+        };
+        // Without any, the next record begins its segment itself.
+        let Some((first_seq, lines)) = failed.pending.lines() else {
             return Ok(());
         };
         if failed.synced == 0 {
@@ -154,10 +183,10 @@ impl Disk {
         } else {
             failed.file.set_len(failed.synced)?;
         }
-        let mut fresh = Open::create(&self.dir, failed.pending_first)?;
-        fresh.file.write_all(&failed.pending)?;
+        let mut fresh = Open::create(&self.dir, first_seq)?;
+        fresh.file.write_all(lines)?;
         (self.sync)(&fresh.file)?;
-        fresh.synced = failed.pending.len() as u64;
+        fresh.synced = lines.len() as u64;
         self.open = Some(fresh);
         Ok(())
     }
@@ -182,7 +211,7 @@ impl Disk {
     }
 }
 
-impl Begun {
+impl BackgroundSync {
     /// Waits for the disk.
     pub(super) fn wait(&self) -> io::Result<()> {
         (self.sync)(&self.file)
@@ -190,15 +219,34 @@ impl Begun {
 }
 
 impl Open {
-    fn create(dir: &Path, first: u64) -> io::Result<Self> {
-        let path = Segment::at(dir, first).path;
+    /// Begins the segment of record `first_seq`, or leaves no file.
+    fn create(dir: &Path, first_seq: u64) -> io::Result<Self> {
+        let path = Segment::at(dir, first_seq).path;
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
-        File::open(dir)?.sync_all()?;
-        let beside = Arc::new(File::open(&path)?);
-        Ok(Self { file, beside, path, synced: 0, pending_first: first, pending: Vec::new() })
+        let sync_file = sync_dir(dir).and_then(|()| append_to(&path)).inspect_err(|_| {
+            // The next group has the same number, and begins the segment anew.
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::error!(%error, path = %path.display(), "a segment in the way of the next");
+            }
+        })?;
+        Ok(Self {
+            file,
+            sync_file: Arc::new(sync_file),
+            path,
+            synced: 0,
+            pending: Pending::default(),
+        })
     }
 
     fn length(&self) -> u64 {
-        self.synced + self.pending.len() as u64
+        self.synced + self.pending.bytes() as u64
     }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).open(path)
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }

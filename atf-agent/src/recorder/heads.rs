@@ -52,6 +52,11 @@ impl Heads {
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
         changed.notify_one();
     }
+
+    #[cfg(test)]
+    pub(super) fn whose_thread_has_ended() -> Self {
+        Self(Arc::default())
+    }
 }
 
 fn keep(dir: &std::path::Path, head: &Head) {

@@ -8,7 +8,8 @@ use atf_common::event::Event as Denied;
 use atf_common::vector::Vector;
 use atf_common::verdict::Denial;
 
-use super::writer::{Job, Shared};
+use super::shared_log::SharedLog;
+use super::writer::Job;
 use crate::audit::{Event, Judged, Process};
 use crate::call::{CgroupId, Untrusted};
 
@@ -19,7 +20,7 @@ const GROUP_RECORDS_MAX: usize = 256;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Forwards for ever what `source` gives. A failure is recorded once, until the source works again.
-pub(super) fn forward(mut source: impl FnMut() -> io::Result<Vec<Denied>>, log: &Shared) {
+pub(super) fn forward(mut source: impl FnMut() -> io::Result<Vec<Denied>>, log: &SharedLog) {
     let mut failing = false;
     loop {
         let mut events = match source() {
@@ -45,7 +46,7 @@ pub(super) fn forward(mut source: impl FnMut() -> io::Result<Vec<Denied>>, log: 
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(GROUP_RECORDS_MAX));
             let group = std::mem::replace(&mut events, rest);
-            log.lock().commit(group.into_iter().map(job).collect());
+            log.commit(group.into_iter().map(job).collect());
         }
     }
 }

@@ -5,10 +5,12 @@ mod disk;
 mod heads;
 mod kernel_events;
 mod known;
+mod pending;
 mod receipted;
 mod receipts;
 mod reporters;
 mod settings;
+mod shared_log;
 mod start;
 mod writer;
 
@@ -18,9 +20,6 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
-
-use parking_lot::FairMutex;
 
 use crate::audit::VerifyError;
 use crate::identity::IdentityError;
@@ -29,6 +28,7 @@ use crate::wire::{self, Batches, Ids, Places};
 
 pub use known::{mark, public_log_key};
 pub use settings::Settings;
+use shared_log::{SYNC_EVERY, SharedLog};
 
 /// Why the recorder does not run.
 #[derive(Debug, thiserror::Error)]
@@ -79,11 +79,7 @@ pub fn serve(
 ) -> Result<(), RecorderError> {
     let mut log = start::open(places, settings)?;
     log.begin(places);
-    let (much, wanted) = sync_channel(1);
-    log.much = Some(much);
-    let log: writer::Shared = Arc::new(FairMutex::new(log));
-    let synced = Arc::clone(&log);
-    std::thread::spawn(move || writer::sync_in_time(&synced, &wanted));
+    let log = Arc::new(SharedLog::start(log, SYNC_EVERY));
     if let Some(source) = kernel_events {
         let log = Arc::clone(&log);
         std::thread::spawn(move || kernel_events::forward(source, &log));

@@ -1,7 +1,8 @@
 //! The connections: who reports, and the way of a record from the socket into the log and of its
 //! receipt back.
 
-use super::writer::{Job, Shared};
+use super::shared_log::SharedLog;
+use super::writer::Job;
 use crate::audit::{Event, Judged, Process};
 use crate::wire::{Batches, Ids, RecorderRequest};
 
@@ -41,7 +42,7 @@ pub(super) fn may_tell(reporter: Process, event: &Event) -> bool {
 
 /// Takes the requests of one connection until it ends. While a group waits for its turn and the disk,
 /// the next one comes together in the socket.
-pub(super) fn attend(mut peer: Batches<RecorderRequest>, reporter: Process, log: &Shared) {
+pub(super) fn attend(mut peer: Batches<RecorderRequest>, reporter: Process, log: &SharedLog) {
     let ended = loop {
         let batch = match peer.hear() {
             Ok(batch) if batch.is_empty() => return,
@@ -54,7 +55,7 @@ pub(super) fn attend(mut peer: Batches<RecorderRequest>, reporter: Process, log:
                 (number, Job { event: *event, reporter, permit, durable })
             })
             .unzip();
-        let replies = log.lock().commit(jobs);
+        let replies = log.commit(jobs);
         let replies: Vec<_> = numbers.into_iter().zip(replies).collect();
         if let Err(error) = peer.answer(&replies) {
             break error;

@@ -44,7 +44,6 @@ pub(super) fn open(places: &Places, settings: &Settings) -> Result<Log, Recorder
     let chain = Chain::new(Chain::uid_of_key(&key.public_hex()), host(), tail.last.clone());
     Ok(Log {
         first: first_events(&chain, &key, &tail, (!made_now).then_some(mark)),
-        much: None,
         whole: true,
         heads: Heads::start(dir, key),
         receipts,

@@ -4,12 +4,8 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::Duration;
 
-use parking_lot::FairMutex;
-
-use super::disk::{Begun, Disk};
+use super::disk::{BackgroundSync, Disk, SyncEnd};
 use super::heads::Heads;
 use super::receipted::{Permitted, Unfit, receipted};
 use super::receipts::Receipts;
@@ -20,28 +16,13 @@ use crate::call::Digest;
 use crate::identity::MacKey;
 use crate::wire::{Receipt, ReceiptBody, RecorderReply};
 
-/// Longest time for which a record that nobody waits for may be off the disk, but for that of a sync.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
-
-/// So many bytes off the disk are synced before that time.
-const PENDING_BYTES: usize = 4 << 20;
-
-/// Most bytes that may be off the disk: they are kept in memory against a failing disk. Who brings more waits
-/// for it.
-const PENDING_BYTES_MAX: usize = 16 << 20;
-
-/// The log, for all who bring records. Whoever waited longest is next, so that one who brings many
-/// holds up the others for one group at most.
-pub(super) type Shared = Arc<FairMutex<Log>>;
-
 /// The log, ready to be written.
 pub(super) struct Log {
     pub(super) heads: Heads,
     pub(super) receipts: Receipts,
+    /// The end of what is written.
     pub(super) chain: Chain,
     pub(super) disk: Disk,
-    /// Wakes who syncs what nobody waits for, once there is somebody.
-    pub(super) much: Option<SyncSender<()>>,
     /// What this start itself has to say.
     pub(super) first: Vec<Event>,
     /// Whether every group so far was written to its end: one that panicked left the chain and the
@@ -77,24 +58,14 @@ struct Written {
     durable: bool,
 }
 
-/// Syncs what nobody waits for, in time or when `much` says so, until the log has gone. The log goes on meanwhile: a
-/// sync takes as long as some hundred calls.
-pub(super) fn sync_in_time(log: &Shared, much: &Receiver<()>) {
-    while !matches!(much.recv_timeout(SYNC_EVERY), Err(RecvTimeoutError::Disconnected)) {
-        let begun = log.lock().begin_sync();
-        if let Some((begun, head)) = begun {
-            let synced = begun.wait();
-            log.lock().end_sync(&begun, synced, head);
-        }
-    }
-}
-
 impl Log {
     /// Writes a group and answers for each of it, in its order. Syncs when somebody waits for the disk.
     pub(super) fn commit(&mut self, group: Vec<Job>) -> Vec<RecorderReply> {
+        if self.heads.have_ended() {
+            return refuse_all(&group, "no head is signed any more");
+        }
         if !std::mem::replace(&mut self.whole, false) {
-            let why = "writing the log failed in the middle; nothing is recorded until a restart";
-            return group.iter().map(|_| refusal(why)).collect();
+            return refuse_all(&group, "writing the log failed in the middle");
         }
         let replies = self.write(group);
         self.whole = true;
@@ -102,44 +73,44 @@ impl Log {
     }
 
     fn write(&mut self, group: Vec<Job>) -> Vec<RecorderReply> {
-        let before = self.chain.clone();
-        let (lines, linked) = self.link(group);
-        if lines.is_empty() {
-            return self.answer(linked, Ok(()));
+        let mut chain = self.chain.clone();
+        let (lines, linked) = self.link(group, &mut chain);
+        let durable = linked.iter().any(Linked::is_durable);
+        let kept = if lines.is_empty() { Ok(()) } else { self.keep(&lines, chain, durable) };
+        if let Err(why) = &kept {
+            tracing::error!(why, records = linked.len(), "records refused");
         }
-        if let Err(error) = self.disk.write(before.next_seq(), &lines) {
-            tracing::error!(%error, records = linked.len(), "records refused");
-            self.chain = before;
-            let why = format!("the log cannot be written: {error}");
-            return linked.into_iter().map(|one| refusal(one.refused().unwrap_or(&why))).collect();
+        linked.into_iter().map(|one| one.answer(&kept)).collect()
+    }
+
+    /// Writes `lines`, behind which the chain stands at `chain`, and syncs them when they are to be durable.
+    fn keep(&mut self, lines: &[u8], chain: Chain, durable: bool) -> Result<(), String> {
+        if self.disk.has_to_sync_before(lines.len()) {
+            self.sync()?;
         }
-        let is_durable = |one: &Linked| matches!(one, Linked::Yes(Written { durable: true, .. }));
-        let pending = self.disk.pending_bytes();
-        if pending >= PENDING_BYTES {
-            // A word that waits already is enough.
-            let _said = self.much.as_ref().map(|much| much.try_send(()));
-        }
-        let due = linked.iter().any(is_durable) || pending >= PENDING_BYTES_MAX;
-        let synced = if due && !self.sync() {
-            Err("the log is not on the disk; the recorder says why")
-        } else {
-            Ok(())
-        };
-        self.answer(linked, synced)
+        let written = self.disk.write(self.chain.next_seq(), lines);
+        written.map_err(|error| format!("the log cannot be written: {error}"))?;
+        self.chain = chain;
+        if durable { self.sync() } else { Ok(()) }
     }
 
     /// Makes the lines of a group; a record that cannot be one is refused alone.
-    fn link(&mut self, group: Vec<Job>) -> (Vec<u8>, Vec<Linked>) {
+    fn link(&mut self, group: Vec<Job>, chain: &mut Chain) -> (Vec<u8>, Vec<Linked>) {
         let now = now_unix_ms();
         let mut lines = Vec::new();
-        let linked = group
-            .iter()
-            .map(|job| self.link_one(job, now, &mut lines).map_or_else(Linked::No, Linked::Yes));
+        let mut link = |job| self.link_one(job, now, chain, &mut lines);
+        let linked = group.iter().map(|job| link(job).map_or_else(Linked::No, Linked::Yes));
         let linked = linked.collect();
         (lines, linked)
     }
 
-    fn link_one(&mut self, job: &Job, now: u64, lines: &mut Vec<u8>) -> Result<Written, String> {
+    fn link_one(
+        &mut self,
+        job: &Job,
+        now: u64,
+        chain: &mut Chain,
+        lines: &mut Vec<u8>,
+    ) -> Result<Written, String> {
         if !reporters::may_tell(job.reporter, &job.event) {
             let why = format!("{:?} tells no such event", job.reporter);
             tracing::error!(%why, event = ?job.event, "a record refused");
@@ -149,7 +120,7 @@ impl Log {
             tracing::error!(reporter = ?job.reporter, %unfit, "a record refused");
             unfit.to_string()
         })?;
-        let link = self.chain.append(&job.event, job.reporter, now);
+        let link = chain.append(&job.event, job.reporter, now);
         let link = link.map_err(|error| error.to_string())?;
         lines.extend_from_slice(&link.line);
         Ok(Written { permit, last: link.last, durable: job.durable })
@@ -165,40 +136,39 @@ impl Log {
         }
     }
 
-    /// Makes all that was written durable and has the new head signed. False when the disk failed; it
-    /// refuses everything from then on.
-    pub(super) fn sync(&mut self) -> bool {
-        if self.heads.have_ended() {
-            tracing::error!("no head is signed any more; nothing is recorded until a restart");
-            return false;
-        }
-        if let Err(error) = self.disk.sync() {
-            tracing::error!(%error, "the log is not on the disk");
-            return false;
-        }
+    /// Makes all that was written durable and has the new head signed.
+    fn sync(&mut self) -> Result<(), String> {
+        self.disk.sync().map_err(|error| format!("the log is not on the disk: {error}"))?;
         if let Some(head) = self.head() {
             self.heads.put(head);
         }
-        true
+        Ok(())
     }
 
     /// A sync that nobody waits for, and the head that it makes true; `None` when there is nothing to sync, or none is
     /// possible.
-    pub(super) fn begin_sync(&self) -> Option<(Begun, Head)> {
-        if !self.whole || self.heads.have_ended() {
-            return None;
-        }
-        Some((self.disk.begin_sync(self.chain.next_seq())?, self.head()?))
+    pub(super) fn begin_sync(&self) -> Option<(BackgroundSync, Head)> {
+        let begun = self.disk.begin_sync(self.chain.next_seq()).filter(|_| self.whole)?;
+        Some((begun, self.head()?))
     }
 
-    /// Has the head signed when the sync came to a good end.
-    pub(super) fn end_sync(&mut self, begun: &Begun, synced: io::Result<()>, head: Head) {
+    /// Takes the result of a background sync, and has the head signed that is true by it.
+    pub(super) fn end_sync(&mut self, begun: &BackgroundSync, result: io::Result<()>, head: Head) {
         if !std::mem::replace(&mut self.whole, false) {
             return;
         }
-        match self.disk.end_sync(begun, synced) {
-            Ok(()) => self.heads.put(head),
-            Err(error) => tracing::error!(%error, "the log is not on the disk"),
+        let head = match self.disk.end_sync(begun, result) {
+            Ok(SyncEnd::Durable) => Some(head),
+            // A newer head was put: the old one must not take its place.
+            Ok(SyncEnd::Overtaken) => None,
+            Ok(SyncEnd::Moved) => self.head(),
+            Err(error) => {
+                tracing::error!(%error, "the log is not on the disk");
+                None
+            }
+        };
+        if let Some(head) = head {
+            self.heads.put(head);
         }
         self.whole = true;
     }
@@ -214,16 +184,6 @@ impl Log {
             signature: String::new(),
         })
     }
-
-    /// The answers, once the disk has what it is to have.
-    fn answer(&self, linked: Vec<Linked>, synced: Result<(), &str>) -> Vec<RecorderReply> {
-        let answer = |one| match (one, synced) {
-            (Linked::No(why), _) => refusal(&why),
-            (Linked::Yes(Written { durable: true, .. }), Err(why)) => refusal(why),
-            (Linked::Yes(one), _) => RecorderReply::Recorded { receipt: one.receipt() },
-        };
-        linked.into_iter().map(answer).collect()
-    }
 }
 
 impl Written {
@@ -237,12 +197,25 @@ impl Written {
 }
 
 impl Linked {
-    fn refused(&self) -> Option<&str> {
-        match self {
-            Self::Yes(_) => None,
-            Self::No(why) => Some(why),
+    fn is_durable(&self) -> bool {
+        matches!(self, Self::Yes(Written { durable: true, .. }))
+    }
+
+    /// The answer, once the group is in the log, or why it is not.
+    fn answer(self, kept: &Result<(), String>) -> RecorderReply {
+        match (self, kept) {
+            (Self::No(why), _) => refusal(&why),
+            (Self::Yes(_), Err(why)) => refusal(why),
+            (Self::Yes(one), Ok(())) => RecorderReply::Recorded { receipt: one.receipt() },
         }
     }
+}
+
+/// Refuses a group, as every one until a restart.
+pub(super) fn refuse_all(group: &[Job], why: &str) -> Vec<RecorderReply> {
+    let why = format!("{why}; nothing is recorded until a restart");
+    tracing::error!(why, records = group.len(), "records refused");
+    group.iter().map(|_| refusal(&why)).collect()
 }
 
 fn refusal(why: &str) -> RecorderReply {

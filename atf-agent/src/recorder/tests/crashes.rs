@@ -9,7 +9,11 @@ fn as_a_process_of_its_own() {
     let Ok(dir) = std::env::var(CHILD_DIR) else {
         return;
     };
-    let failed = serve(&places(Path::new(&dir)), &ids(), &Settings::default(), no_kernel());
+    let mut settings = Settings::default();
+    if let Ok(bytes) = std::env::var(CHILD_SEGMENT_BYTES) {
+        settings.segment_bytes_max = bytes.parse().unwrap();
+    }
+    let failed = serve(&places(Path::new(&dir)), &ids(), &settings, no_kernel());
     eprintln!("{}", failed.unwrap_err());
     std::process::exit(3);
 }
@@ -124,131 +128,39 @@ fn a_flood_of_connections_does_not_end_the_recorder() {
     child.wait().unwrap();
 }
 
-fn fails(_: &File) -> io::Result<()> {
-    Err(io::Error::from_raw_os_error(5))
-}
-
-fn fails_once(file: &File) -> io::Result<()> {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    static FAILED: AtomicBool = AtomicBool::new(false);
-    if FAILED.swap(true, Ordering::Relaxed) {
-        return file.sync_data();
-    }
-    fails(file)
-}
-
-/// Whether the log takes a record.
-fn taken(log: &mut Log, durable: bool) -> bool {
-    let (event, reporter) = (finding("x"), Process::Gateway);
-    let answers = log.commit(vec![Job { event, reporter, permit: None, durable }]);
-    matches!(answers[..], [RecorderReply::Recorded { .. }])
-}
-
+/// The attack: descriptors run out just when a segment has its file and nothing more.
 #[test]
-fn a_disk_that_fails_to_sync_costs_a_segment_and_no_record() {
-    for (sync, ok) in [(fails_once as fn(&File) -> _, true), (fails, false)] {
-        let dir = tempfile::tempdir().unwrap();
-        let places = places(dir.path());
-        let mut log = start::open(&places, &Settings::default()).unwrap();
-        assert!(taken(&mut log, true), "the control");
-        let second = start::open(&places, &Settings::default()).map(|_| ());
-        assert!(second.is_err(), "one log has one recorder");
-        assert!(taken(&mut log, false));
-        log.disk = log.disk.with_sync(sync);
-        assert_eq!(taken(&mut log, true), ok);
-        assert_eq!(taken(&mut log, true), ok, "a dead disk stays dead");
-        if ok {
-            assert_eq!(assert_whole(&places), 4);
-            assert_eq!(segments(&places.log_dir()).unwrap().len(), 2);
-        }
-    }
-}
-
-/// The attacks: the disk fails while the log goes on, before and after a sync that somebody waited for.
-#[test]
-fn a_sync_beside_the_writing_that_fails_costs_no_record() {
-    for waited in [false, true] {
-        let dir = tempfile::tempdir().unwrap();
-        let places = places(dir.path());
-        let mut log = start::open(&places, &Settings::default()).unwrap();
-        let add = |log: &mut Log, durable| assert!(taken(log, durable));
-        log.begin(&places);
-        add(&mut log, false);
-        let (begun, head) = log.begin_sync().expect("one is not synced");
-        add(&mut log, waited);
-        begun.wait().unwrap();
-        log.end_sync(&begun, Ok(()), head);
-        assert_eq!(log.disk.pending_bytes() > 0, !waited, "what came meanwhile is pending still");
-        add(&mut log, false);
-        let (begun, head) = log.begin_sync().unwrap();
-        add(&mut log, false);
-        let pending = log.disk.pending_bytes();
-        log.end_sync(&begun, fails(&File::open(dir.path()).unwrap()), head.clone());
-        assert_eq!(segments(&places.log_dir()).unwrap().len(), 2, "the control: it failed");
-        assert_eq!((log.disk.pending_bytes(), pending > 0), (0, true));
-        add(&mut log, false);
-        // That was of the segment before: neither its failure nor its success is of this one.
-        log.end_sync(&begun, fails(&File::open(dir.path()).unwrap()), head.clone());
-        log.end_sync(&begun, Ok(()), head);
-        assert!(log.disk.pending_bytes() > 0);
-        add(&mut log, true);
-        assert_eq!(segments(&places.log_dir()).unwrap().len(), 2);
-        assert_eq!(assert_whole(&places), 7);
-    }
-}
-
-/// The attack: a disk that never ends a sync, while records come that nobody waits for.
-#[test]
-fn a_sync_that_does_not_end_costs_a_bounded_memory() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut log = start::open(&places(dir.path()), &Settings::default()).unwrap();
-    assert!(taken(&mut log, false));
-    let begun = log.begin_sync().expect("one is not synced");
-    let most = 16 << 20;
-    let (mut highest, mut before) = (0, log.disk.pending_bytes());
-    loop {
-        let event = finding(&"x".repeat(2_000));
-        let job = || Job {
-            event: event.clone(),
-            reporter: Process::Gateway,
-            permit: None,
-            durable: false,
-        };
-        log.commit((0..100).map(|_| job()).collect());
-        let pending = log.disk.pending_bytes();
-        highest = highest.max(pending);
-        if pending < before {
-            break;
-        }
-        assert!(pending < most, "{pending}");
-        before = pending;
-    }
-    assert!(highest > most / 2, "the control: {highest}");
-    let (begun, head) = begun;
-    log.end_sync(&begun, Ok(()), head);
-    assert!(taken(&mut log, true));
-}
-
-fn panics(_: &File) -> io::Result<()> {
-    panic!("a test's panic");
-}
-
-/// The chain and the disk may be at odds after a panic: what came after it would be taken for whole.
-#[test]
-fn after_a_panic_in_the_middle_nothing_is_recorded() {
+fn a_segment_that_is_half_made_is_made_again() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let dir = tempfile::tempdir().unwrap();
     let places = places(dir.path());
-    let mut log = start::open(&places, &Settings::default()).unwrap();
-    let job =
-        || Job { event: finding("x"), reporter: Process::Gateway, permit: None, durable: true };
-    let taken =
-        |log: &mut Log| matches!(log.commit(vec![job()])[..], [RecorderReply::Recorded { .. }]);
-    assert!(taken(&mut log), "the control");
-    log.disk = log.disk.with_sync(panics);
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| taken(&mut log)));
-    assert!(caught.is_err(), "the control: it panics");
-    log.disk = log.disk.with_sync(File::sync_data);
-    assert!(!taken(&mut log));
+    let mut child = spawn(dir.path(), &format!("export {CHILD_SEGMENT_BYTES}=1;"));
+    let mut recorder = connect(&places);
+    ask(&mut recorder, finding("one"), true).unwrap();
+    assert_whole(&places);
+    // The head is signed and kept, so that nobody but the next segment opens anything.
+    std::thread::sleep(Duration::from_millis(300));
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    let is_segment = |path: &Path| path.extension().is_some_and(|end| end == "jsonl");
+    let kept: BTreeSet<u64> = fds
+        .map(|fd| fd.unwrap())
+        .filter(|fd| !std::fs::read_link(fd.path()).is_ok_and(|path| is_segment(&path)))
+        .map(|fd| fd.file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    let second_free = (0..).filter(|fd| !kept.contains(fd)).nth(1);
+    let pid = Pid::from_child(&child);
+    let limit = |current| {
+        let old = rustix::process::getrlimit(Resource::Nofile);
+        prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum: old.maximum }).unwrap()
+    };
+    let old = limit(second_free);
+    let why = ask(&mut recorder, finding("two"), true).unwrap_err();
+    assert!(why.contains("Too many open files"), "the control: {why}");
+    limit(old.current);
+    ask(&mut recorder, finding("three"), true).unwrap();
+    assert_eq!(assert_whole(&places), 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

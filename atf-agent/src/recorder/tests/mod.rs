@@ -3,6 +3,7 @@
 mod crashes;
 mod deleted;
 mod permits;
+mod syncs;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -29,6 +30,9 @@ static EXECUTOR: LazyLock<AgreementKey> = LazyLock::new(|| AgreementKey::generat
 
 /// The directory for a recorder in a process of its own.
 const CHILD_DIR: &str = "ATF_TEST_RECORDER_DIR";
+
+/// Bytes after which it begins a new segment, where they are not the shipped ones.
+const CHILD_SEGMENT_BYTES: &str = "ATF_TEST_RECORDER_SEGMENT_BYTES";
 
 fn places(dir: &Path) -> Places {
     Places { run_dir: dir.join("run"), state_dir: dir.join("state"), ..Places::default() }
@@ -80,6 +84,19 @@ fn ask(recorder: &mut Recorder, event: Event, durable: bool) -> Result<(), Strin
 
 fn finding(detail: &str) -> Event {
     Event::Finding { name: "test".into(), run: None, detail: detail.into() }
+}
+
+/// What a log without a socket answers to a record.
+fn append(log: &mut Log, detail: &str, durable: bool) -> RecorderReply {
+    let (event, reporter) = (finding(detail), Process::Gateway);
+    let mut answers = log.commit(vec![Job { event, reporter, permit: None, durable }]);
+    assert_eq!(answers.len(), 1, "one answer to one record");
+    answers.remove(0)
+}
+
+/// Whether it takes one.
+fn taken(log: &mut Log, durable: bool) -> bool {
+    matches!(append(log, "x", durable), RecorderReply::Recorded { .. })
 }
 
 fn log_key(places: &Places) -> VerifyingKey {
