@@ -32,10 +32,11 @@ impl Authority {
         how: Untrusted,
         refused: Option<[u64; 6]>,
     ) -> Result<AuthorityReply, AuthorityError> {
-        if let Some(live) = self.registry.get(run)? {
-            self.forget_counted(&live, how, refused)?;
-        }
-        Ok(AuthorityReply::Done)
+        let sealed = match self.registry.get(run)? {
+            Some(live) => self.forget_counted(&live, how, refused)?,
+            None => false,
+        };
+        Ok(AuthorityReply::Was { sealed })
     }
 
     /// Lifts a seal: the gateway's entry first, or the kernel would latch the run again.
@@ -45,11 +46,12 @@ impl Authority {
         uid: u32,
     ) -> Result<AuthorityReply, AuthorityError> {
         let live = self.live(run)?;
+        let sealed = is_sealed((self.kernel.state)(live.cgroup).map_err(AuthorityError::Kernel)?);
         // In the log before the act: a seal that nobody lifted stays.
         self.log.record(vec![Event::Released { run, uid }])?;
         self.subscriber.tell(&Registry::Release { run })?;
         (self.kernel.unlatch)(live.cgroup).map_err(AuthorityError::Kernel)?;
-        Ok(AuthorityReply::Done)
+        Ok(AuthorityReply::Was { sealed })
     }
 
     /// Ends what is past its end or has lost its cgroup or the run above it, and records the ends that are not in the
@@ -92,16 +94,17 @@ impl Authority {
         run: &Registered,
         how: Untrusted,
     ) -> Result<(), AuthorityError> {
-        self.forget_counted(run, how, None)
+        self.forget_counted(run, how, None).map(drop)
     }
 
-    /// As [`Authority::forget`], with what the run's keeper counted of its system call filter.
+    /// As [`Authority::forget`], with what the run's keeper counted of its system call filter. Says whether the run was
+    /// sealed.
     fn forget_counted(
         &mut self,
         run: &Registered,
         how: Untrusted,
         refused: Option<[u64; 6]>,
-    ) -> Result<(), AuthorityError> {
+    ) -> Result<bool, AuthorityError> {
         let state = (self.kernel.state)(run.cgroup).map_err(AuthorityError::Kernel)?;
         (self.kernel.remove)(run.cgroup).map_err(AuthorityError::Kernel)?;
         let mut kernel = state.map(|state| counters(&state)).unwrap_or_default();
@@ -114,7 +117,7 @@ impl Authority {
         }
         self.end_below(run.run)?;
         self.record_ends();
-        Ok(())
+        Ok(is_sealed(state))
     }
 
     /// Puts the ends into the log that are not there. What fails is tried again by the next sweep.
@@ -137,6 +140,11 @@ impl Authority {
             }
         }
     }
+}
+
+/// Whether the kernel holds a run as sealed.
+pub(super) fn is_sealed(state: Option<State>) -> bool {
+    state.is_some_and(|state| state.latched_boot_ns != 0)
 }
 
 /// What the programs counted, vectors that saw nothing left out.

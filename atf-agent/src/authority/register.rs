@@ -9,6 +9,7 @@ use atf_common::records::Run;
 use super::Authority;
 use super::clock::boot_ms;
 use super::delegation::child;
+use super::ending::is_sealed;
 use super::error::AuthorityError;
 use super::manifest::Manifest;
 use super::tokens::{self, Minted};
@@ -91,7 +92,7 @@ impl Authority {
             task: run.task.clone(),
             prompt: run.prompt,
             end_boot_ms: run.end_boot_ms,
-            sealed: state.is_some_and(|state| state.latched_boot_ns != 0),
+            sealed: is_sealed(state),
         })
     }
 

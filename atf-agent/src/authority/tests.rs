@@ -314,19 +314,24 @@ fn a_run_is_registered_renewed_released_and_ended() {
     ));
     world.map.lock().unwrap().get_mut(&cgroup.0).unwrap().1.latched_boot_ns = 5;
     assert!(runs(&authority)[0].sealed);
-    ask(&authority, AuthorityRequest::Release { run }).unwrap();
+    for expected in [true, false] {
+        let released = ask(&authority, AuthorityRequest::Release { run });
+        assert!(matches!(released, Ok(AuthorityReply::Was { sealed }) if sealed == expected));
+    }
     assert!(!runs(&authority)[0].sealed);
     world.map.lock().unwrap().get_mut(&cgroup.0).unwrap().1.vectors[1].denied = 3;
-    for _ in 0..2 {
+    world.map.lock().unwrap().get_mut(&cgroup.0).unwrap().1.latched_boot_ns = 6;
+    for expected in [true, false] {
         let how = "exit 0".into();
-        ask(&authority, AuthorityRequest::End { run, how, refused: None }).unwrap();
+        let ended = ask(&authority, AuthorityRequest::End { run, how, refused: None });
+        assert!(matches!(ended, Ok(AuthorityReply::Was { sealed }) if sealed == expected));
     }
-    assert_eq!(world.told(), ["release", "close"]);
+    assert_eq!(world.told(), ["release", "release", "close"]);
     let Some(Event::RunEnded { kernel, .. }) = world.events.lock().unwrap().last().cloned() else {
         panic!("the end is not in the log");
     };
     assert_eq!(kernel, [("connect4".to_owned(), [0, 3, 0, 0, 0, 0])]);
-    assert_eq!(world.kinds(), ["token_minted", "released", "run_ended"]);
+    assert_eq!(world.kinds(), ["token_minted", "released", "released", "run_ended"]);
     assert!(world.map.lock().unwrap().is_empty());
     assert!(ask(&authority, AuthorityRequest::Renew { run }).is_err());
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::{AuditAction, Output, ShowOutput};
 use super::output;
 use super::policy::decision_log;
-use super::{EXIT_NO, EXIT_OK};
+use super::{EXIT_NO, EXIT_OK, EXIT_USAGE};
 use crate::audit::{self, Filter, Row, VerifyError};
 use crate::config::Config;
 use crate::recorder;
@@ -15,13 +15,15 @@ use crate::recorder;
 pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> {
     match action {
         AuditAction::Verify { log, output } => verify(config, log, output),
-        AuditAction::Show { log, run, denied, last, input, output: ShowOutput::Opa, .. } => {
-            let wanted = decision_log::Wanted { log: log.as_deref(), run, denied, last, input };
+        AuditAction::Show { log, run, denied, observed, last, input, output: ShowOutput::Opa } => {
+            let log = log.as_deref();
+            let wanted = decision_log::Wanted { log, run, denied, observed, last, input };
             output::json(&decision_log::decisions(config, &wanted)?)?;
             Ok(EXIT_OK)
         }
         AuditAction::Show { input: true, .. } => {
-            anyhow::bail!("--input goes with --output opa alone");
+            tracing::error!("--input goes with --output opa alone");
+            Ok(EXIT_USAGE)
         }
         AuditAction::Show { log, run, denied, observed, last, input: false, output } => {
             let log = log.unwrap_or_else(|| config.places.log_dir());
@@ -123,6 +125,23 @@ pub(super) fn time(unix_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_go_together_is_not_understood() {
+        let show = |output| AuditAction::Show {
+            log: None,
+            run: None,
+            denied: false,
+            observed: false,
+            last: None,
+            input: true,
+            output,
+        };
+        let config = Config::default();
+        for output in [ShowOutput::Text, ShowOutput::Json] {
+            assert_eq!(audit(&config, show(output)).unwrap(), EXIT_USAGE);
+        }
+    }
 
     /// The attack: the log is deleted, and `verify` is asked of what is left, or of any other empty place.
     #[test]

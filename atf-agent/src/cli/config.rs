@@ -22,6 +22,9 @@ pub(super) fn config(config: &Config, action: &ConfigAction) -> anyhow::Result<u
 
 fn check(config: &Config) -> anyhow::Result<u8> {
     let mut status = EXIT_OK;
+    for doubt in doubts(&config.places.policy_dir) {
+        output::line(&format!("warn  policy: {doubt}"))?;
+    }
     for (what, result) in findings(config) {
         match result {
             Ok(text) => output::line(&format!("ok    {what}: {text}"))?,
@@ -66,6 +69,13 @@ pub(super) fn findings(config: &Config) -> [(&'static str, Result<String, String
                 .map_err(|error| error.to_string()),
         ),
     ]
+}
+
+/// What the policy's author may not have meant; nothing where policy or pins cannot be read, which is wrong anyway.
+fn doubts(policy_dir: &Path) -> Vec<String> {
+    let read =
+        gate::Policy::read(policy_dir).ok().zip(gate::Pins::read(&policy_dir.join("tools")).ok());
+    read.map(|(policy, pins)| policy.doubts(&pins)).unwrap_or_default()
 }
 
 /// How many manifests `dir` has, all of them good.

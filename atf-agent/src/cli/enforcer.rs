@@ -40,6 +40,9 @@ pub(super) fn enforcer(config: &Config, action: EnforcerAction) -> anyhow::Resul
 fn check(cage: &Cage, form: Output) -> anyhow::Result<u8> {
     let (proof, wrong) = match enforcer::check(cage) {
         Ok(proof) => (Some(proof), None),
+        Err(KernelError::Mismatch(_)) if enforcer::is_absent(cage) => {
+            (None, Some("no cage stands here; `atf enforcer up` puts it up".to_owned()))
+        }
         Err(error @ KernelError::Mismatch(_)) => (None, Some(error.to_string())),
         Err(error) => return Err(error.into()),
     };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use clap::CommandFactory as _;
 
 use super::{Arguments, EXIT_OK, output};
@@ -14,7 +15,8 @@ pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
 }
 
 pub(super) fn man(dir: &Path) -> anyhow::Result<u8> {
-    std::fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(Arguments::command(), dir)?;
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), dir))
+        .with_context(|| format!("cannot write the man pages into {}", dir.display()))?;
     Ok(EXIT_OK)
 }

@@ -2,7 +2,7 @@
 
 use super::args::RunArguments;
 use super::{EXIT_NOT_STARTED, doctor};
-use crate::call::Untrusted;
+use crate::call::{RunId, Untrusted};
 use crate::config::Config;
 use crate::kernel::{self, Cage, Mode};
 use crate::run;
@@ -24,6 +24,13 @@ fn prove(cage: &Cage) -> Result<(), String> {
         tracing::warn!("{}; the run's own sandbox holds it as ever", doctor::OBSERVES);
     }
     Ok(())
+}
+
+/// What the operator of a run is told that was sealed.
+fn sealed(run: &RunId) -> String {
+    format!(
+        "the run was sealed, and could do nothing since; `atf audit show --denied --run {run}` says why"
+    )
 }
 
 fn start(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
@@ -48,6 +55,9 @@ fn start(config: &Config, wanted: RunArguments) -> anyhow::Result<u8> {
     };
     let hooks = run::Hooks { agents_dir: cage.agents_dir.clone(), prove: || prove(&cage) };
     let ended = run::launch(&config.places, &config.ids, &config.run, &request, &hooks)?;
+    if ended.sealed {
+        tracing::warn!(run = %ended.run, "{}", sealed(&ended.run));
+    }
     tracing::info!(run = %ended.run, status = ended.status, "ended");
     Ok(ended.status)
 }

@@ -11,6 +11,7 @@ use super::{doctor, output};
 use crate::call::RunId;
 use crate::config::Config;
 use crate::kernel::{Mode, maps};
+use crate::run;
 use crate::wire::{AuthorityReply, AuthorityRequest, Connection, RunEntry};
 
 /// The authority answers at once or is not there.
@@ -23,12 +24,17 @@ struct Shown {
     entry: RunEntry,
     /// Whether it would be sealed, had the gateway's breaker room.
     held_back: bool,
+    /// Whether its keeper is gone, so that the next launcher takes it down.
+    gone: bool,
     /// What the kernel programs do with what they deny; absent when nobody can tell.
     mode: Option<Mode>,
 }
 
 impl Shown {
     fn state(&self) -> &'static str {
+        if self.gone {
+            return "gone, the next `atf run` takes it down";
+        }
         let observed = self.mode == Some(Mode::Observe);
         match (self.entry.sealed, self.held_back, observed) {
             (true, _, false) => "sealed",
@@ -50,7 +56,12 @@ pub(super) fn runs(config: &Config, wanted: &RunsArguments) -> anyhow::Result<u8
     let mode = maps::mode(&config.places.pin_dir).ok();
     let runs: Vec<Shown> = runs
         .into_iter()
-        .map(|entry| Shown { held_back: held_back.contains(&entry.run), mode, entry })
+        .map(|entry| Shown {
+            held_back: held_back.contains(&entry.run),
+            gone: run::is_gone(&config.places, entry.run),
+            mode,
+            entry,
+        })
         .collect();
     match mode {
         Some(Mode::Enforce) => {}
@@ -88,8 +99,12 @@ pub(super) fn runs(config: &Config, wanted: &RunsArguments) -> anyhow::Result<u8
 
 pub(super) fn release(config: &Config, run: RunId) -> anyhow::Result<u8> {
     match ask(config, &AuthorityRequest::Release { run })? {
-        AuthorityReply::Done => {
+        AuthorityReply::Was { sealed: true } => {
             tracing::info!(%run, "released");
+            Ok(EXIT_OK)
+        }
+        AuthorityReply::Was { sealed: false } => {
+            tracing::info!(%run, "the kernel held no seal of it; what the gateway may have had is lifted");
             Ok(EXIT_OK)
         }
         AuthorityReply::Refused { why } => {

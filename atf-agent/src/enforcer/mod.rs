@@ -76,6 +76,14 @@ pub fn check(cage: &Cage) -> Result<Proof, KernelError> {
     kernel::prove(cage)
 }
 
+/// Whether no cage was put up here, or the last one was taken down: nothing is pinned.
+pub fn is_absent(cage: &Cage) -> bool {
+    match std::fs::read_dir(&cage.pin_dir) {
+        Ok(mut pins) => pins.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
 /// Takes the cage down: the only way to remove it. With `force` even while runs are registered.
 ///
 /// # Errors

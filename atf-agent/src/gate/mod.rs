@@ -48,6 +48,7 @@ mod talk;
 mod tighten;
 mod tool;
 mod tool_call;
+mod unread;
 mod wants;
 
 #[cfg(any(test, fuzzing))]

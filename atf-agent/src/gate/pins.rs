@@ -122,7 +122,7 @@ impl Pins {
                 )));
             }
             let bytes = fs::read(&path).map_err(failed(&path))?;
-            pins.add(&bytes).map_err(refused)?;
+            pins.add_file(&path, &bytes).map_err(refused)?;
         }
         Ok(pins)
     }
@@ -141,7 +141,7 @@ impl Pins {
                         "more than {PIN_BYTES_MAX} bytes or {PINS_MAX} pins"
                     )));
                 }
-                pins.add(bytes).map_err(refused)?;
+                pins.add_file(name, bytes).map_err(refused)?;
             }
         }
         Ok(pins)
@@ -167,9 +167,22 @@ impl Pins {
         &self.fragments
     }
 
-    /// Adds the pin that `bytes` are.
-    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), String> {
+    /// Adds the pin that the file at `path` is, which has the tool's name: who looks for a tool's pin finds it.
+    fn add_file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), String> {
         let pin = Pin::read(bytes)?;
+        if path.file_stem().is_none_or(|stem| stem != pin.name.as_str()) {
+            return Err(format!("it is of {}, so that its name is {0}.json", pin.name));
+        }
+        self.insert(pin)
+    }
+
+    /// Adds the pin that `bytes` are.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.insert(Pin::read(bytes)?)
+    }
+
+    fn insert(&mut self, pin: Pin) -> Result<(), String> {
         match self.pins.insert(pin.name.clone(), Arc::new(pin)) {
             None => Ok(()),
             Some(other) => Err(format!("a second pin of {}", other.name)),
@@ -318,5 +331,33 @@ fn strip(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(strip),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUERY: &[u8] = include_bytes!("../../../policies/tools/ledger.query.json");
+
+    /// Who looks at `tools/ledger.query.json` has to see all that there is of that tool.
+    #[test]
+    fn a_pins_file_has_its_tools_name() {
+        for (name, taken) in [("ledger.query", true), ("other", false)] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join("tools")).unwrap();
+            let file = PathBuf::from("tools").join(format!("{name}.json"));
+            fs::write(dir.path().join(&file), QUERY).unwrap();
+            let read = Pins::read(&dir.path().join("tools"));
+            let published = Pins::from_files(dir.path(), &vec![(file, QUERY.to_vec())]);
+            for pins in [read, published] {
+                match pins {
+                    Ok(pins) => assert!(taken && pins.iter().count() == 1, "{name}"),
+                    Err(error) => {
+                        assert!(!taken && error.to_string().contains("it is of ledger.query"));
+                    }
+                }
+            }
+        }
     }
 }

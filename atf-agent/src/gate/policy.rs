@@ -14,12 +14,14 @@ use super::approvers::{self, Approvers};
 use super::facts::{Facts, Input, Obligations};
 use super::hearing::{self, Answer, Hearing};
 use super::limits::PolicyLimits;
+use super::pins::Pins;
 use super::policy_source::{Files, revision};
 use super::profile;
 use super::provenance::{self, Traced};
 use super::rego::Rules;
 use super::talk;
 use super::tool::{ToolData, ToolMode};
+use super::unread::unread;
 use crate::audit;
 use crate::call::{Approvable, Digest, Reason, Refusal, Step, ToolName};
 use crate::state::PolicyFiles;
@@ -30,6 +32,7 @@ pub struct Policy {
     revision: Digest,
     settings: Data,
     rules: Rules,
+    unread: Vec<String>,
 }
 
 /// Why a policy is not taken.
@@ -200,7 +203,8 @@ impl Policy {
             approvers::check(named, &settings.tools).map_err(refused(path))?;
         }
         let rules = Rules::compile(&modules, &data).map_err(refused(policy_dir.to_owned()))?;
-        Ok(Self { revision: revision(&modules, &data), settings, rules })
+        let unread = unread(&data, &modules);
+        Ok(Self { revision: revision(&modules, &data), settings, rules, unread })
     }
 
     /// The digest over the names and contents of all files.
@@ -227,6 +231,14 @@ impl Policy {
     /// The tools whose calls are made although the policy refuses them.
     pub fn unenforced(&self) -> Vec<ToolName> {
         self.in_mode(ToolMode::Log)
+    }
+
+    /// What its author may not have meant: names in `data.json` that nothing reads, and tools without a pin, which
+    /// nobody can call.
+    pub fn doubts(&self, pins: &Pins) -> Vec<String> {
+        let unpinned = self.settings.tools.keys().filter(|tool| pins.get(tool).is_none());
+        let unpinned = unpinned.map(|tool| format!("data.json: the tool {tool} has no pin"));
+        self.unread.iter().cloned().chain(unpinned).collect()
     }
 
     /// The tools of which the operator wants to know what they need at least.

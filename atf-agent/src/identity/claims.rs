@@ -16,10 +16,11 @@ pub const TOKEN_TTL_S_MAX: u64 = 300;
 /// Seconds by which two clocks may differ. A token lives 300 s, so that more would be a gift.
 pub const TOKEN_LEEWAY_S: u64 = 5;
 
-/// Most tools that one token names, and the longest user and task in bytes: with them a token stays
+/// Most tools that one token names; with it and the longest texts a token stays
 /// below [`super::TOKEN_BYTES_MAX`].
 const TOOLS_MAX: usize = 64;
-const TEXT_BYTES_MAX: usize = 256;
+/// The longest user and task in bytes.
+pub const TEXT_BYTES_MAX: usize = 256;
 const PARTY_BYTES_MAX: usize = 128;
 
 /// What a token says.

@@ -20,7 +20,7 @@ mod attacks;
 #[allow(clippy::unwrap_used, reason = "what does not hold ends a test, and a target")]
 pub(crate) mod forge;
 
-pub use claims::{Claims, Context, Entitlements, TOKEN_LEEWAY_S, TOKEN_TTL_S_MAX};
+pub use claims::{Claims, Context, Entitlements, TEXT_BYTES_MAX, TOKEN_LEEWAY_S, TOKEN_TTL_S_MAX};
 pub use compact::TOKEN_BYTES_MAX;
 pub use ed25519::{SigningKey, VerifyingKey};
 pub use error::IdentityError;

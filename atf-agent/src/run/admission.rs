@@ -74,13 +74,13 @@ impl Authority {
     }
 
     /// Tells that the run has ended, and what its filter refused where that was counted, again and again
-    /// for a while when the authority is away.
+    /// for a while when the authority is away. The answer is whether the run was sealed.
     pub(super) fn end(
         &self,
         run: RunId,
         how: &str,
         refused: Option<[u64; 6]>,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let deadline = Instant::now() + END_WAIT_MAX;
         loop {
             match self.end_once(run, how, refused) {
@@ -98,10 +98,10 @@ impl Authority {
         run: RunId,
         how: &str,
         refused: Option<[u64; 6]>,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let how = Untrusted::from(how);
         match self.ask(&AuthorityRequest::End { run, how, refused }, RENEW_WAIT_MAX)? {
-            AuthorityReply::Done => Ok(()),
+            AuthorityReply::Was { sealed } => Ok(sealed),
             other => Err(self.unexpected(other)),
         }
     }
@@ -128,6 +128,7 @@ impl Authority {
             AuthorityReply::Registered { .. }
             | AuthorityReply::Renewed { .. }
             | AuthorityReply::Done
+            | AuthorityReply::Was { .. }
             | AuthorityReply::Approvals { .. }
             | AuthorityReply::Runs { .. } => self.gone("it answered another question".to_owned()),
         }

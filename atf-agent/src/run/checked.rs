@@ -50,7 +50,7 @@ impl Checked {
         Ok(Self {
             prompt,
             mandate,
-            shown: Shown::open(paths, places)?,
+            shown: Shown::open(paths, &request.read_only, places)?,
             terminals: Terminals::find()?,
             writes: Writes::probe().doing("ask for Landlock")?,
             filters: filter::compile()?,

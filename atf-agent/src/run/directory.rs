@@ -126,6 +126,15 @@ impl Directory {
     }
 }
 
+/// Whether the keeper of a registered run is gone. Who may not look is told no.
+pub fn is_gone(places: &Places, run: RunId) -> bool {
+    match File::open(places.run(run)) {
+        // A keeper that lives holds it alone.
+        Ok(directory) => directory.try_lock_shared().is_ok(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
 /// Removes a run's directory: what the gateway, `owner`, made in its part is removed as the gateway, the rest
 /// as root. Names above that part are root's, so the gateway can lead nobody elsewhere.
 pub(super) fn remove(path: &Path, (user, group): (u32, u32)) -> io::Result<()> {

@@ -93,6 +93,14 @@ pub enum RunError {
         /// What it did, and what the kernel said.
         why: String,
     },
+    /// The command is on the host alone.
+    #[error(
+        "{path} is on the host, and the run does not see it; show it what the command needs by `--read-only PATH` or `run.read_only`"
+    )]
+    Unseen {
+        /// The command.
+        path: PathBuf,
+    },
     /// The operating system refused something else.
     #[error("cannot {doing}: {error}")]
     Os {

@@ -1,5 +1,8 @@
 //! The life of a run, in order: check, make, admit, prove, start, keep, take down.
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use crate::call::RunId;
 use crate::sys::signals::Signals;
 use crate::wire::{Ids, Places};
@@ -17,7 +20,7 @@ use super::refusals::{self, Refusals};
 use super::request::{Ended, Hooks, Request};
 use super::settings::Settings;
 use super::start::{Ends, Started, start};
-use super::supervisor::PASSED_ON;
+use super::supervisor::{PASSED_ON, UNSEEN};
 use super::sweep::sweep;
 use super::terminal::{self, Terminal};
 use super::view::Plan;
@@ -56,6 +59,7 @@ where
         directory: Directory::make(places, ids, run)?,
         cgroup: None,
         is_admitted: false,
+        was_sealed: false,
         refusals: None,
         authority,
     };
@@ -75,9 +79,21 @@ where
         run,
         uid,
         status: end.status(),
+        sealed: made.was_sealed,
         not_limited: made.cgroup.map(|cgroup| cgroup.not_limited).unwrap_or_default(),
         left_behind,
     })
+}
+
+/// What the run does not see may well be on the host, and then that is what to say.
+fn on_the_host(error: RunError, command: &[OsString]) -> RunError {
+    let program = command.first().map(Path::new);
+    match (&error, program.filter(|program| program.is_absolute() && program.exists())) {
+        (RunError::Inside { why }, Some(program)) if why.ends_with(UNSEEN) => {
+            RunError::Unseen { path: program.to_owned() }
+        }
+        _ => error,
+    }
 }
 
 struct Wanted<'a, Prove> {
@@ -95,6 +111,7 @@ struct Made {
     directory: Directory,
     cgroup: Option<Cgroup>,
     is_admitted: bool,
+    was_sealed: bool,
     refusals: Option<Refusals>,
     authority: Authority,
 }
@@ -152,7 +169,8 @@ impl Made {
             workdir: wanted.request.workdir.clone(),
         };
         let Started { child, listener, alive: _alive } =
-            start(cgroup, orders, ends, &wanted.hooks.prove)?;
+            start(cgroup, orders, ends, &wanted.hooks.prove)
+                .map_err(|error| on_the_host(error, &wanted.request.command))?;
         match listener {
             Ok(listener) => {
                 let whose = refusals::Run { cgroup: cgroup.id, uid };
@@ -185,10 +203,11 @@ impl Made {
         problems.extend(self.cgroup.as_ref().and_then(Cgroup::kill));
         // After the last process: nobody can be refused anything any more.
         let refused = self.refusals.take().map(Refusals::finish);
-        if self.is_admitted
-            && let Err(error) = self.authority.end(self.run, how, refused)
-        {
-            problems.push(format!("cannot tell the authority: {error}"));
+        if self.is_admitted {
+            match self.authority.end(self.run, how, refused) {
+                Ok(sealed) => self.was_sealed = sealed,
+                Err(error) => problems.push(format!("cannot tell the authority: {error}")),
+            }
         }
         problems.extend(self.cgroup.as_ref().and_then(Cgroup::remove));
         problems.extend(self.directory.take_down());

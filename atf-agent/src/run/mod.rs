@@ -30,6 +30,7 @@ mod writes;
 mod tests;
 
 pub use bridge::{BRIDGE_PORT, BRIDGE_PORT_MIN};
+pub use directory::is_gone;
 pub use error::RunError;
 pub use filter::allowed_calls;
 pub use launch::launch;

@@ -69,6 +69,8 @@ pub struct Ended {
     pub uid: u32,
     /// The command's exit status as a shell tells it: 128 and the signal when a signal ended it.
     pub status: u8,
+    /// Whether it was sealed at its end.
+    pub sealed: bool,
     /// Limits that this host could not set, and why.
     pub not_limited: Vec<String>,
     /// What could not be taken down, and why.

@@ -3,8 +3,10 @@
 //! kernel ends the rest.
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::{Error, ErrorKind};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -110,7 +112,24 @@ fn execute(orders: &Orders) -> Result<Infallible, Stopped> {
         return Err(Stopped::at("starting the command", "there is none"));
     };
     let error = Command::new(program).args(arguments).env_clear().envs(environment(orders)).exec();
-    Err(Stopped::at(format!("executing {}", program.display()), error))
+    Err(Stopped::at(format!("executing {}", program.display()), why_not_executed(program, &error)))
+}
+
+/// What the launcher looks for in a first process's message: the command is nothing that the run sees.
+pub(super) const UNSEEN: &str = "the run sees no such file";
+
+/// Why a program was not executed. The kernel has one error for a program that is not there and for one whose
+/// interpreter is not (execve(2)).
+fn why_not_executed(program: &OsStr, error: &Error) -> String {
+    let path = Path::new(program);
+    match error.kind() {
+        ErrorKind::NotFound if path.components().count() < 2 => format!("it is not in {PATH}"),
+        ErrorKind::NotFound if path.exists() => {
+            "the interpreter or loader that it names is nothing that the run sees".to_owned()
+        }
+        ErrorKind::NotFound => UNSEEN.to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// All that the command finds in its environment: nothing of the launcher's.

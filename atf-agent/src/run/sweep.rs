@@ -97,7 +97,7 @@ fn take_down(
     }
     match authority.end_once(run, "keeper killed", None) {
         // Refused: it does not know the run any more, or never did.
-        Ok(()) | Err(RunError::Refused { .. }) => {}
+        Ok(_) | Err(RunError::Refused { .. }) => {}
         Err(error) => return Err(error.to_string()),
     }
     if let Some(problem) = cgroup.as_ref().and_then(Cgroup::remove) {

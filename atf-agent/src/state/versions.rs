@@ -132,6 +132,7 @@ impl Versions {
         let digest = digest(&policy_files(&staged)?);
         let newest = self.all()?.pop();
         if let Some(newest) = newest.clone().filter(|newest| newest.digest == digest) {
+            self.unstage()?;
             return Ok(newest);
         }
         let number = newest.map_or(1, |newest| newest.number + 1);
@@ -139,6 +140,26 @@ impl Versions {
         fs::rename(&staged, &path).map_err(failed("rename", &path))?;
         sync(&self.kept)?;
         Ok(Version { number, digest })
+    }
+
+    /// Removes what was staged or kept after version `newest`, and the versions' directory when nothing else is in it.
+    ///
+    /// # Errors
+    /// When one cannot be read or removed.
+    pub fn forget_after(&self, newest: u32) -> Result<(), VersionError> {
+        let later = self.all()?.into_iter().filter(|version| version.number > newest);
+        let later = later.map(|version| self.path(version.number));
+        for path in later.chain([self.kept.join("staged")]) {
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        // It is left where versions are in it, or was never made.
+        let _left = fs::remove_dir(&self.kept);
+        Ok(())
     }
 
     /// Keeps what is in `dir` as the next version, unless it is the newest already.

@@ -218,7 +218,11 @@ pub fn serve(
             }
         };
         if !admits(peer) {
-            tracing::warn!(peer.uid, peer.pid, "connection refused");
+            match peer.uid {
+                // Who looks whether anybody listens, as `atf up` does. Root needs no socket to do harm.
+                0 => tracing::debug!(peer.uid, peer.pid, "connection refused"),
+                _ => tracing::warn!(peer.uid, peer.pid, "connection refused"),
+            }
             continue;
         }
         let Some(seat) = Seat::take(&seats, peer.uid) else {

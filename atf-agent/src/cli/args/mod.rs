@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::call::{AgentName, DecisionId, RunId, ToolName};
+use crate::identity::TEXT_BYTES_MAX;
 pub(super) use policy::{
     BundleArguments, ExplainArguments, LearnArguments, PolicyAction, PolicyArguments,
     PublishArguments, ReplayArguments,
@@ -139,7 +140,6 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Write the man pages into a directory
-    #[command(hide = true)]
     Man {
         /// The directory
         dir: PathBuf,
@@ -157,19 +157,19 @@ pub struct RunArguments {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["task", "task_file", "user"])]
     pub parent: Option<RunId>,
     /// The task, for the token and the log
-    #[arg(long, required_unless_present = "parent")]
+    #[arg(long, required_unless_present = "parent", value_parser = text)]
     pub task: Option<String>,
     /// The file with what the person asked for: which values it names is a fact for the policy
     #[arg(long, value_name = "FILE")]
     pub task_file: Option<PathBuf>,
     /// The person for whom the run acts
-    #[arg(long, required_unless_present = "parent")]
+    #[arg(long, required_unless_present = "parent", value_parser = text)]
     pub user: Option<String>,
     /// The file with the system prompt; its digest goes into the token
     #[arg(long, value_name = "FILE")]
     pub prompt: PathBuf,
     /// Longest life of the run in seconds; the authority's own limit holds when it is shorter
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub lifetime: Option<u32>,
     /// One more directory or file that the run sees, read-only, at the same path
     #[arg(long, value_name = "PATH")]
@@ -185,6 +185,14 @@ pub struct RunArguments {
 
 /// The port of `--bridge` alone, [`BRIDGE_PORT`](crate::run::BRIDGE_PORT) in words.
 const BRIDGE_DEFAULT: &str = "8283";
+
+/// A text that a token has room for.
+fn text(given: &str) -> Result<String, String> {
+    match given.len() {
+        1..=TEXT_BYTES_MAX => Ok(given.to_owned()),
+        bytes => Err(format!("it has {bytes} bytes, expected 1 to {TEXT_BYTES_MAX}")),
+    }
+}
 
 /// `atf runs`.
 #[derive(Debug, Args)]

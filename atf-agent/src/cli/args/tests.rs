@@ -26,6 +26,27 @@ fn a_bridge_has_a_port_when_it_is_asked_for() {
 }
 
 #[test]
+fn what_no_token_has_room_for_is_named_as_it_was_typed() {
+    let line = |user: &str, task: &str, lifetime: &str| {
+        let fixed = ["atf", "run", "--agent", "a", "--prompt", "p"];
+        let given = ["--user", user, "--task", task, "--lifetime", lifetime, "--", "/bin/true"];
+        Arguments::try_parse_from([&fixed[..], &given].concat()).map_err(|error| error.to_string())
+    };
+    let long = "x".repeat(TEXT_BYTES_MAX);
+    assert!(line("u", &long, "1").is_ok(), "the control");
+    let longer = format!("{long}x");
+    for (user, task, lifetime, flag) in [
+        ("", "t", "1", "--user"),
+        ("u", "", "1", "--task"),
+        ("u", &longer, "1", "--task"),
+        ("u", "t", "0", "--lifetime"),
+    ] {
+        let why = line(user, task, lifetime).unwrap_err();
+        assert!(why.contains(flag), "{why}");
+    }
+}
+
+#[test]
 fn every_command_that_reads_can_be_parsed() {
     for words in [
         "atf connect --prompt-sha256 aa",

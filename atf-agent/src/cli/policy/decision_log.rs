@@ -18,6 +18,8 @@ pub(in crate::cli) struct Wanted<'a> {
     pub(in crate::cli) log: Option<&'a Path>,
     pub(in crate::cli) run: Option<RunId>,
     pub(in crate::cli) denied: bool,
+    /// Only what was refused and made all the same.
+    pub(in crate::cli) observed: bool,
     pub(in crate::cli) last: Option<usize>,
     /// With what the policy was told, in which the arguments are.
     pub(in crate::cli) input: bool,
@@ -54,6 +56,8 @@ pub(in crate::cli) fn decisions(
     all.retain(|decided| {
         wanted.run.is_none_or(|run| decided.run == run)
             && (!wanted.denied || matches!(decided.verdict, Verdict::Refused { .. }))
+            && (!wanted.observed
+                || matches!(decided.verdict, Verdict::Refused { enforced: false, .. }))
     });
     let heard = past.heard(&all)?;
     let asked = all.iter().zip(heard).filter(|(_, heard)| !matches!(heard, Err(Unknown::NotAsked)));

@@ -60,6 +60,8 @@ struct Checked {
     unenforced: Vec<String>,
     /// Those of which the operator wants to know what they need.
     learning: Vec<String>,
+    /// What its author may not have meant, and what `publish` would refuse.
+    doubts: Vec<String>,
     /// What is wrong.
     wrong: Vec<String>,
 }
@@ -78,9 +80,23 @@ fn check(dir: &Path, form: Output) -> anyhow::Result<u8> {
         tools: Vec::new(),
         unenforced: Vec::new(),
         learning: Vec::new(),
+        doubts: Vec::new(),
         wrong: Vec::new(),
     };
-    match Policy::read(dir) {
+    let policy = Policy::read(dir);
+    let pins = Pins::read(&dir.join("tools"));
+    if let (Ok(policy), Ok(pins)) = (&policy, &pins) {
+        checked.doubts = policy.doubts(pins);
+        // The gateway never reads the tests.
+        checked.doubts.extend(match test_policy(dir) {
+            Ok((tests, _)) => {
+                let failed = tests.iter().filter(|test| test.instead.is_some()).count();
+                (failed > 0).then(|| format!("{failed} of its tests fail; see `atf policy test`"))
+            }
+            Err(error) => Some(format!("its tests cannot be run: {error}")),
+        });
+    }
+    match policy {
         Ok(policy) => {
             checked.revision = Some(policy.revision().to_string());
             checked.interpreted = policy.why_interpreted().map(str::to_owned);
@@ -89,7 +105,7 @@ fn check(dir: &Path, form: Output) -> anyhow::Result<u8> {
         }
         Err(error) => checked.wrong.push(error.to_string()),
     }
-    match Pins::read(&dir.join("tools")) {
+    match pins {
         Ok(pins) => checked.tools.extend(pins.iter().map(|pin| PinnedTool {
             name: pin.name().to_string(),
             digest: pin.digest().to_string(),
@@ -114,6 +130,9 @@ fn check(dir: &Path, form: Output) -> anyhow::Result<u8> {
             }
             if !checked.learning.is_empty() {
                 output::line(&format!("ok    in mode learn: {}", checked.learning.join(", ")))?;
+            }
+            for doubt in &checked.doubts {
+                output::line(&format!("warn  {doubt}"))?;
             }
             for wrong in &checked.wrong {
                 output::line(&format!("wrong {wrong}"))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::call::{Digest, Untrusted};
 use crate::gate::{Manifest, Pins, Policy, Signers, test_policy};
-use crate::state::{PolicyFiles, Version, Versions, policy_files};
+use crate::state::{PolicyFiles, Version, VersionError, Versions, policy_files};
 
 /// What the gateway is told of: the version, its revision and who signed it.
 pub(super) type Told<'a> = (&'a Version, Digest, Option<String>);
@@ -29,7 +29,8 @@ pub(super) enum Placed {
     NotTaken { why: String },
 }
 
-/// Checks what is wanted, exchanges the directory, and puts it back when the gateway does not take it.
+/// Checks what is wanted, exchanges the directory, and puts it back when the gateway does not take it. What failed leaves
+/// no version behind that there was not before.
 pub(super) fn place(
     dir: &Path,
     wanted: Wanted,
@@ -37,6 +38,23 @@ pub(super) fn place(
     tell: Tell<'_>,
 ) -> anyhow::Result<Placed> {
     let versions = Versions::of(dir);
+    let newest = versions.all()?.last().map_or(0, |version| version.number);
+    let placed = exchange(&versions, dir, wanted, signers, tell);
+    if placed.is_err()
+        && let Err(error) = versions.forget_after(newest)
+    {
+        tracing::warn!(%error, "a version is left that was never in force");
+    }
+    placed
+}
+
+fn exchange(
+    versions: &Versions,
+    dir: &Path,
+    wanted: Wanted,
+    signers: &Signers,
+    tell: Tell<'_>,
+) -> anyhow::Result<Placed> {
     let version = match wanted {
         Wanted::Draft(files) => {
             // A policy that was put there by hand is a version to go back to.
@@ -57,7 +75,10 @@ pub(super) fn place(
             };
             match versions.all()?.into_iter().rev().find(before) {
                 Some(version) => version,
-                None => anyhow::bail!("there is no such version; `atf policy versions` lists them"),
+                None => match number {
+                    Some(number) => return Err(VersionError::None { number }.into()),
+                    None => anyhow::bail!("there is no version before the one in force"),
+                },
             }
         }
     };
@@ -190,6 +211,32 @@ mod tests {
         assert_eq!((lab.cap(), lab.told.take()), (7_000, vec![2, 1, 2]));
         let none = Wanted::Version(Some(9));
         assert!(place(&lab.policies(), none, &Signers::default(), &|_| panic!("told")).is_err());
+    }
+
+    #[test]
+    fn what_failed_leaves_no_version_that_was_not_there() {
+        let failing: Tell<'_> = &|_| anyhow::bail!("no authority");
+        let fails = |lab: &Lab, wanted| {
+            place(&lab.policies(), wanted, &Signers::default(), failing).unwrap_err().to_string()
+        };
+        let all = |lab: &Lab| Versions::of(&lab.policies()).all().unwrap().len();
+        let lab = Lab::new();
+        let kept = lab.dir.path().join("policies.versions");
+        // What is in force already, and something else.
+        for per_call_cents in [50_000, 7_000] {
+            let draft = lab.write("draft", per_call_cents);
+            fails(&lab, draft_of(&draft));
+            assert!(!kept.exists(), "nothing was ever in force by a publication");
+        }
+        lab.place(draft_of(&lab.write("draft", 50_000)), true);
+        assert_eq!((all(&lab), kept.join("staged").exists()), (1, false));
+        let why = fails(&lab, Wanted::Version(None));
+        assert!(why.contains("no version before the one in force"), "{why}");
+        assert!(fails(&lab, Wanted::Version(Some(9))).contains("no version 9"));
+        fails(&lab, draft_of(&lab.write("draft", 7_000)));
+        assert_eq!((all(&lab), lab.cap()), (1, 50_000));
+        assert_eq!(in_force(&lab.place(draft_of(&lab.write("draft", 7_000)), true)), Some(2));
+        assert_eq!(all(&lab), 2, "the control");
     }
 
     #[test]

@@ -107,7 +107,11 @@ impl Lab {
     }
 
     fn log(&self, input: bool, denied: bool, last: Option<usize>) -> Vec<Value> {
-        let wanted = decision_log::Wanted { log: None, run: None, denied, last, input };
+        self.log_of(input, denied, false, last)
+    }
+
+    fn log_of(&self, input: bool, denied: bool, observed: bool, last: Option<usize>) -> Vec<Value> {
+        let wanted = decision_log::Wanted { log: None, run: None, denied, observed, last, input };
         let found = decision_log::decisions(&self.config, &wanted).unwrap();
         found.iter().map(|decision| serde_json::to_value(decision).unwrap()).collect()
     }
@@ -264,4 +268,45 @@ fn what_was_made_is_proposed_where_nothing_reads_it() {
     assert!(
         crate::state::policy_files(&draft).unwrap().iter().all(|(n, _)| !n.starts_with("proposed"))
     );
+}
+
+/// The mistake: a word that is misspelt switches a safeguard off, or a tool has no pin. It is said, and taken.
+#[test]
+fn what_nothing_reads_is_doubted_and_no_error() {
+    let lab = Lab::of(calls());
+    let draft = lab.draft(7_000);
+    fs::create_dir(draft.join("tools")).unwrap();
+    for tool in ["ledger.query.json", "ledger.adjust.json"] {
+        fs::copy(shipped().join("tools").join(tool), draft.join("tools").join(tool)).unwrap();
+    }
+    let doubts = || {
+        let pins = Pins::read(&draft.join("tools")).unwrap();
+        Policy::read(&draft).unwrap().doubts(&pins)
+    };
+    assert_eq!(doubts(), Vec::<String>::new(), "the control");
+    let path = draft.join("data.json");
+    let mut data: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    data["tools"]["ledger.adjust"]["approve_from_cent"] = json!(1);
+    data["tools"]["ledger.qury"] = json!({"sql": []});
+    data["approvrs"] = json!({});
+    fs::write(&path, data.to_string()).unwrap();
+    let found = doubts();
+    for words in ["approve_from_cent\"", "\"approvrs\"", "ledger.qury has no pin"] {
+        assert!(found.iter().any(|doubt| doubt.contains(words)), "{words}: {found:?}");
+    }
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(check(&draft, Output::Json).unwrap(), EXIT_OK);
+    fs::remove_file(draft.join("atf/gate.rego")).unwrap();
+    let why = Policy::read(&draft).err().unwrap().to_string();
+    assert!(why.contains("no module has the rule data.atf.gate.decision"), "{why}");
+}
+
+#[test]
+fn the_decision_log_can_be_of_what_was_refused_in_vain_alone() {
+    let mut told = calls();
+    assert!(Lab::of(calls()).log_of(false, false, true, None).is_empty(), "the control");
+    let Verdict::Refused { enforced, .. } = &mut told[1].verdict else { panic!("a refusal") };
+    *enforced = false;
+    let found = Lab::of(told).log_of(false, false, true, None);
+    assert!(matches!(&found[..], [one] if one["custom"]["atf"]["enforced"] == false), "{found:?}");
 }

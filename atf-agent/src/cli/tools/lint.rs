@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use super::{Pinned, Row, print};
 use crate::cli::args::Output;
 use crate::cli::{EXIT_NO, EXIT_OK};
@@ -20,7 +22,8 @@ pub(super) fn lint(pinned: &Pinned, form: Output) -> anyhow::Result<u8> {
 }
 
 fn of(dir: &Path) -> anyhow::Result<Vec<Row>> {
-    let mut paths: Vec<_> = std::fs::read_dir(dir)?
+    let mut paths: Vec<_> = std::fs::read_dir(dir)
+        .with_context(|| format!("cannot read {}", dir.display()))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));

@@ -66,7 +66,7 @@ impl Rules {
         // Compiles the modules, and fails when the rule is not there.
         let compiled = engine
             .compile_with_entrypoint(&ENTRYPOINT.into())
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| why_not_served(&error.to_string()))?;
         let machine = if is_shipped(modules) {
             Machine::of(&compiled, data).and_then(|machine| {
                 probes::same(&mut engine.clone(), &machine, data).map(|()| machine)
@@ -106,6 +106,14 @@ impl Rules {
     /// Why the rules are interpreted, which takes longer; `None` when the register machine serves them.
     pub(super) fn why_interpreted(&self) -> Option<&str> {
         self.machine.as_ref().err().map(String::as_str)
+    }
+}
+
+/// Why rules cannot be served. The library calls a rule that is not there a path that is not valid.
+fn why_not_served(error: &str) -> String {
+    match error.contains("not a valid rule path") {
+        true => format!("no module has the rule {ENTRYPOINT}, which is asked"),
+        false => error.to_owned(),
     }
 }
 

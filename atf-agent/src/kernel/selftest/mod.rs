@@ -131,6 +131,12 @@ pub(super) fn ensure(cage: &Cage, layers: Posture) -> Result<Tested, KernelError
     }
     if let Err(error) = kept::write(&cage.state_dir, &tested) {
         // It is made again the next time, which costs a second.
+        if error.kind() == io::ErrorKind::NotFound {
+            tracing::info!(
+                "the self-test is made again the next time: nothing is installed here yet"
+            );
+            return Ok(tested);
+        }
         tracing::warn!(dir = %cage.state_dir.display(), %error, "the self-test is not kept");
     }
     Ok(tested)

@@ -23,6 +23,8 @@ pub(super) struct Conduct {
     pub(super) ends_in_ms: u64,
     /// How many renewals it refuses before it gives one.
     pub(super) renewals_refused: u32,
+    /// What it says of each run at its end.
+    pub(super) seals: bool,
 }
 
 /// The double's memory.
@@ -93,7 +95,7 @@ fn answer(
         AuthorityRequest::End { how, refused, .. } => {
             memory.asked.push(format!("end {how}"));
             memory.refused.push(refused);
-            AuthorityReply::Done
+            AuthorityReply::Was { sealed: conduct.seals }
         }
         AuthorityRequest::Release { .. }
         | AuthorityRequest::Runs

@@ -18,7 +18,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::BpfProgram;
 
 use crate::run::Task;
-use crate::run::{Hooks, Request, Settings, launch};
+use crate::run::{Hooks, Request, Settings, is_gone, launch};
 use crate::sys::clone::fork;
 use crate::sys::descriptors::become_number;
 use crate::sys::signals;
@@ -43,7 +43,7 @@ pub(super) struct Lab {
     pub(super) capabilities: Option<CapabilitySet>,
     /// What it may not call.
     pub(super) filter: Option<BpfProgram>,
-    directory: tempfile::TempDir,
+    pub(super) directory: tempfile::TempDir,
 }
 
 /// A keeper at work, and what can be heard of it.
@@ -61,6 +61,7 @@ pub(super) struct Outcome {
     /// The status, or the error's text; after a status, what was left behind.
     pub(super) ended: Result<u8, String>,
     pub(super) left_behind: String,
+    pub(super) sealed: bool,
 }
 
 impl Lab {
@@ -80,6 +81,7 @@ impl Lab {
             renew_in_s: 0,
             ends_in_ms: 3_600_000,
             renewals_refused: 0,
+            seals: false,
         };
         change(&mut conduct);
         let directory = tempfile::tempdir().unwrap();
@@ -162,13 +164,23 @@ impl Lab {
             let ids = Ids::default();
             let ended = launch(&self.places, &ids, &self.settings, request, &hooks);
             let text = match ended {
-                Ok(ended) => format!("{}\n{}", ended.status, ended.left_behind.join("\n")),
+                Ok(ended) => {
+                    let left = ended.left_behind.join("\n");
+                    format!("{} {}\n{left}", ended.status, ended.sealed)
+                }
                 Err(error) => format!("error\n{error}"),
             };
             result.write_all(text.as_bytes()).unwrap();
             0
         });
         Kept { pid, output: output.into(), result }
+    }
+
+    /// Of each run that has a directory, whether its keeper is gone.
+    pub(super) fn gone(&self) -> Vec<bool> {
+        let runs = fs::read_dir(self.places.run_dir.join("runs")).unwrap();
+        let names = runs.map(|run| run.unwrap().file_name().into_string().unwrap());
+        names.filter_map(|name| name.parse().ok()).map(|run| is_gone(&self.places, run)).collect()
     }
 
     /// What is left of runs: cgroups and directories.
@@ -270,9 +282,11 @@ impl Kept {
         self.result.read_to_string(&mut result).unwrap();
         waitpid(Some(self.pid), WaitOptions::empty()).unwrap();
         let (first, rest) = result.split_once('\n').unwrap_or((&result, ""));
+        let (status, sealed) = first.split_once(' ').unwrap_or((first, ""));
         Outcome {
             output: String::from_utf8(output).unwrap(),
-            ended: first.parse().map_err(|_| rest.to_owned()),
+            ended: status.parse().map_err(|_| rest.to_owned()),
+            sealed: sealed == "true",
             left_behind: rest.to_owned(),
         }
     }

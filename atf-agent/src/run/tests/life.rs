@@ -1,8 +1,11 @@
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::{Signal, kill_process};
 
 use super::lab::{Lab, outside};
+use crate::call::RunId;
+use crate::run::is_gone;
 
 /// A row: `script` ends with `status`, and nothing is left.
 fn check_status(lab: &Lab, script: &str, status: u8) {
@@ -60,6 +63,32 @@ fn a_run_that_cannot_start_says_why_and_leaves_nothing() {
     check(&unproven, &run, "connect4 is not attached", &admitted);
     check(&Lab::new(), &["no-such-program"], "executing no-such-program", &admitted);
     check(&Lab::new(), &[], "no command", &[]);
+    // A file of the host that the run does not see, none at all, and one whose interpreter is not there.
+    let lab = Lab::new();
+    let host = lab.directory.path().join("prompt");
+    check(
+        &lab,
+        &[host.to_str().unwrap()],
+        "is on the host, and the run does not see it",
+        &admitted,
+    );
+    check(&Lab::new(), &["/no/such"], "/no/such: the run sees no such file", &admitted);
+    let lab = Lab::new();
+    let script = lab.directory.path().join("script");
+    std::fs::write(&script, "#!/no/interpreter\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut shown = lab.request(&[script.to_str().unwrap()]);
+    shown.read_only.push(script);
+    let error = lab.run(&shown).ended.unwrap_err();
+    assert!(error.contains("interpreter or loader"), "{error}");
+    // What is asked for by name has to be there; what the settings name need not.
+    let mut absent = Lab::new();
+    let mut asked = absent.request(&run);
+    asked.read_only.push("/no/such".into());
+    let error = absent.run(&asked).ended.unwrap_err();
+    assert!(error.contains("/no/such: it is not there"), "{error}");
+    absent.settings.read_only.push("/no/such".into());
+    assert_eq!(absent.run(&absent.request(&run)).output, "ran\n", "the control");
     // The negative control: with nothing in its way, the same command runs.
     assert_eq!(Lab::new().run(&Lab::new().request(&run)).output, "ran\n");
 }
@@ -72,13 +101,24 @@ fn a_keeper_that_is_killed_takes_its_run_with_it() {
     assert!(lab.dies_with(&kept), "it died with its keeper");
     drop(kept.end());
     assert_eq!(lab.leftovers().len(), 2, "its cgroup and its directory");
+    assert_eq!(lab.gone(), [true], "what `atf runs` says");
     // The next keeper finds them; the run of a keeper that lives is left alone.
     let mut living = lab.start(&lab.request(&["sh", "-c", "echo started; sleep 0.5; exit 4"]));
     living.wait_for("started");
+    assert_eq!(lab.gone(), [false], "the control");
+    assert!(is_gone(&lab.places, RunId::random()), "none at all");
     assert!(lab.asked().contains(&"end keeper killed".to_owned()), "{:?}", lab.asked());
     assert_eq!(lab.sh("exit 0").ended, Ok(0));
     assert_eq!(living.end().ended, Ok(4));
     assert!(lab.leftovers().is_empty(), "{:?}", lab.leftovers());
+}
+
+#[test]
+fn the_end_says_whether_the_run_was_sealed() {
+    for seals in [true, false] {
+        let found = Lab::with(|conduct| conduct.seals = seals).sh("exit 0");
+        assert_eq!((found.ended, found.sealed), (Ok(0), seals));
+    }
 }
 
 #[test]

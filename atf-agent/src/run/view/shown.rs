@@ -38,10 +38,11 @@ enum What {
 }
 
 impl Shown {
-    /// Opens `paths`. Those that do not exist are skipped: hosts differ in whether they have a
-    /// `/lib64`. Parents come before what is below them.
+    /// Opens `paths`. Those that do not exist are skipped, for hosts differ in whether they have a
+    /// `/lib64`; but those that are `asked` for have to. Parents come before what is below them.
     pub(in crate::run) fn open<'a>(
         paths: impl Iterator<Item = &'a PathBuf>,
+        asked: &[PathBuf],
         places: &Places,
     ) -> Result<Vec<Self>, RunError> {
         let mut paths: Vec<&PathBuf> = paths.collect();
@@ -51,8 +52,10 @@ impl Shown {
         for path in paths {
             let refuse = |why: String| RunError::ReadOnly { path: path.clone(), why };
             let name = allowed(path, places).map_err(refuse)?;
-            if let Some(what) = open(path).map_err(refuse)? {
-                shown.push(Self { path: name, what });
+            match open(path).map_err(refuse)? {
+                Some(what) => shown.push(Self { path: name, what }),
+                None if asked.contains(path) => return Err(refuse("it is not there".to_owned())),
+                None => {}
             }
         }
         Ok(shown)

@@ -148,6 +148,11 @@ pub enum AuthorityReply {
     },
     /// Done; nothing to say.
     Done,
+    /// Done, and whether the kernel held the run as sealed until then.
+    Was {
+        /// False too when no such run was live, or it did nothing after its seal.
+        sealed: bool,
+    },
     /// The live runs.
     Runs {
         /// In the order of their registration.
