@@ -2,12 +2,18 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use super::args::ConfigAction;
+use super::layout::uid_of;
 use super::output;
 use super::{EXIT_NO, EXIT_OK};
 use crate::authority::Manifest;
 use crate::call::{AgentName, NameError};
 use crate::config::Config;
+use crate::state::policy_files;
+use crate::sys::as_user::as_user;
+use crate::wire::Places;
 use crate::{executor, gate};
 
 pub(super) fn config(config: &Config, action: &ConfigAction) -> anyhow::Result<u8> {
@@ -25,7 +31,7 @@ fn check(config: &Config) -> anyhow::Result<u8> {
     for doubt in doubts(&config.places.policy_dir) {
         output::line(&format!("warn  policy: {doubt}"))?;
     }
-    for (what, result) in findings(config) {
+    for (what, result) in findings(config)? {
         match result {
             Ok(text) => output::line(&format!("ok    {what}: {text}"))?,
             Err(text) => {
@@ -37,38 +43,70 @@ fn check(config: &Config) -> anyhow::Result<u8> {
     Ok(status)
 }
 
+/// One thing that a start reads, and what was found or is wrong.
+type Finding = (&'static str, Result<String, String>);
+
 /// What a start would stumble over: the configuration itself was read before; what it points to is
-/// read here.
-pub(super) fn findings(config: &Config) -> [(&'static str, Result<String, String>); 4] {
-    let places = &config.places;
-    [
+/// read here, with the rights of the daemon that will read it when this process is root.
+///
+/// # Errors
+/// When the kernel does not let this process take a daemon's rights.
+pub(super) fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
+    let (places, ids) = (&config.places, &config.ids);
+    let by = |daemon: &'static str, read: &(dyn Fn() -> Result<String, String> + Sync)| {
+        as_user(uid_of(ids, daemon), ids.group, || {
+            read().map_err(|wrong| format!("{wrong} (read as the {daemon})"))
+        })
+        .with_context(|| format!("cannot read as the {daemon} does"))
+    };
+    let tools = || pins(places);
+    Ok(vec![
+        ("policy", by("gateway", &|| policy(places))?),
+        ("signers", by("gateway", &|| signers(config))?),
+        ("tools", by("gateway", &tools)?.and(by("executor", &tools)?)),
         (
-            "policy",
-            gate::Policy::read(&places.policy_dir)
-                .map(|policy| match policy.unenforced().as_slice() {
-                    [] => format!("revision {}", policy.revision()),
-                    tools => {
-                        let tools: Vec<String> = tools.iter().map(ToString::to_string).collect();
-                        let tools = tools.join(", ");
-                        format!("revision {}; {}: {tools}", policy.revision(), gate::UNENFORCED)
-                    }
-                })
-                .map_err(|error| error.to_string()),
+            "agents",
+            by("authority", &|| {
+                manifests(&places.agents_dir).map(|count| format!("{count} manifests"))
+            })?,
         ),
-        (
-            "tools",
-            gate::Pins::read(&places.policy_dir.join("tools"))
-                .map(|pins| format!("{} pinned", pins.iter().count()))
-                .map_err(|error| error.to_string()),
-        ),
-        ("agents", manifests(&places.agents_dir).map(|count| format!("{count} manifests"))),
+        // They are read before the executor gives up root's rights.
         (
             "servers",
-            executor::read_servers(&places.servers_dir, &config.ids)
+            executor::read_servers(&places.servers_dir, ids)
                 .map(|servers| format!("{} tool servers", servers.len()))
                 .map_err(|error| error.to_string()),
         ),
-    ]
+    ])
+}
+
+fn policy(places: &Places) -> Result<String, String> {
+    let policy = gate::Policy::read(&places.policy_dir).map_err(|error| error.to_string())?;
+    let revision = policy.revision();
+    Ok(match policy.unenforced().as_slice() {
+        [] => format!("revision {revision}"),
+        tools => {
+            let tools: Vec<String> = tools.iter().map(ToString::to_string).collect();
+            format!("revision {revision}; {}: {}", gate::UNENFORCED, tools.join(", "))
+        }
+    })
+}
+
+/// Whether the keys are there, and one of them signed the policy.
+fn signers(config: &Config) -> Result<String, String> {
+    let signers = gate::Signers::read(&config.policy).map_err(|error| error.to_string())?;
+    if !signers.demand() {
+        return Ok("none, so no policy has to be signed".to_owned());
+    }
+    let files = policy_files(&config.places.policy_dir).map_err(|error| error.to_string())?;
+    let signer = signers.check(&files).map_err(|error| error.to_string())?;
+    Ok(format!("the policy is signed by {}", signer.unwrap_or_default()))
+}
+
+fn pins(places: &Places) -> Result<String, String> {
+    gate::Pins::read(&places.policy_dir.join("tools"))
+        .map(|pins| format!("{} pinned", pins.iter().count()))
+        .map_err(|error| error.to_string())
 }
 
 /// What the policy's author may not have meant; nothing where policy or pins cannot be read, which is wrong anyway.
@@ -92,4 +130,56 @@ fn manifests(dir: &Path) -> Result<usize, String> {
         }
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// The names of what is wrong.
+    fn wrong(config: &Config) -> Vec<&'static str> {
+        let findings = findings(config).unwrap().into_iter();
+        findings.filter(|(_, found)| found.is_err()).map(|(what, _)| what).collect()
+    }
+
+    #[test]
+    fn what_a_daemon_cannot_read_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |name: &str, mode| {
+            fs::set_permissions(dir.path().join(name), Permissions::from_mode(mode)).unwrap();
+        };
+        mode("", 0o755);
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let folders = ["policies", "policies/atf", "policies/tools", "agents", "servers"];
+        for name in folders {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            mode(name, 0o755);
+        }
+        let pin = "policies/tools/ledger.query.json";
+        for name in ["policies/atf/gate.rego", "policies/data.json", pin] {
+            let from = shipped.join(name.strip_prefix("policies/").unwrap());
+            fs::copy(from, dir.path().join(name)).unwrap();
+            mode(name, 0o644);
+        }
+        fs::write(dir.path().join("agents/clerk.toml"), "tools = [\"ledger.query\"]\n").unwrap();
+        mode("agents/clerk.toml", 0o644);
+        let mut config = Config::default();
+        config.places.policy_dir = dir.path().join("policies");
+        config.places.agents_dir = dir.path().join("agents");
+        config.places.servers_dir = dir.path().join("servers");
+        assert_eq!(wrong(&config), [""; 0], "the control");
+
+        for (name, what) in
+            [("policies/data.json", "policy"), (pin, "tools"), ("agents/clerk.toml", "agents")]
+        {
+            mode(name, 0);
+            assert_eq!(wrong(&config), [what], "{name}");
+            mode(name, 0o644);
+        }
+        config.policy.signers.insert("ci".to_owned(), "/nonexistent/k.pem".into());
+        assert_eq!(wrong(&config), ["signers"]);
+    }
 }

@@ -40,7 +40,7 @@ pub(super) fn up(config: &Config, at: Option<&Path>) -> anyhow::Result<u8> {
         rustix::process::geteuid().is_root(),
         "`atf up` starts daemons under several uids: run it as root"
     );
-    for (what, found) in super::config::findings(config) {
+    for (what, found) in super::config::findings(config)? {
         if let Err(wrong) = found {
             anyhow::bail!("{what}: {wrong}; nothing was started");
         }

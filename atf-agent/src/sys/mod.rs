@@ -1,6 +1,7 @@
 //! The one room for system calls that need `unsafe`: each topic is a file of small safe functions.
 //! Where rustix has a safe call, the rooms use that instead. No decision is made here.
 
+pub mod as_user;
 #[cfg(test)]
 pub mod attempt;
 pub mod bpf;

@@ -282,7 +282,8 @@ pub enum ShowOutput {
 /// `atf config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigAction {
-    /// Read the configuration, the manifests, the pins and the policy, and say what is wrong
+    /// Read the configuration, the manifests, the pins, the policy and its signers' keys as the daemons
+    /// will, and say what is wrong
     Check,
     /// Print the configuration with every default spelled out
     Show,

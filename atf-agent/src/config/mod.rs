@@ -1,14 +1,13 @@
 //! The configuration file: it nests the rooms' settings, reads them strictly, and hands each room
 //! its own. Unknown keys are refused; every key has a default; `packaging/atf.toml` spells them out.
 
-use std::collections::BTreeSet;
+mod values;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::TOKEN_TTL_S_MAX;
-use crate::kernel::Posture;
 use crate::wire::{Ids, Places};
 
 /// Where the configuration is when nothing else is said.
@@ -91,43 +90,10 @@ impl Config {
             path: path.to_owned(),
             error: Box::new(error),
         })?;
-        match config.wrong() {
+        match values::wrong(&config) {
             None => Ok(config),
             Some(what) => Err(ConfigError::Invalid { path: path.to_owned(), what }),
         }
-    }
-
-    /// The first value that contradicts another one or a limit.
-    fn wrong(&self) -> Option<String> {
-        let ids = &self.ids;
-        let daemons = [ids.authority, ids.gateway, ids.recorder, ids.executor];
-        let distinct: BTreeSet<u32> = daemons.into_iter().chain([ids.group]).collect();
-        let ttl_s = self.authority.token_ttl_s;
-        if distinct.len() != daemons.len() + 1 || distinct.contains(&0) {
-            return Some("[ids] needs five different numbers, none of them 0".to_owned());
-        }
-        if ids.pool_first == 0 || ids.pool_size == 0 || distinct.iter().any(|id| ids.is_pool(*id)) {
-            return Some(
-                "[ids] pool_first and pool_size must name a pool without 0 and without the daemons"
-                    .to_owned(),
-            );
-        }
-        if !(1..=TOKEN_TTL_S_MAX).contains(&ttl_s) {
-            return Some(format!(
-                "authority.token_ttl_s is {ttl_s}, expected 1 to {TOKEN_TTL_S_MAX}"
-            ));
-        }
-        if (1..crate::run::BRIDGE_PORT_MIN).contains(&self.run.bridge_port) {
-            let (found, least) = (self.run.bridge_port, crate::run::BRIDGE_PORT_MIN);
-            return Some(format!(
-                "run.bridge_port is {found}, expected 0 or a port from {least} on"
-            ));
-        }
-        if self.cage.posture < Posture::Core {
-            let found = self.cage.posture.name();
-            return Some(format!("cage.posture is {found}, expected FULL or CORE"));
-        }
-        None
     }
 }
 
@@ -135,7 +101,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const SHIPPED: &str = include_str!("../../packaging/atf.toml");
+    const SHIPPED: &str = include_str!("../../../packaging/atf.toml");
 
     #[test]
     fn the_shipped_example_equals_the_defaults() {
@@ -194,6 +160,40 @@ mod tests {
             ("[cage]\nposture = \"CORE\"", true),
             ("[cage]\nposture = \"REFUSE\"", false),
             ("[cage]\nposture = \"OBSERVE\"", false),
+            ("[places]\nrun_dir = \"/srv/atf/run\"", true),
+            ("[places]\nrun_dir = \"rel/run\"", false),
+            ("[places]\npolicy_dir = \"/srv/../policies\"", false),
+            ("[cage]\ncgroup = \"fleet/agents\"", true),
+            ("[cage]\ncgroup = \"\"", false),
+            ("[cage]\ncgroup = \"/atf/agents\"", false),
+            ("[cage]\ncgroup = \"../x\"", false),
+            ("[executor]\nledger = \"books/ledger.db\"", true),
+            ("[executor]\nledger = \"\"", false),
+            ("[executor]\nledger = \"/ledger.db\"", false),
+            ("[authority]\nissuer = \"\"", false),
+            ("[authority]\naudience = \" \"", false),
+            ("[authority]\nrun_max_s = 1", true),
+            ("[authority]\nrun_max_s = 0", false),
+            ("[policy]\nsigners = { ci = \"/k.pem\" }", true),
+            ("[policy]\nsigners = { ci = \"k.pem\" }", false),
+            ("[gateway]\nbody_bytes_max = 0", false),
+            ("[gateway]\nresult_bytes_max = 0", false),
+            ("[gateway]\nconnections_per_run_max = 0", false),
+            ("[gateway]\ncalls_per_run_max = 0", false),
+            ("[gateway]\ntasks_per_run_max = 0", true),
+            ("[gateway]\nhearings_bytes_max = 0", true),
+            ("[gateway]\nexecute_timeout_ms = 0", false),
+            ("[recorder]\nsegment_bytes_max = 0", false),
+            ("[recorder]\ngroup_records_max = 0", false),
+            ("[executor]\nrows_max = 0", false),
+            ("[executor]\nquery_timeout_ms = 0", false),
+            ("[run]\nread_only = []", true),
+            ("[run]\nread_only = [\"/opt/agent\"]", true),
+            ("[run]\nread_only = [\"relative\"]", false),
+            ("[run]\npids_max = 0", false),
+            ("[run]\nmemory_bytes_max = 0", false),
+            ("[run]\nscratch_bytes_max = 0", false),
+            ("[run]\nfiles_max = 0", false),
         ] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(Config::read(Some(&path)).is_ok(), fine, "{text}");
