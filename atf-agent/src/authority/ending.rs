@@ -54,8 +54,8 @@ impl Authority {
         Ok(AuthorityReply::Was { sealed })
     }
 
-    /// Ends what is past its end or has lost its cgroup or the run above it, and records the ends that are not in the
-    /// log.
+    /// Ends what is past its end or has lost its cgroup or the run above it, and records the start and the ends that
+    /// are not in the log.
     pub(super) fn sweep(&mut self) {
         let live = match self.registry.live() {
             Ok(live) => live,
@@ -84,6 +84,7 @@ impl Authority {
                 tracing::error!(run = %run.run, %error, "a run cannot be ended");
             }
         }
+        self.log.catch_up();
         self.record_ends();
     }
 

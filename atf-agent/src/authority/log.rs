@@ -14,17 +14,36 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Log {
     socket: PathBuf,
     open: Option<Connection<RecorderRequest, RecorderReply>>,
+    /// What the recorder has not heard yet: that this authority started.
+    start: Option<Event>,
 }
 
 impl Log {
     /// The recorder at `socket`.
     pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket, open: None }
+        Self { socket, open: None, start: None }
+    }
+
+    /// Records `start` now, or else before whatever is recorded next.
+    pub(super) fn begin(&mut self, start: Event) {
+        self.start = Some(start);
+        self.catch_up();
+    }
+
+    /// Records the start, when it is not in the log.
+    pub(super) fn catch_up(&mut self) {
+        if let Err(error) = self.record(Vec::new()) {
+            tracing::warn!(%error, "the start is not in the log yet");
+        }
     }
 
     /// Records `events` in this order, all on the disk when this returns: the log is one file, and
     /// what stands before a durable record is durable.
     pub(super) fn record(&mut self, events: Vec<Event>) -> Result<(), AuthorityError> {
+        if let Some(start) = self.start.clone() {
+            self.append(start, true)?;
+            self.start = None;
+        }
         let last = events.len().saturating_sub(1);
         for (number, event) in events.into_iter().enumerate() {
             self.append(event, number == last)?;

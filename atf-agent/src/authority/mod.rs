@@ -63,12 +63,14 @@ pub fn serve(
     settings: &Settings,
     kernel: KernelSide,
 ) -> Result<(), AuthorityError> {
-    let authority = start::open(places, ids, settings, kernel)?;
     let path = places.authority_socket();
     let failed = |what| {
         let path = path.clone();
         move |error| AuthorityError::Io { what, path, error }
     };
+    // Before it touches the kernel's map, the registry or the keys of one that lives.
+    wire::unattended(&path).map_err(failed("listen at"))?;
+    let authority = start::open(places, ids, settings, kernel)?;
     let listener = wire::listen(&path).map_err(failed("listen at"))?;
     let (authority, subscribers) = (Arc::new(InTurn::new(authority)), InTurn::new(()));
     let swept = Arc::clone(&authority);

@@ -56,6 +56,37 @@ fn an_end_that_the_log_missed_is_made_up_for() {
 }
 
 #[test]
+fn a_start_that_the_log_missed_is_made_up_for_before_all_else() {
+    let world = World::new();
+    world.recorder_fails.store(true, Ordering::SeqCst);
+    let authority = world.start();
+    turn(&authority).sweep();
+    assert!(world.kinds().is_empty());
+    world.recorder_fails.store(false, Ordering::SeqCst);
+    turn(&authority).sweep();
+    turn(&authority).sweep();
+    assert_eq!(world.kinds(), ["started"]);
+    drop(authority);
+
+    world.recorder_fails.store(true, Ordering::SeqCst);
+    let authority = world.start();
+    world.recorder_fails.store(false, Ordering::SeqCst);
+    registered(ask(&authority, world.register(RunId::random())));
+    assert_eq!(world.kinds()[0], "started");
+}
+
+#[test]
+fn an_authority_leaves_a_living_one_alone() {
+    let world = World::new();
+    let _authority = world.start();
+    let keys = || std::fs::metadata(world.places.jwks()).unwrap().ino();
+    let before = keys();
+    let second = serve(&world.places, &world.ids, &Settings::default(), world.kernel());
+    assert!(matches!(second, Err(AuthorityError::Io { what: "listen at", .. })));
+    assert_eq!(keys(), before);
+}
+
+#[test]
 fn a_new_subscriber_replaces_the_old_one() {
     let world = World::new();
     let authority = world.start();

@@ -81,15 +81,13 @@ impl Authority {
     }
 
     /// Says in the log that the authority started. A recorder that is not there yet is no reason to
-    /// stay away: nothing is admitted or renewed without it.
+    /// stay away: nothing is admitted or renewed without it, and the start is said when it comes.
     fn announce(&mut self) {
         let facts = vec![
             ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("key".to_owned(), self.minter.kid().to_owned()),
         ];
-        if let Err(error) = self.log.record(vec![Event::Started { facts }]) {
-            tracing::warn!(%error, "the start is not in the log");
-        }
+        self.log.begin(Event::Started { facts });
     }
 }
 

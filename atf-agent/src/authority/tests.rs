@@ -136,6 +136,8 @@ impl World {
         let authority =
             start::open(&self.places, &self.ids, &Settings::default(), self.kernel()).unwrap();
         let (authority, subscribers) = (Arc::new(InTurn::new(authority)), InTurn::new(()));
+        // One before it has ended, and only a thread of this process still listens for it.
+        let _none = std::fs::remove_file(self.places.authority_socket());
         let listener = wire::listen(&self.places.authority_socket()).unwrap();
         let served = Arc::clone(&authority);
         std::thread::spawn(move || {

@@ -7,6 +7,7 @@ use super::{EXIT_NO, EXIT_OK, doctor, output};
 use crate::config::Config;
 use crate::enforcer::{self, DownError, Seen};
 use crate::kernel::{Cage, KernelError, Mode, Proof};
+use crate::wire;
 
 pub(super) fn enforcer(config: &Config, action: EnforcerAction) -> anyhow::Result<u8> {
     let cage = Cage::locate(&config.places, &config.cage)?;
@@ -71,7 +72,18 @@ fn watch(config: &Config, cage: &Cage, start: &DaemonArguments) -> anyhow::Resul
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     }
     let mut mode = None;
-    enforcer::watch(cage, &config.ids, &config.places, |seen| match seen {
+    let mut stood = false;
+    enforcer::watch(cage, &config.ids, &config.places, |seen| {
+        if !stood && !matches!(seen, Seen::Broken { .. }) {
+            stood = true;
+            wire::ready();
+        }
+        say(seen, &mut mode);
+    })
+}
+
+fn say(seen: &Seen, mode: &mut Option<Mode>) {
+    match seen {
         Seen::Proven(proof) => {
             // Once when it begins, and each time that it changes.
             if mode.replace(proof.mode) != Some(proof.mode) {
@@ -84,7 +96,7 @@ fn watch(config: &Config, cage: &Cage, start: &DaemonArguments) -> anyhow::Resul
         Seen::Broken { mismatch, error } => {
             tracing::error!(mismatch, "the runs stay frozen: {error}");
         }
-    })
+    }
 }
 
 /// Says that the cage stands, and loudly when it holds nobody.

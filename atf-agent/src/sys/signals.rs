@@ -4,7 +4,11 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
 /// Blocked signals that are read one by one.
@@ -52,6 +56,19 @@ impl Signals {
         let info = unsafe { info.assume_init() };
         Ok((read.cast_unsigned() == size).then(|| info.ssi_signo.cast_signed()))
     }
+
+    /// Waits up to `patience` for a signal, and says whether there was one.
+    ///
+    /// # Errors
+    /// When the wait or the read fails.
+    pub fn wait(&self, patience: Duration) -> io::Result<bool> {
+        let patience = Timespec::try_from(patience)
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        match poll(&mut [PollFd::new(self, PollFlags::IN)], Some(&patience)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(self.next()?.is_some()),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl AsFd for Signals {
@@ -66,6 +83,14 @@ impl AsFd for Signals {
 /// Never in practice; the kernel is asked.
 pub fn unblock_all() -> io::Result<()> {
     change_mask(libc::SIG_SETMASK, &set_of(&[]))
+}
+
+/// Has `command` begin with no signal blocked; else it inherits what its starter has blocked, and a signal
+/// that should end it waits for ever.
+pub fn unblocked(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec it only fills a set and calls pthread_sigmask(3), which are both
+    // safe after a fork, and allocates nothing.
+    unsafe { command.pre_exec(unblock_all) }
 }
 
 /// Gives every signal its default effect. An ignored one stays ignored across an exec, and a shell

@@ -26,7 +26,7 @@ pub use blocking::{Connection, Server, serve};
 pub use catalogue::{Catalogue, Offer};
 pub use frame::{FRAME_BYTES_MAX, FrameError, VERSION};
 pub use ids::Ids;
-pub use listen::listen;
+pub use listen::{listen, unattended};
 pub use messages::*;
 pub use peer::Peer;
 pub use pipelined::Pipelined;
