@@ -103,3 +103,21 @@ fn registered(cage: &Cage) -> Result<Vec<CgroupId>, KernelError> {
     }
     Runs::open(&cage.pin_dir)?.all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Settings;
+
+    #[test]
+    fn a_cage_without_a_pin_is_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places { pin_dir: dir.path().join("pins"), ..Places::default() };
+        let cage = Cage::locate(&places, &Settings::default()).unwrap();
+        assert!(is_absent(&cage), "never put up");
+        std::fs::create_dir(&cage.pin_dir).unwrap();
+        assert!(is_absent(&cage), "taken down");
+        std::fs::write(cage.pin_dir.join("CONFIG"), "").unwrap();
+        assert!(!is_absent(&cage), "what is damaged is not absent");
+    }
+}

@@ -177,7 +177,7 @@ impl Pins {
     }
 
     /// Adds the pin that `bytes` are.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.insert(Pin::read(bytes)?)
     }

@@ -86,7 +86,7 @@ fn first_events(
     };
     if let (None, Some(mark)) = (&tail.last, earlier) {
         let had = match mark {
-            Some(mark) => format!("at the last start it had {} records", mark.seq + 1),
+            Some(mark) => format!("at the last start it had record {}", mark.seq),
             None => "or the first start ended before its first record".to_owned(),
         };
         tracing::error!("the log is gone, though its key is here; {had}");

@@ -249,7 +249,8 @@ pub enum AuditAction {
         /// Only records of this run
         #[arg(long)]
         run: Option<RunId>,
-        /// Only refusals, seals, kernel denials and findings
+        /// Only refusals, seals, kernel denials and findings; denials of no run are also of the canaries by which
+        /// ATF tries a cage that it puts up
         #[arg(long)]
         denied: bool,
         /// Only what the kernel programs would have denied in observe mode, and let through

@@ -191,3 +191,12 @@ fn over_http(stream: std::os::unix::net::UnixStream) {
     // One who has what he wanted has hung up.
     drop(stream.get_mut().write_all(said.as_bytes()));
 }
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let lab = Lab::new();
+    let dir = Some(lab.dir.path().join("nosuch"));
+    let lint = ToolsAction::Lint(PolicyArguments { dir, output: Output::Json });
+    let why = tools(&lab.config, &lint).unwrap_err().to_string();
+    assert!(why.contains("nosuch/tools"), "{why}");
+}
