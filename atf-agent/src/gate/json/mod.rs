@@ -7,4 +7,5 @@ mod text;
 mod value;
 
 pub(super) use scan::{Fault, scan};
+pub(super) use value::PRIVATE;
 pub use value::value;

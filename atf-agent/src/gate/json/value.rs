@@ -5,7 +5,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// How the private names of `serde_json`, and of libraries that came from it, begin.
-pub(super) const PRIVATE: &str = "$serde_json::private::";
+pub(in crate::gate) const PRIVATE: &str = "$serde_json::private::";
 
 /// What `text` says.
 ///

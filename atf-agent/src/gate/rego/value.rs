@@ -1,16 +1,15 @@
 //! What a policy is told, as the library's own value: made from the facts themselves, without their text between.
 
+use std::collections::BTreeMap;
+
 use regorus::Value;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct};
 use serde_json::Error;
 
-use std::collections::BTreeMap;
+use crate::gate::json::PRIVATE;
 
 /// By what name `serde_json` hands over a text that it has checked, and the one member that it has.
 const RAW: &str = "$serde_json::private::RawValue";
-
-/// What else `serde_json` hands over by names of its own.
-const PRIVATE: &str = "$serde_json::private::";
 
 /// The value that `serde_json` would read where it has written `facts`.
 ///
