@@ -100,8 +100,8 @@ fn may_pass(input: &Value) -> bool {
     let amount = input.pointer("/call/arguments/amount_cents").and_then(Value::as_u64);
     let origin = |value: &Value| {
         let origin = value.get("origin").and_then(Value::as_str);
-        // A value of no argument has no demand that it keeps.
-        value.get("argument").is_some()
+        // A value of no argument, which is a name, has no demand that it keeps.
+        value.get("argument").is_some_and(Value::is_string)
             && origin
                 .is_some_and(|known| ["named", "trusted", "untrusted", "nowhere"].contains(&known))
     };
