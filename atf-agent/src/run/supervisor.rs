@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use crate::sys::clone::{exit_now, fork};
@@ -61,9 +62,9 @@ pub(super) fn supervise(
         let keeper = pipes.keeper();
         let mut fds =
             [PollFd::new(&signals, PollFlags::IN), PollFd::new(&keeper, PollFlags::empty())];
-        // An interrupted wait is as good as any: everything below only looks.
-        let _interrupted = poll(&mut fds, None);
-        if !fds[1].revents().is_empty() {
+        // An interrupted wait is as good as any: everything below only looks. One that is refused sees nothing.
+        let is_blind = poll(&mut fds, None).is_err_and(|error| error != Errno::INTR);
+        if is_blind || !fds[1].revents().is_empty() {
             exit_now(EXIT_ABANDONED);
         }
         while let Ok(Some(signal)) = signals.next() {

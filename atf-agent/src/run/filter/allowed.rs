@@ -27,7 +27,8 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET;
 
-/// Which argument of prlimit64(2) is the limit, and which its new values.
+/// Which argument of prlimit64(2) is the process, 0 for the caller, which the limit, and which its new values.
+const LIMIT_OF: u8 = 0;
 const LIMIT: u8 = 1;
 const LIMIT_NEW: u8 = 2;
 
@@ -60,9 +61,10 @@ pub(super) fn rules() -> Result<Rules, BackendError> {
     let (native, ask) = (rule(&[(0, Eq, 0)])?, rule(&[(0, Eq, PERSONALITY_ASK)])?);
     rules.insert(libc::SYS_personality, vec![native, ask]);
 
-    // The limit on core dumps must not be lowered to zero: one is what stops pipes, too.
-    let not_core = rule(&[(LIMIT, Ne, libc::RLIMIT_CORE)])?;
-    rules.insert(libc::SYS_prlimit64, vec![not_core, only_reads()?]);
+    // The limit on core dumps must not be lowered to zero: one is what stops pipes, too. And a process limits itself
+    // alone: the run's first one has the same uid, and without descriptors it would not see its keeper end.
+    let own = rule(&[(LIMIT_OF, Eq, 0), (LIMIT, Ne, libc::RLIMIT_CORE)])?;
+    rules.insert(libc::SYS_prlimit64, vec![own, only_reads()?]);
     Ok(rules)
 }
 

@@ -118,6 +118,7 @@ fn calls_that_reach_out_of_the_cage_are_refused() {
         ("memfd_secret", libc::SYS_memfd_secret, arguments(&[0xff])),
         ("a listener of its own", libc::SYS_seccomp, arguments(&[1, 8, 0])),
         ("a higher core limit", libc::SYS_prlimit64, arguments(&[0, 4, 8])),
+        ("a limit of the run's first process", libc::SYS_prlimit64, arguments(&[1, 7, 8])),
     ] {
         check(name, call, arguments, EPERM);
     }
@@ -229,6 +230,7 @@ fn what_programs_ask_all_the_time_is_allowed() {
         ("the personality", libc::SYS_personality, arguments(&[0xffff_ffff])),
         ("the core limit", libc::SYS_prlimit64, arguments(&[0, 4])),
         ("another limit", libc::SYS_prlimit64, arguments(&[0, 7])),
+        ("another one's limit", libc::SYS_prlimit64, arguments(&[1, 7])),
     ] {
         passes_as(name, call, arguments, Outcome::Went);
     }

@@ -196,13 +196,35 @@ impl Lab {
         all
     }
 
+    /// The cgroup of the one run that lives.
+    fn cgroup(&self) -> PathBuf {
+        let cgroup = self.leftovers().into_iter().find(|path| path.starts_with(&self.agents_dir));
+        cgroup.expect("the run has a cgroup")
+    }
+
+    /// The first process of the one run that lives.
+    pub(super) fn first_process(&self) -> Pid {
+        let inside = fs::read_to_string(self.cgroup().join("cgroup.procs")).unwrap();
+        let is_first = |pid: &&str| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1"))
+        };
+        let first = inside.lines().find(is_first).expect("it has a first process");
+        Pid::from_raw(first.parse().unwrap()).unwrap()
+    }
+
     /// Kills the keeper of the one run that lives; whether nothing of the run lives on.
     pub(super) fn dies_with(&self, kept: &Kept) -> bool {
-        let cgroup = self.leftovers().into_iter().find(|path| path.starts_with(&self.agents_dir));
-        let events = cgroup.expect("the run has a cgroup").join("cgroup.events");
-        let lives = || fs::read_to_string(&events).unwrap().contains("populated 1");
+        self.dies_when(|| kill_process(kept.pid, Signal::KILL).unwrap())
+    }
+
+    /// Whether nothing of the one run that lives outlives this.
+    pub(super) fn dies_when(&self, this: impl FnOnce()) -> bool {
+        let events = self.cgroup().join("cgroup.events");
+        let lives =
+            || fs::read_to_string(&events).is_ok_and(|events| events.contains("populated 1"));
         assert!(lives(), "it lives");
-        kill_process(kept.pid, Signal::KILL).unwrap();
+        this();
         let deadline = Instant::now() + Duration::from_secs(5);
         while lives() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use rustix::process::{Signal, kill_process};
 use rustix::thread::CapabilitySet;
@@ -71,6 +73,29 @@ fn a_keeper_that_may_not_kill_takes_its_run_with_it() {
     run.wait_for("up");
     assert!(lab.dies_with(&run));
     drop(run.end());
+}
+
+/// The attack: a run that takes every descriptor from its first process, which has the same uid and could not wait for
+/// the keeper's end any more. The run itself may not ask for it; here it is done all the same.
+#[test]
+fn a_run_whose_first_process_cannot_wait_ends_too() {
+    let lab = lab(UNIT);
+    let script = "prlimit --pid 1 --nofile=0:0 && echo blinded; trap '' TERM HUP INT QUIT; echo up; while :; do sleep 1; done";
+    let mut run = lab.start(&lab.request(&["sh", "-c", script]));
+    run.wait_for("up");
+    let first = lab.first_process();
+    let pid = first.as_raw_nonzero().to_string();
+    let of_run = fs::metadata(format!("/proc/{pid}/task")).unwrap();
+    assert!(lab.dies_when(|| {
+        let limit = ["--pid", &pid, "--nofile=0:0"];
+        let mut prlimit = Command::new("prlimit");
+        let by_the_run = prlimit.args(limit).uid(of_run.uid()).gid(of_run.gid()).status();
+        assert!(by_the_run.unwrap().success());
+        // A signal has it wait anew.
+        kill_process(first, Signal::TTOU).unwrap();
+    }));
+    let ended = run.end();
+    assert!(!ended.output.contains("blinded"), "{}", ended.output);
 }
 
 #[test]
