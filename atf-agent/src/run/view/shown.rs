@@ -1,7 +1,7 @@
 //! The host paths that a run sees, read-only: which may be shown, and how they are placed.
 
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlink};
@@ -52,7 +52,7 @@ impl Shown {
         for path in paths {
             let refuse = |why: String| RunError::ReadOnly { path: path.clone(), why };
             let name = allowed(path, places).map_err(refuse)?;
-            match open(path).map_err(refuse)? {
+            match open(path, places).map_err(refuse)? {
                 Some(what) => shown.push(Self { path: name, what }),
                 None if asked.contains(path) => return Err(refuse("it is not there".to_owned())),
                 None => {}
@@ -112,15 +112,17 @@ fn allowed(path: &Path, places: &Places) -> Result<String, String> {
     }
     // What holds ATF's sockets and keys would be reached by another name.
     for secret in [&places.run_dir, &places.state_dir, &places.pin_dir] {
-        if overlaps(secret) {
+        let real = secret.canonicalize();
+        if overlaps(secret) || real.is_ok_and(|real| overlaps(&real)) {
             return Err(format!("{} is ATF's own", secret.display()));
         }
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Opens it without following its last component; `None` when there is nothing.
-fn open(path: &Path) -> Result<Option<What>, String> {
+/// Opens it without following its last component; `None` when there is nothing. What links on the way lead to has to
+/// be what a run may see by its own name, too.
+fn open(path: &Path, places: &Places) -> Result<Option<What>, String> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let held = match openat(CWD, path, flags, Mode::empty()) {
         Ok(held) => held,
@@ -140,6 +142,10 @@ fn open(path: &Path) -> Result<Option<What>, String> {
             return Err(format!("expected a directory or a regular file, found {other:?}"));
         }
     }
+    let real = real_path(&held).map_err(|error| error.to_string())?;
+    if real != path {
+        allowed(&real, places).map_err(|why| format!("it is {}: {why}", real.display()))?;
+    }
     match local::objection(&held) {
         Ok(None) => match tree::copy(&held) {
             Ok(copy) => Ok(Some(What::Tree(copy))),
@@ -150,9 +156,39 @@ fn open(path: &Path) -> Result<Option<What>, String> {
     }
 }
 
+/// Where it really is, proc_pid_fd(5).
+fn real_path(held: &OwnedFd) -> std::io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd()))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    /// The attack: a link in the middle of a path that is shown leads to where ATF's sockets are.
+    #[test]
+    fn a_link_on_the_way_leads_nowhere_that_may_not_be_shown_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (run_dir, plain) = (dir.path().join("run"), dir.path().join("plain"));
+        for inner in [run_dir.join("data"), plain.join("data")] {
+            std::fs::create_dir_all(inner).unwrap();
+        }
+        let places = Places { run_dir: run_dir.clone(), ..Places::default() };
+        let link = dir.path().join("link");
+        let shown = |places: &Places| open(&link.join("data"), places).map(|what| what.is_some());
+        symlink(&plain, &link).unwrap();
+        assert_eq!(shown(&places), Ok(true), "the control");
+        std::fs::remove_file(&link).unwrap();
+        symlink(&run_dir, &link).unwrap();
+        let why = shown(&places).unwrap_err();
+        assert!(why.ends_with("is ATF's own"), "{why}");
+        // The operator's own name for it is a link.
+        let places = Places { run_dir: link.clone(), ..Places::default() };
+        assert!(allowed(&run_dir.join("data"), &places).is_err());
+        assert!(shown(&places).is_err());
+    }
 
     fn check(path: &str, may_be_shown: bool) {
         let found = allowed(Path::new(path), &Places::default());
