@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::Mistrust;
 use super::kernel_side::KernelSide;
+use super::members;
 use super::trust::Trust;
 use super::used::Used;
 use crate::call::{CgroupId, Digest};
@@ -54,6 +55,7 @@ impl Checks {
         if Digest::of(arguments.as_bytes()) != body.arguments {
             return Err(Mistrust::OtherArguments);
         }
+        members::check(&body.target, arguments)?;
         exchanged(&body, &claims, answers)?;
         let found = body.target.of_tool().map(|tool| self.trust.pin(tool)).transpose()?;
         if found != body.pin {

@@ -98,6 +98,12 @@ pub enum Mistrust {
     /// The arguments are not those that were judged.
     #[error("the arguments are not those that the permit names")]
     OtherArguments,
+    /// The arguments ask more than what the permit is for.
+    #[error("the arguments are not those of such a request: {what}")]
+    Members {
+        /// Which member, or what they are.
+        what: String,
+    },
     /// What the run answers to the server is not what was judged.
     #[error("the answers are not those that the permit names")]
     OtherAnswers,

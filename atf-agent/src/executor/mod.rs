@@ -6,6 +6,7 @@ mod checks;
 mod error;
 mod kernel_side;
 mod ledger;
+mod members;
 mod outcome;
 mod published;
 mod requests;

@@ -43,7 +43,7 @@ fn propose(pinned: &Pinned, server: &str, offered: &Offered) -> anyhow::Result<R
         Err((tool, error)) => return Ok(Row::new(&tool, "refused").because(error.to_string())),
     };
     // Never cleaned: what is not seen is there for a reason.
-    if let Some(hidden) = hidden_text(&offered.definition) {
+    if let Some(hidden) = hidden_text(&offered.definition()) {
         return Ok(Row::new(&tool, "refused").because(hidden));
     }
     if approved(pinned, &tool)?.is_some_and(|pin| pin.server() == Some(offered.digest)) {
@@ -63,14 +63,15 @@ fn propose(pinned: &Pinned, server: &str, offered: &Offered) -> anyhow::Result<R
 /// The tool as its server describes it, under its whole name, with bounds, and with the digest of what
 /// was seen.
 fn draft(tool: &ToolName, offered: &Offered) -> Value {
+    let definition = offered.definition();
     let mut draft = Map::new();
     draft.insert("name".to_owned(), json!(tool));
     for member in ["title", "description", "annotations", "execution"] {
-        if let Some(value) = offered.definition.get(member) {
+        if let Some(value) = definition.get(member) {
             draft.insert(member.to_owned(), value.clone());
         }
     }
-    draft.insert("inputSchema".to_owned(), tighten(&offered.definition["inputSchema"]));
+    draft.insert("inputSchema".to_owned(), tighten(&definition["inputSchema"]));
     draft.insert("x-atf-server".to_owned(), json!(offered.digest));
     Value::Object(draft)
 }
@@ -113,7 +114,7 @@ fn differences(
             Some(pin) if pin.server() == Some(offered.digest) => Row::new(&tool, "approved"),
             Some(pin) => Row::new(&tool, "changed").because(changed(&pin, offered)),
         };
-        rows.push(match hidden_text(&offered.definition) {
+        rows.push(match hidden_text(&offered.definition()) {
             Some(hidden) => row.because(hidden),
             None => row,
         });
@@ -133,12 +134,10 @@ fn differences(
 
 /// Which members are others now, as far as the pin tells: it has a schema of its own.
 fn changed(pin: &Pin, offered: &Offered) -> String {
-    let pinned = pin.listing();
+    let (pinned, offered) = (pin.listing(), offered.definition());
     let members = ["title", "description", "annotations"];
-    let found: Vec<&str> = members
-        .into_iter()
-        .filter(|member| pinned.get(member) != offered.definition.get(member))
-        .collect();
+    let found: Vec<&str> =
+        members.into_iter().filter(|member| pinned.get(member) != offered.get(member)).collect();
     match found.is_empty() {
         true => "a schema, or what is not in the pin".to_owned(),
         false => found.join(", "),

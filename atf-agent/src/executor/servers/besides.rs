@@ -2,6 +2,7 @@
 //! read once and whenever the server says that it changed, so that a run's list reaches no server.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +20,9 @@ const PAGES_MAX: usize = 100;
 /// Longest list in bytes of what is kept of it: all servers' lists travel in one frame.
 const LIST_BYTES_MAX: usize = 256 << 10;
 
+/// Longest capability in bytes that is looked into.
+const CAPABILITY_BYTES_MAX: usize = 4 << 10;
+
 /// One of the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum List {
@@ -34,10 +38,10 @@ pub(super) enum List {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Capabilities {
-    tools: Option<Value>,
-    prompts: Option<Value>,
-    resources: Option<Value>,
-    tasks: Value,
+    tools: Option<IgnoredAny>,
+    prompts: Option<IgnoredAny>,
+    resources: Option<IgnoredAny>,
+    tasks: Option<Box<RawValue>>,
 }
 
 impl Capabilities {
@@ -50,7 +54,10 @@ impl Capabilities {
 
     /// Whether calls of its tools can be deferred as 2025-11-25 has it.
     pub(super) fn defers(&self) -> bool {
-        self.tasks.pointer("/requests/tools/call").is_some_and(Value::is_object)
+        let tasks = self.tasks.as_deref().map_or("null", RawValue::get);
+        let tasks = (tasks.len() <= CAPABILITY_BYTES_MAX).then_some(tasks);
+        let tasks: Option<Value> = tasks.and_then(|tasks| serde_json::from_str(tasks).ok());
+        tasks.is_some_and(|all| all.pointer("/requests/tools/call").is_some_and(Value::is_object))
     }
 
     /// Whether it can be asked for tools: one that declares other things alone has none.
@@ -161,21 +168,29 @@ impl Reading {
         let page: Page<'_> = serde_json::from_str(result.get()).map_err(|e| e.to_string())?;
         let (member, named, others) = self.list.members();
         let items = page.get(member).map_or("null", |items| items.get());
-        let items: Vec<Map<String, Value>> =
+        let items: Vec<&RawValue> =
             serde_json::from_str(items).map_err(|error| format!("{member}: {error}"))?;
         self.pages += 1;
-        for mut item in items {
+        if self.pages > PAGES_MAX || self.items.len() + items.len() > ITEMS_MAX {
+            return Err(format!("more than {ITEMS_MAX} items or {PAGES_MAX} pages"));
+        }
+        for item in items {
+            // With what is not kept of it: read, it takes up to a hundred times the room.
+            if item.get().len() > LIST_BYTES_MAX {
+                return Err(format!("an item of more than {LIST_BYTES_MAX} bytes"));
+            }
+            let mut item: Map<String, Value> =
+                serde_json::from_str(item.get()).map_err(|error| format!("{member}: {error}"))?;
             let Some(Value::String(name)) = item.remove(named) else {
                 return Err(format!("an item without {named}"));
             };
             item.retain(|member, _| others.contains(&member.as_str()));
-            self.bytes += name.len() + Value::Object(item.clone()).to_string().len();
-            self.items.push((name, Value::Object(item)));
-        }
-        if self.pages > PAGES_MAX || self.items.len() > ITEMS_MAX || self.bytes > LIST_BYTES_MAX {
-            return Err(format!(
-                "more than {ITEMS_MAX} items, {PAGES_MAX} pages or {LIST_BYTES_MAX} bytes"
-            ));
+            let item = Value::Object(item);
+            self.bytes += name.len() + item.to_string().len();
+            if self.bytes > LIST_BYTES_MAX {
+                return Err(format!("more than {LIST_BYTES_MAX} bytes"));
+            }
+            self.items.push((name, item));
         }
         match page.get("nextCursor").map(|cursor| serde_json::from_str(cursor.get())) {
             None => Ok(None),
@@ -270,6 +285,7 @@ mod tests {
         let many: Vec<Value> = (0..=ITEMS_MAX).map(|n| json!({"name": format!("p{n}")})).collect();
         let many = json!({ "prompts": many }).to_string();
         let long = json!({"prompts": [{"name": "p", "description": "x".repeat(LIST_BYTES_MAX)}]});
+        let dropped = json!({"prompts": [{"name": "p", "icons": ["x".repeat(LIST_BYTES_MAX)]}]});
         for bad in [
             "error no such method",
             r#"{"prompts":{}}"#,
@@ -279,6 +295,7 @@ mod tests {
             "[]",
             &many,
             &long.to_string(),
+            &dropped.to_string(),
         ] {
             let found = read(&[bad, good, r#"{"resourceTemplates":[]}"#]);
             assert!(found.prompts.is_empty(), "{bad}");
@@ -296,9 +313,23 @@ mod tests {
             (r#"{"tools":{}}"#, 0, true),
             (r#"{"prompts":{}}"#, 1, false),
             (r#"{"resources":{},"tools":{"listChanged":true}}"#, 2, true),
+            (r#"{"resources":null,"tools":null,"prompts":[]}"#, 1, false),
         ] {
             let found = capabilities(json);
             assert_eq!((found.lists().len(), found.has_tools()), (lists, has_tools), "{json}");
         }
+    }
+
+    /// The attack: a capability that takes a hundred times its length when it is read.
+    #[test]
+    fn a_capability_that_is_long_is_not_looked_into() {
+        let defers = |more: usize| {
+            let filled = vec![r#"{"":0}"#; more].join(",");
+            let call = format!(r#"{{"requests":{{"tools":{{"call":{{}}}}}},"x":[{filled}]}}"#);
+            capabilities(&format!(r#"{{"tasks":{call}}}"#)).defers()
+        };
+        assert!(defers(0), "the control");
+        assert!(!defers(1_000));
+        assert!(!capabilities(r#"{"tasks":null}"#).defers());
     }
 }

@@ -14,6 +14,10 @@ use crate::call::{Question, Questions};
 /// Longest id of a server's request that is answered.
 const ID_BYTES_MAX: usize = 128;
 
+/// Longest `data` of an error that is read: the names of some capabilities. Of what is longer nothing is said to be
+/// missing.
+const DATA_BYTES_MAX: usize = 4 << 10;
+
 /// One message of a server.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -95,17 +99,21 @@ struct Incoming<'a> {
 }
 
 #[derive(Deserialize)]
-struct Fault {
+struct Fault<'a> {
     code: i64,
     message: String,
-    #[serde(default)]
-    data: Value,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
 }
 
-impl Fault {
+impl Fault<'_> {
     /// MCP 2026-07-28 names the capabilities that were missing; those that are no question are left out.
     fn missing(&self) -> Questions {
-        let required = &self.data["requiredCapabilities"];
+        let data = self.data.filter(|data| data.get().len() <= DATA_BYTES_MAX);
+        let data: Option<Value> = data.and_then(|data| serde_json::from_str(data.get()).ok());
+        let Some(required) = data.as_ref().and_then(|data| data.get("requiredCapabilities")) else {
+            return Questions::new();
+        };
         let is_required = |question: &Question| required.get(question.capability()).is_some();
         Question::ALL.into_iter().filter(is_required).collect()
     }
@@ -145,7 +153,7 @@ pub(super) fn read(bytes: &[u8]) -> Heard {
 fn body(incoming: &Incoming<'_>) -> Body {
     match (incoming.result, incoming.error) {
         (Some(result), None) => Body::Result(result.to_owned()),
-        (None, Some(error)) => match serde_json::from_str::<Fault>(error.get()) {
+        (None, Some(error)) => match serde_json::from_str::<Fault<'_>>(error.get()) {
             Ok(fault) => {
                 let missing = fault.missing();
                 Body::Error { code: fault.code, message: fault.message, missing }
@@ -221,5 +229,21 @@ mod tests {
             assert_eq!(kind(text.as_bytes()), expected, "{text}");
         }
         assert_eq!(kind(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"\xff\"}"), "bad");
+    }
+
+    /// The attack: an error whose data takes a hundred times its length when it is read.
+    #[test]
+    fn of_an_error_with_long_data_nothing_is_missing() {
+        let missing = |more: usize| {
+            let filled = vec![r#"{"":0}"#; more].join(",");
+            let data = format!(r#"{{"requiredCapabilities":{{"sampling":{{}}}},"x":[{filled}]}}"#);
+            let error = format!(r#"{{"code":-32021,"message":"m","data":{data}}}"#);
+            match read(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#).as_bytes()) {
+                Heard::Answer { body: Body::Error { code: -32021, missing, .. }, .. } => missing,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(missing(0), Questions::from([Question::Sampling]), "the control");
+        assert_eq!(missing(150_000), Questions::new());
     }
 }

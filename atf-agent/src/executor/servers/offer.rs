@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::message::Body;
 use super::request;
+use super::sides::LINE_BYTES_MAX;
 use crate::call::Digest;
 use crate::gate::{self, Era};
 
@@ -15,6 +16,12 @@ use crate::gate::{self, Era};
 const TOOLS_MAX: usize = 1_000;
 /// See [`TOOLS_MAX`].
 const PAGES_MAX: usize = 100;
+
+/// Longest tool in bytes: as long as its pin may be.
+const TOOL_BYTES_MAX: usize = 256 << 10;
+
+/// Longest list in bytes, of all pages: what one message holds, so that a list on one page is never too long.
+const LIST_BYTES_MAX: usize = LINE_BYTES_MAX;
 
 /// What an approval covers: all that a model could be shown of a tool. The rest (icons, `_meta`) is
 /// never passed on.
@@ -26,9 +33,9 @@ const COVERED: [&str; 6] =
 pub struct Offered {
     /// Its name, as the server calls it.
     pub tool: String,
-    /// What an approval covers.
-    pub definition: Value,
-    /// The digest of `definition`: SHA-256 over its JCS form (RFC 8785).
+    /// What an approval covers, as JSON: read, it takes up to a hundred times the room.
+    text: String,
+    /// The digest of what an approval covers: SHA-256 over its JCS form (RFC 8785).
     pub digest: Digest,
 }
 
@@ -38,6 +45,7 @@ pub(super) struct Listing {
     /// The number of the request that is under way.
     pub(super) id: u64,
     tools: BTreeMap<String, Offered>,
+    bytes: usize,
     pages: usize,
 }
 
@@ -66,7 +74,7 @@ impl Listing {
     /// Takes a page.
     ///
     /// # Errors
-    /// When it is none, names a tool twice, or the list does not end.
+    /// When it is none, names a tool twice, has one that is too long, or the list does not end.
     pub(super) fn take(&mut self, body: &Body) -> Result<Next, String> {
         let Body::Result(result) = body else {
             return Err(format!("expected the list of its tools, found {body:?}"));
@@ -78,6 +86,13 @@ impl Listing {
             return Err(format!("its list has more than {TOOLS_MAX} tools or {PAGES_MAX} pages"));
         }
         for tool in page.tools {
+            let bytes = tool.get().len();
+            self.bytes += bytes;
+            if bytes > TOOL_BYTES_MAX || self.bytes > LIST_BYTES_MAX {
+                return Err(format!(
+                    "a tool of more than {TOOL_BYTES_MAX} bytes, or {LIST_BYTES_MAX} of all its list"
+                ));
+            }
             let tool = Offered::read(tool.get())?;
             if let Some(twice) = self.tools.insert(tool.tool.clone(), tool) {
                 return Err(format!("its list names {:?} twice", twice.tool));
@@ -93,27 +108,34 @@ impl Listing {
 impl Offered {
     /// Reads one tool of a list.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let whole = gate::value(text).map_err(|error| error.to_string())?;
+        let mut whole = gate::value(text).map_err(|error| error.to_string())?;
         let Some(tool) = whole["name"].as_str().map(str::to_owned) else {
             return Err("its list has a tool without a name".to_owned());
         };
+        let mut take = |member: &str| whole.as_object_mut()?.remove(member);
         let mut definition = Map::new();
         for member in COVERED {
-            if let Some(value) = whole.get(member) {
-                definition.insert(member.to_owned(), value.clone());
+            if let Some(value) = take(member) {
+                definition.insert(member.to_owned(), value);
             }
         }
         // To forbid deferring is what a tool does that says nothing of it.
-        let execution = whole.get("execution").filter(|said| **said != json!({}));
+        let execution = take("execution").filter(|said| *said != json!({}));
         if let Some(execution) =
-            execution.filter(|said| **said != json!({"taskSupport": "forbidden"}))
+            execution.filter(|said| *said != json!({"taskSupport": "forbidden"}))
         {
-            definition.insert("execution".to_owned(), execution.clone());
+            definition.insert("execution".to_owned(), execution);
         }
         let definition = Value::Object(definition);
         let canonical =
             serde_json_canonicalizer::to_vec(&definition).map_err(|error| error.to_string())?;
-        Ok(Self { tool, definition, digest: Digest::of(&canonical) })
+        Ok(Self { tool, text: definition.to_string(), digest: Digest::of(&canonical) })
+    }
+
+    /// What an approval covers.
+    #[must_use]
+    pub fn definition(&self) -> Value {
+        gate::value(&self.text).unwrap_or_default()
     }
 }
 
@@ -154,6 +176,42 @@ mod tests {
             let other = tool.replacen(from, to, 1);
             assert_ne!(digest(tool), digest(&other), "{other}");
         }
+    }
+
+    #[test]
+    fn what_an_approval_covers_is_kept_as_it_came() {
+        let max = r#"{"maximum":9223372036854775807,"minimum":-1.5}"#;
+        let tool = format!(r#"{{"name":"t","icons":[],"inputSchema":{max},"_meta":{{"x":1}}}}"#);
+        let schema: Value = serde_json::from_str(max).unwrap();
+        let found = Offered::read(&tool).unwrap().definition();
+        assert_eq!(found, json!({"name": "t", "inputSchema": schema}));
+    }
+
+    /// The attack: a list that takes a hundred times its length when it is read, page after page.
+    #[test]
+    fn a_tool_or_a_list_that_is_too_long_is_refused() {
+        let tool = |number: usize, bytes: usize| {
+            let head = format!(r#"{{"name":"t{number}","inputSchema":["#);
+            let filled = vec![r#"{"":0}"#; (bytes - head.len() - 2) / 7].join(",");
+            format!("{head}{filled}]}}")
+        };
+        let page = |tool: &str| {
+            let page = format!(r#"{{"tools":[{tool}],"nextCursor":"more"}}"#);
+            Body::Result(RawValue::from_string(page).unwrap())
+        };
+        assert!(Listing::default().take(&page(&tool(1, TOOL_BYTES_MAX))).is_ok(), "the control");
+        assert!(Listing::default().take(&page(&tool(1, TOOL_BYTES_MAX + 16))).is_err());
+        let dropped = json!({"name": "t", "icons": ["x".repeat(TOOL_BYTES_MAX)]}).to_string();
+        assert!(Listing::default().take(&page(&dropped)).is_err());
+
+        let mut long = Listing::default();
+        let (mut pages, mut kept) = (0, 0);
+        while pages < PAGES_MAX && long.take(&page(&tool(pages, 64 << 10))).is_ok() {
+            pages += 1;
+            kept = long.tools.values().map(|tool| tool.text.len()).sum();
+        }
+        assert_eq!(pages, LIST_BYTES_MAX / (64 << 10));
+        assert!(kept <= LIST_BYTES_MAX, "{kept}");
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn count_shown(names: &[&str]) -> usize {
 
 /// A character of the tool's texts that is not seen, if there is one.
 fn hidden(offered: &Offered) -> Option<String> {
-    gate::hidden_text(&offered.definition)
+    gate::hidden_text(&offered.definition())
 }
 
 /// The maps are whole after a panic: they only take inserts.

@@ -141,6 +141,65 @@ fn a_question_about_a_deferred_call_stands_on_its_tool() {
     assert!(world.refused(asked()).contains("sealed"));
 }
 
+/// The attack: a second `ref` or `taskId` beside the one that the permit is for. Most readers take the last.
+#[test]
+fn a_completion_and_a_question_about_a_deferred_call_have_no_member_more() {
+    let world = World::new();
+    let of = |target: &Target, said: &str| {
+        let mut draft = world.query();
+        draft.permit.target = target.clone();
+        draft.permit.pin = target.of_tool().and(draft.permit.pin);
+        draft.claims.entitlements.reach = Reach {
+            prompts: vec!["f.allowed".parse().unwrap()],
+            resources: vec!["f+x:*".parse().unwrap()],
+            ..Reach::default()
+        };
+        draft.permit.arguments = Digest::of(said.as_bytes());
+        draft.arguments = RawValue::from_string(said.to_owned()).unwrap();
+        world.refused(draft)
+    };
+    let asks = Deferral::Get;
+    let deferred = Target::Deferred(Deferred { tool: "ledger.query".parse().unwrap(), asks });
+    let argument = r#""argument":{"name":"n","value":"v"}"#;
+    let secret = r#""ref":{"type":"ref/prompt","name":"secret"}"#;
+    for target in [
+        Target::PromptArgument("f.allowed".parse().unwrap()),
+        Target::TemplateArgument("f+x:{y}".parse().unwrap()),
+    ] {
+        for good in [format!("{{{argument}}}"), format!(r#"{{{argument},"context":{{}}}}"#)] {
+            let found = of(&target, &good);
+            assert!(found.contains("not one of this executor's"), "the control {good}: {found}");
+        }
+        for bad in [
+            format!("{{{argument},{secret}}}"),
+            format!("{{{secret},{argument}}}"),
+            format!("{{{argument},{}}}", secret.replace("ref\"", "r\\u0065f\"")),
+            format!("{{{argument},{}}}", secret.replace("\"ref\"", "\"Ref\"")),
+            format!(r#"{{{argument},"_meta":{{}}}}"#),
+            format!("{{{argument},{argument}}}"),
+            r#"{"context":{}}"#.to_owned(),
+            r#"[{"name":"n","value":"v"}]"#.to_owned(),
+            r#"[{"name":"n","value":"v"},null]"#.to_owned(),
+        ] {
+            let found = of(&target, &bad);
+            assert!(found.contains("not those of such a request"), "{bad}: {found}");
+        }
+    }
+    let found = of(&deferred, r#"{"taskId":"theirs"}"#);
+    assert!(found.contains("not one of this executor's"), "the control: {found}");
+    for bad in [
+        r#"{"taskId":"theirs","taskId":"another"}"#,
+        r#"{"taskId":"theirs","task\u0049d":"another"}"#,
+        r#"{"taskId":"theirs","_meta":{}}"#,
+        r#"{"taskId":1}"#,
+        r#"["theirs"]"#,
+        "{}",
+    ] {
+        let found = of(&deferred, bad);
+        assert!(found.contains("not those of such a request"), "{bad}: {found}");
+    }
+}
+
 #[test]
 fn a_receipt_that_is_not_the_recorder_s_for_this_permit_is_refused() {
     let world = World::new();
