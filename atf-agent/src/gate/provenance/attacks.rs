@@ -174,6 +174,46 @@ fn a_result_does_not_vouch_for_what_the_run_brought_in() {
     );
 }
 
+/// The attack: bring a value in under another spelling, which a trusted tool repeats byte for byte and the gate reads
+/// as JSON; or as the name of a member.
+#[test]
+fn a_value_that_json_spells_otherwise_is_brought_in_all_the_same() {
+    let (trusted, untrusted) = (tool("trusted", false), tool("untrusted", false));
+    let (mallory, seventy_seven) = (json!("mallory@evil.example"), json!(77));
+    for text in [
+        r#"{"x":"mallory\u0040evil.example","n":7.7e1}"#,
+        r#" [["mallory\u0040evil.example"], 7.7e1]"#,
+        r#"{"mallory\u0040evil.example":[0.77e2]}"#,
+        r#"{"x":"mallory@evil\u002eexample","n":77.0}"#,
+    ] {
+        let row = |brings: bool| {
+            let mut known = Known::fresh(&name(&["look up Bob Smith"]));
+            if brings {
+                known.acts(&untrusted, &json!({ "note": text }));
+            }
+            known.learns(&trusted, &prose(text));
+            known
+        };
+        let control =
+            [("the control", mallory.clone(), Trusted), ("", seventy_seven.clone(), Trusted)];
+        check(&row(false), &control);
+        check(
+            &row(true),
+            &[(text, mallory.clone(), Nowhere), (text, seventy_seven.clone(), Nowhere)],
+        );
+    }
+    for says in [
+        json!({"k": {"action": "accept", "content": {"mallory@evil.example": true}}}),
+        json!({"mallory@evil.example": "x"}),
+        json!({"a": {"b": r#"{"mallory@evil.example":1}"#}}),
+    ] {
+        let mut known = Known::fresh(&name(&["look up Bob Smith"]));
+        known.says(&says);
+        known.learns(&trusted, &prose("no field `mallory@evil.example`"));
+        check(&known, &[("a name", mallory.clone(), Nowhere)]);
+    }
+}
+
 #[test]
 fn a_secret_counts_from_the_call_that_may_read_it() {
     let mut known = Known::fresh(&name(&[]));

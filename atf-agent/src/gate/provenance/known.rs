@@ -11,7 +11,7 @@ use super::fields::Fields;
 use super::place::Place;
 use super::results::{Results, Trust};
 use super::sequence::Sequence;
-use super::texts::{Given, Text};
+use super::texts::{Given, Text, values, within};
 use super::value::{Sought, leaves};
 use super::words::{Word, words};
 use super::{Origin, number};
@@ -130,26 +130,50 @@ impl Known {
         let mut words_left = ARGUMENT_WORDS_MAX;
         leaves("", arguments, &mut |_, value| {
             match value {
-                Value::String(text) => {
-                    for word in words(text).filter(Word::is_text).take(words_left) {
-                        self.bring(&word);
-                        words_left -= 1;
-                    }
-                }
-                Value::Number(number) => {
-                    self.bring(&Word::Text(number::spelled_json(number).into()));
-                    words_left -= 1;
-                }
+                Value::String(text) => self.bring_text(text, &mut words_left),
+                Value::Number(number) => self.bring(Text::Number(number), &mut words_left),
                 Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {}
             }
-            self.vouches &= words_left > 0 && self.brought.len() < BROUGHT_MAX;
             self.vouches
         });
     }
 
-    fn bring(&mut self, word: &Word<'_>) {
+    /// The run brings in `said`, of which it chose the members' names, too: no pin does.
+    pub(super) fn says(&mut self, said: &Value) {
+        let mut words_left = ARGUMENT_WORDS_MAX;
+        values(said, &mut |text| match text {
+            Text::Whole(text) | Text::Prose(text) => self.bring_text(text, &mut words_left),
+            Text::Number(_) => self.bring(text, &mut words_left),
+        });
+    }
+
+    /// A text as it stands, and what it says where it is JSON: a result that repeats it is read so.
+    fn bring_text(&mut self, text: &str, words_left: &mut usize) {
+        self.bring(Text::Whole(text), words_left);
+        if let Some(value) = within(text) {
+            values(&value, &mut |text| self.bring(text, words_left));
+        }
+    }
+
+    fn bring(&mut self, text: Text<'_>, words_left: &mut usize) {
+        match text {
+            Text::Whole(text) | Text::Prose(text) => {
+                for word in words(text).filter(Word::is_text).take(*words_left) {
+                    self.bring_word(&word);
+                    *words_left -= 1;
+                }
+            }
+            Text::Number(number) => {
+                self.bring_word(&Word::Text(number::spelled_json(number).into()));
+                *words_left = words_left.saturating_sub(1);
+            }
+        }
+        self.vouches &= *words_left > 0 && self.brought.len() < BROUGHT_MAX;
+    }
+
+    fn bring_word(&mut self, word: &Word<'_>) {
         let mark = word.mark(&self.key);
-        if !self.vouched.contains(&mark) {
+        if self.vouches && !self.vouched.contains(&mark) {
             self.brought.insert(mark);
         }
     }

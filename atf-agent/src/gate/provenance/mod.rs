@@ -112,7 +112,7 @@ impl Known {
         // What the run answers a server it brings in too.
         if let Some(answers) = act.talk().responses() {
             match json::value(answers.get()) {
-                Ok(answers) => self.acts(results, &answers),
+                Ok(answers) => self.says(&answers),
                 Err(_) => self.overlooks(),
             }
         }
@@ -121,15 +121,12 @@ impl Known {
             // What the call brought in was noted when it was made; its name is nobody's words.
             Act::Ask(asked) if asked.pin().is_some() => self.acts(results, &Value::Null),
             Act::Ask(asked) => {
-                let arguments = json::value(asked.ask().arguments().get());
                 let target = Value::String(asked.ask().target().as_str().to_owned());
+                self.acts(results, &target);
                 // What is not read here brings in anything.
-                match arguments {
-                    Ok(Value::Object(arguments)) => {
-                        let arguments: Vec<Value> = arguments.into_values().collect();
-                        self.acts(results, &Value::Array([arguments, vec![target]].concat()));
-                    }
-                    Ok(_) | Err(_) => self.overlooks(),
+                match json::value(asked.ask().arguments().get()) {
+                    Ok(arguments) => self.says(&arguments),
+                    Err(_) => self.overlooks(),
                 }
             }
         }

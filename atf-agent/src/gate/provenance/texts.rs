@@ -41,9 +41,9 @@ impl Given {
         for content in all("content").chain(all("contents")).chain(said) {
             let text = content.get("text").or_else(|| content.get("resource")?.get("text"));
             if let Some(text) = text.and_then(Value::as_str) {
-                match json::value(text) {
-                    Ok(value @ (Value::Object(_) | Value::Array(_))) => values(&value, each),
-                    Ok(_) | Err(_) => each(Text::Prose(text)),
+                match within(text) {
+                    Some(value) => values(&value, each),
+                    None => each(Text::Prose(text)),
                 }
             }
         }
@@ -51,7 +51,14 @@ impl Given {
     }
 }
 
-fn values(value: &Value, each: &mut impl FnMut(Text<'_>)) {
+/// What a text says that is an object or an array of JSON: it is read as its values.
+pub(super) fn within(text: &str) -> Option<Value> {
+    let value = text.trim_start().starts_with(['{', '[']).then(|| json::value(text))?;
+    value.ok()
+}
+
+/// Calls `each` with every string, number and name of a member in `value`.
+pub(super) fn values(value: &Value, each: &mut impl FnMut(Text<'_>)) {
     match value {
         Value::String(text) => each(Text::Whole(text)),
         Value::Number(number) => each(Text::Number(number)),
