@@ -26,6 +26,18 @@ fn nothing_starts_before_the_cage_stands() {
     assert_eq!(enforcer.words("RemainAfterExit"), ["yes"]);
 }
 
+/// The attack: the authority cannot see who asks it, so that the login of everybody looks like none.
+#[test]
+fn who_reads_of_other_processes_sees_proc() {
+    for (daemon, sees) in
+        [("authority", true), ("gateway", true), ("recorder", false), ("executor", false)]
+    {
+        let unit = Unit::read(&format!("atf-{daemon}.service"));
+        let expected = if sees { "default" } else { "invisible" };
+        assert_eq!(unit.words("ProtectProc"), [expected], "{daemon}");
+    }
+}
+
 #[test]
 fn a_daemon_that_stops_or_restarts_takes_no_agent_with_it() {
     let agent = Unit::read("atf-agent@.service");

@@ -48,6 +48,28 @@ fn nobody_grants_his_own_and_the_log_has_who_tried() {
     assert!(matches!(answer(false), Ok(AuthorityReply::Done)), "the control: he may refuse it");
 }
 
+/// The attack: `/proc` is closed to the authority, so that the login of the person for whom the run acts looks like none.
+#[test]
+fn a_login_that_cannot_be_read_grants_nothing() {
+    let world = World::new();
+    let authority = world.start();
+    let _start = (world.kinds(), world.told());
+    let answer = |login, granted| {
+        let decision = "a".repeat(32).parse().unwrap();
+        let request = AuthorityRequest::Approve { decision, granted, name: "ops".into() };
+        ask_as(&authority, Asker { uid: 0, login }, request)
+    };
+    let unreadable = Err(std::io::ErrorKind::NotFound);
+    let refused = answer(unreadable, true).unwrap_err();
+    assert!(refused.contains("cannot be read"), "{refused}");
+    assert_eq!((world.kinds(), world.told()), (vec!["finding".to_owned()], vec![]));
+    assert!(matches!(answer(unreadable, false), Ok(AuthorityReply::Done)), "a no is anybody's");
+    assert!(
+        matches!(answer(Ok(None), true), Ok(AuthorityReply::Done)),
+        "control: nobody logged in"
+    );
+}
+
 /// The attack: a policy of which nobody hears, and one that the gateway refuses and the log praises.
 #[test]
 fn another_policy_is_in_the_log_before_the_gateway_judges_by_it() {

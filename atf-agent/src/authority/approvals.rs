@@ -1,5 +1,7 @@
 //! A person's word on a call: in the log first, then with the gateway, which waits for it.
 
+use std::io;
+
 use super::Authority;
 use super::error::AuthorityError;
 use crate::audit::Event;
@@ -13,12 +15,14 @@ impl Authority {
         Ok(AuthorityReply::Approvals { approvals: self.subscriber.approvals()? })
     }
 
-    /// Says yes or no to the call that waits as `decision`.
+    /// Says yes or no to the call that waits as `decision`. There is no yes where it is `unknown` whether the
+    /// approver logged in: it may be the person for whom the run acts.
     pub(super) fn approve(
         &mut self,
         decision: DecisionId,
         granted: bool,
         approver: Approver,
+        unknown: Option<io::ErrorKind>,
     ) -> Result<AuthorityReply, AuthorityError> {
         let all = self.subscriber.approvals()?;
         let waits = |found: &&crate::call::Approval| {
@@ -26,11 +30,18 @@ impl Authority {
         };
         let found = all.iter().find(waits).ok_or(AuthorityError::NotPending { decision })?;
         let login = approver.login_uid.and_then(login_name);
-        if granted && let Err(why) = found.of.may_be_granted_by(&approver, login.as_deref()) {
+        let may = match unknown {
+            Some(why) => Err(AuthorityError::Login { name: approver.name.clone(), why }),
+            None => found
+                .of
+                .may_be_granted_by(&approver, login.as_deref())
+                .map_err(|why| AuthorityError::MayNotGrant { why }),
+        };
+        if granted && let Err(why) = may {
             let detail = Untrusted::new(format!("decision {decision}: {why}"));
             let (name, run) = ("approval.refused".to_owned(), Some(found.of.run));
             self.log.record(vec![Event::Finding { name, run, detail }])?;
-            return Err(AuthorityError::MayNotGrant { why });
+            return Err(why);
         }
         // In the log before it holds: a word that nobody can be shown to have given is none.
         self.log.record(vec![Event::Answered {

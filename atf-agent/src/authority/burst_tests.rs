@@ -85,3 +85,37 @@ fn one_who_subscribes_again_and_again_is_in_line_once() {
     assert_eq!(authority.waiting(), 1);
     drop((slow, flood));
 }
+
+/// The attack: a gateway that takes whatever it is told just in time, once for each live run.
+#[test]
+fn a_subscriber_that_is_slow_has_one_deadline_for_all_that_it_is_told_first() {
+    let mut world = World::new();
+    world.ids.pool_size = 64;
+    let authority = world.start();
+    let live: Vec<_> = (0..20).map(|_| RunId::random()).collect();
+    for run in &live {
+        registered(ask(&authority, world.register(*run)));
+    }
+    let path = world.places.authority_socket();
+    let (begun, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.write_all(&frame(1, &AuthorityRequest::Subscribe)).unwrap();
+        let mut header = [0; 16];
+        while stream.read_exact(&mut header).is_ok() {
+            let length = u32::from_le_bytes(header[4..8].try_into().unwrap());
+            let mut body = vec![0; length as usize];
+            stream.read_exact(&mut body).unwrap();
+            let _sent = begun.send(());
+            std::thread::sleep(Duration::from_millis(1_500));
+            let number = u64::from_le_bytes(header[8..].try_into().unwrap());
+            let _sent = stream.write_all(&frame(number, &RegistryAck::Done));
+        }
+    });
+    wait.recv().unwrap();
+    let asked = std::time::Instant::now();
+    let renewed = ask(&authority, AuthorityRequest::Renew { run: live[0] });
+    assert!(matches!(renewed, Ok(AuthorityReply::Renewed { .. })), "{renewed:?}");
+    assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
+    assert!(wait.try_iter().count() > 3, "control: it was told of runs while it was in time");
+}

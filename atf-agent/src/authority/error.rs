@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::kernel_side::KernelFault;
 use super::manifest::ManifestError;
-use crate::call::{CgroupId, DecisionId, Digest, MayNotGrant, RunId};
+use crate::call::{CgroupId, DecisionId, Digest, MayNotGrant, RunId, Untrusted};
 use crate::identity::IdentityError;
 use crate::state::RegistryError;
 use crate::state::files::FileError;
@@ -67,6 +67,16 @@ pub enum AuthorityError {
     NotPending {
         /// The decision that is said to have asked.
         decision: DecisionId,
+    },
+    /// Who logged in is not known.
+    #[error(
+        "the login of {name} cannot be read in /proc ({why}), so that nobody knows whose yes it is; it still waits"
+    )]
+    Login {
+        /// The name that was given.
+        name: Untrusted,
+        /// Why.
+        why: io::ErrorKind,
     },
     /// The call is not this person's to grant.
     #[error("{why}; it still waits")]

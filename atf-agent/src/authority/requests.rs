@@ -1,5 +1,6 @@
 //! The connections: who may ask what, and the answer.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::Authority;
@@ -32,7 +33,8 @@ pub(super) fn attend(mut server: Server, authority: &InTurn<Authority>, subscrib
         };
         let uid = server.peer.uid;
         let registers = matches!(request, AuthorityRequest::Register { .. });
-        let login_uid = server.login_uid();
+        // Read before it waits for its turn; by then it may have gone.
+        let login = server.login_uid().map_err(|error| error.kind());
         let subscribes = matches!(request, AuthorityRequest::Subscribe);
         let waits = || server.waits(number);
         let _one_of_them = subscribes.then(|| subscribers.take(TELL_EVERY, waits));
@@ -52,7 +54,7 @@ pub(super) fn attend(mut server: Server, authority: &InTurn<Authority>, subscrib
             }
             return;
         }
-        let reply = authority.answer(Asker { uid, login_uid }, request).unwrap_or_else(|error| {
+        let reply = authority.answer(Asker { uid, login }, request).unwrap_or_else(|error| {
             tracing::warn!(uid, %error, "refused");
             AuthorityReply::Refused { why: Untrusted::new(error.to_string()) }
         });
@@ -88,8 +90,15 @@ fn turn_with_gateway<'a>(
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker {
     pub(super) uid: u32,
-    /// With which uid the person logged in, where the kernel says.
-    pub(super) login_uid: Option<u32>,
+    /// With which uid the person logged in, `None` where nobody did; or why that cannot be read.
+    pub(super) login: Result<Option<u32>, io::ErrorKind>,
+}
+
+impl Asker {
+    /// Who it is by `name`, as the log has it.
+    fn named(self, name: Untrusted) -> Approver {
+        Approver { uid: self.uid, login_uid: self.login.ok().flatten(), name }
+    }
 }
 
 /// Root asks for everything about runs; the gateway's uid subscribes, and no more.
@@ -115,7 +124,7 @@ impl Authority {
         asker: Asker,
         request: AuthorityRequest,
     ) -> Result<AuthorityReply, AuthorityError> {
-        let Asker { uid, login_uid } = asker;
+        let uid = asker.uid;
         if !may_ask(&self.ids, uid, &request) {
             return Err(AuthorityError::NotAllowed { uid });
         }
@@ -146,13 +155,13 @@ impl Authority {
             }
             AuthorityRequest::Approvals => self.approvals(),
             AuthorityRequest::Approve { decision, granted, name } => {
-                self.approve(decision, granted, Approver { uid, login_uid, name })
+                self.approve(decision, granted, asker.named(name), asker.login.err())
             }
             AuthorityRequest::Publish { version, revision, signer, name } => {
-                self.publish(version, revision, signer, Approver { uid, login_uid, name })
+                self.publish(version, revision, signer, asker.named(name))
             }
             AuthorityRequest::NotPublished { what, name } => {
-                self.not_published(&what, &Approver { uid, login_uid, name })
+                self.not_published(&what, &asker.named(name))
             }
             // A connection becomes the subscriber's in `attend`; here nobody can.
             AuthorityRequest::Subscribe => Err(AuthorityError::NotAllowed { uid }),
@@ -162,13 +171,13 @@ impl Authority {
     fn subscribe(&mut self, gateway: Server) -> Result<(), AuthorityError> {
         let runs = self.entries()?;
         let live: Vec<RunId> = runs.iter().map(|entry| entry.run).collect();
-        self.subscriber.replace(gateway, &Registry::Snapshot { runs })?;
         // One by one: all of them may be longer than a message.
-        for run in live {
-            let named = self.registry.named(run)?;
-            self.subscriber.tell(&Registry::Named { run, named })?;
-        }
-        Ok(())
+        let registry = &self.registry;
+        let named = live.into_iter().map(|run| {
+            let named = registry.named(run)?;
+            Ok(Registry::Named { run, named })
+        });
+        self.subscriber.replace(gateway, &Registry::Snapshot { runs }, named)
     }
 }
 

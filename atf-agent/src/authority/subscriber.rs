@@ -9,7 +9,8 @@ use crate::wire::{Registry, RegistryAck, Server};
 /// How long the gateway may take for one change: it makes a socket or removes one.
 const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long it may take for the snapshot: thousands of sockets after a restart.
+/// How long it may take for the snapshot and what the runs in it name, all together: thousands of sockets after a
+/// restart. Nobody else has a turn meanwhile.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The one subscriber, when there is one.
@@ -20,17 +21,23 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
-    /// Takes `gateway` in place of the one before, once it has taken the snapshot.
+    /// Takes `gateway` in place of the one before, once it has taken the snapshot and each of `named`.
     pub(super) fn replace(
         &mut self,
         gateway: Server,
         snapshot: &Registry,
+        named: impl Iterator<Item = Result<Registry, AuthorityError>>,
     ) -> Result<(), AuthorityError> {
         if let Some(old) = self.gateway.take() {
             old.hang_up();
         }
         self.gateway = Some(gateway);
-        self.tell_within(snapshot, SNAPSHOT_TIMEOUT)
+        let deadline = Instant::now() + SNAPSHOT_TIMEOUT;
+        self.tell_by(snapshot, deadline)?;
+        for change in named {
+            self.tell_by(&change?, deadline)?;
+        }
+        Ok(())
     }
 
     /// Whether a gateway is there to be told.
@@ -40,12 +47,12 @@ impl Subscriber {
 
     /// Tells the gateway of a change and waits until it holds.
     pub(super) fn tell(&mut self, change: &Registry) -> Result<(), AuthorityError> {
-        self.tell_within(change, ACK_TIMEOUT)
+        self.tell_by(change, Instant::now() + ACK_TIMEOUT)
     }
 
     /// Whose seals the gateway's breaker holds back; `None` when it does not say.
     pub(super) fn held_back(&mut self) -> Option<Vec<RunId>> {
-        match self.exchange(&Registry::HeldBack, ACK_TIMEOUT) {
+        match self.exchange(&Registry::HeldBack, Instant::now() + ACK_TIMEOUT) {
             Ok(RegistryAck::HeldBack { runs }) => Some(runs),
             Ok(RegistryAck::Done | RegistryAck::Failed { .. } | RegistryAck::Approvals { .. }) => {
                 None
@@ -59,7 +66,7 @@ impl Subscriber {
 
     /// The calls on which the policy wants a person's word.
     pub(super) fn approvals(&mut self) -> Result<Vec<Approval>, AuthorityError> {
-        match self.exchange(&Registry::Approvals, ACK_TIMEOUT)? {
+        match self.exchange(&Registry::Approvals, Instant::now() + ACK_TIMEOUT)? {
             RegistryAck::Approvals { approvals } => Ok(approvals),
             RegistryAck::Failed { why } => Err(AuthorityError::Gateway(why.to_string())),
             RegistryAck::Done | RegistryAck::HeldBack { .. } => {
@@ -68,8 +75,8 @@ impl Subscriber {
         }
     }
 
-    fn tell_within(&mut self, change: &Registry, timeout: Duration) -> Result<(), AuthorityError> {
-        match self.exchange(change, timeout)? {
+    fn tell_by(&mut self, change: &Registry, deadline: Instant) -> Result<(), AuthorityError> {
+        match self.exchange(change, deadline)? {
             RegistryAck::Done => Ok(()),
             RegistryAck::Failed { why } => Err(AuthorityError::Gateway(why.to_string())),
             RegistryAck::HeldBack { .. } | RegistryAck::Approvals { .. } => {
@@ -81,7 +88,7 @@ impl Subscriber {
     fn exchange(
         &mut self,
         change: &Registry,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<RegistryAck, AuthorityError> {
         let failed = |error: &dyn std::fmt::Display| AuthorityError::Gateway(error.to_string());
         let Some(mut gateway) = self.gateway.take() else {
@@ -89,7 +96,6 @@ impl Subscriber {
         };
         self.number += 1;
         let number = self.number;
-        let deadline = Instant::now() + timeout;
         let asked = gateway.exchange_by::<RegistryAck>(deadline, number, change);
         match asked {
             Ok(Some((found, ack))) if found == number => {

@@ -248,7 +248,7 @@ fn frame(number: u64, message: &impl serde::Serialize) -> Vec<u8> {
 }
 
 /// Root, who logged in as somebody else.
-const ROOT: Asker = Asker { uid: 0, login_uid: Some(1_000) };
+const ROOT: Asker = Asker { uid: 0, login: Ok(Some(1_000)) };
 
 /// One call waits for a person's word, and one was denied.
 fn approvals() -> Vec<Approval> {
@@ -273,7 +273,15 @@ fn approvals() -> Vec<Approval> {
 }
 
 fn ask(authority: &InTurn<Authority>, request: AuthorityRequest) -> Result<AuthorityReply, String> {
-    turn(authority).answer(ROOT, request).map_err(|e| e.to_string())
+    ask_as(authority, ROOT, request)
+}
+
+fn ask_as(
+    authority: &InTurn<Authority>,
+    asker: Asker,
+    request: AuthorityRequest,
+) -> Result<AuthorityReply, String> {
+    turn(authority).answer(asker, request).map_err(|e| e.to_string())
 }
 
 #[track_caller]

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::marker::PhantomData;
-use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -160,14 +159,12 @@ impl Server {
         frame::read(&mut timed)
     }
 
-    /// The uid with which whoever is at the other end logged in (`loginuid`, proc_pid_loginuid(5)), which a change of uid
-    /// leaves alone; `None` where nobody did or the kernel does not say.
-    pub fn login_uid(&self) -> Option<u32> {
-        let pidfd = sys::peer::pidfd(&self.stream).ok()?;
-        let pid = sys::peer::process(pidfd.as_fd()).ok()??;
-        let text = std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok()?;
-        let is_its = !sys::peer::has_ended(pidfd.as_fd()).ok()?;
-        text.trim().parse().ok().filter(|uid| is_its && *uid != u32::MAX)
+    /// The uid with which whoever is at the other end logged in; `None` where nobody did.
+    ///
+    /// # Errors
+    /// When it cannot be read: then somebody may have.
+    pub fn login_uid(&self) -> io::Result<Option<u32>> {
+        sys::peer::login_uid(&self.stream, self.peer.pid)
     }
 
     /// A second handle to the same connection, so that one thread can read while another writes.
