@@ -163,7 +163,7 @@ fn level<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Level>, D::Error
 
 /// Names that differ from one of `known` in case alone. Go's decoder takes them for the known one,
 /// folding U+017F to `s` and U+212A to `k` too, and so might the next parser on the way.
-pub(super) fn case_variant(json: &str, known: &[&str]) -> Option<String> {
+pub(crate) fn case_variant(json: &str, known: &[&str]) -> Option<String> {
     #[derive(Deserialize)]
     struct Names<'a>(#[serde(borrow)] std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>);
     let names: Names<'_> = serde_json::from_str(json).ok()?;

@@ -57,7 +57,7 @@ struct Statement {
 /// Learns from what was `heard` of calls that were allowed; the others teach nothing.
 pub fn learn<'a>(policy: &Policy, pins: &Pins, heard: impl Iterator<Item = &'a Hearing>) -> Learnt {
     let learning: BTreeSet<ToolName> = policy.learning().into_iter().collect();
-    let mut seen: BTreeMap<(AgentName, ToolName), BTreeMap<String, Bound>> = BTreeMap::new();
+    let mut seen: BTreeMap<(AgentName, ToolName), (u64, BTreeMap<String, Bound>)> = BTreeMap::new();
     let mut sql: BTreeMap<(ToolName, String), Vec<Statement>> = BTreeMap::new();
     let mut learnt = Learnt::default();
     for hearing in heard.filter(|hearing| hearing.answer().allow) {
@@ -67,7 +67,8 @@ pub fn learn<'a>(policy: &Policy, pins: &Pins, heard: impl Iterator<Item = &'a H
             continue;
         }
         *learnt.calls.entry(tool.clone()).or_default() += 1;
-        let bounds = seen.entry((told.identity.agent, tool.clone())).or_default();
+        let (calls, bounds) = seen.entry((told.identity.agent, tool.clone())).or_default();
+        *calls += 1;
         for (name, value) in told.call.arguments.as_object().into_iter().flatten() {
             bounds.entry(name.clone()).or_default().widen(value);
         }
@@ -75,8 +76,8 @@ pub fn learn<'a>(policy: &Policy, pins: &Pins, heard: impl Iterator<Item = &'a H
             sql.entry((tool.clone(), argument)).or_default().push(statement);
         }
     }
-    for ((agent, tool), bounds) in seen {
-        learnt.agents.entry(agent).or_default().insert(tool, fragment(bounds));
+    for ((agent, tool), (calls, bounds)) in seen {
+        learnt.agents.entry(agent).or_default().insert(tool, fragment(calls, bounds));
     }
     for ((tool, argument), statements) in sql {
         let profile = pins.get(&tool).and_then(|pin| needed(pin, &argument, &statements));
@@ -90,6 +91,8 @@ pub fn learn<'a>(policy: &Policy, pins: &Pins, heard: impl Iterator<Item = &'a H
 /// The least bounds, on round numbers, that all values of an argument are within. No value is kept.
 #[derive(Default)]
 struct Bound {
+    /// In how many calls it was.
+    calls: u64,
     length: Option<u64>,
     items: Option<u64>,
     number: Option<u64>,
@@ -101,6 +104,7 @@ impl Bound {
     fn widen(&mut self, value: &Value) {
         let most =
             |known: &mut Option<u64>, found: u64| *known = Some(found.max(known.unwrap_or(0)));
+        self.calls += 1;
         match value {
             Value::String(text) => most(&mut self.length, text.chars().count() as u64),
             Value::Array(items) => most(&mut self.items, items.len() as u64),
@@ -113,10 +117,13 @@ impl Bound {
     }
 }
 
-/// The fragment that these bounds make.
-fn fragment(bounds: BTreeMap<String, Bound>) -> Value {
-    let mut properties = Map::new();
+/// The fragment that these bounds of so many calls make. What was in all of them is required.
+fn fragment(calls: u64, bounds: BTreeMap<String, Bound>) -> Value {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
     for (name, bound) in bounds.into_iter().filter(|(_, bound)| !bound.open) {
+        if bound.calls == calls {
+            required.push(name.clone());
+        }
         let mut property = Map::new();
         if let Some(length) = bound.length {
             property.insert("maxLength".to_owned(), json!(length.max(8).next_power_of_two()));
@@ -130,7 +137,7 @@ fn fragment(bounds: BTreeMap<String, Bound>) -> Value {
         }
         properties.insert(name, Value::Object(property));
     }
-    json!({ "properties": properties })
+    json!({ "required": required, "properties": properties })
 }
 
 /// The next of 1, 2, 5, 10, 20, 50 and so on.
@@ -235,11 +242,12 @@ mod tests {
         assert_eq!(fragment["properties"]["reason"], json!({"maxLength": 16}));
         assert!(!fragment.to_string().contains("secret"), "no value is kept");
         lint_fragment(fragment).unwrap();
-        let holds = pins::compile(fragment).unwrap();
+        let holds = pins::compile(&super::super::narrow::whole(fragment)).unwrap();
         let is_within = |cents: u64, reason: &str| {
             holds.is_valid(&json!({"entry_id": 7, "amount_cents": cents, "reason": reason}))
         };
         assert!(is_within(130, "secret words") && is_within(70, "fee"), "what was made");
+        assert_eq!(fragment["required"], json!(["amount_cents", "entry_id", "reason"]));
         assert!(!is_within(201, "fee") && !is_within(70, &"r".repeat(17)), "and no more");
         let none = learn(&super::tests::policy("{}"), &pins(), all.iter());
         assert!(none.agents.is_empty() && none.calls.is_empty(), "the control");

@@ -89,6 +89,7 @@ pub use bundle::{
 pub use decide::{Presented, Rules, decide};
 pub use deferral::{Begun, Handle, TASKS, may_defer};
 pub use demand::{Moment, demand, reserve};
+pub(crate) use envelope::case_variant;
 pub use era::{Era, STATELESS, Stated};
 pub use explain::{Decider, Explained, ExplainedRule, Held, Place, explain};
 pub use facts::{Counters, Facts, Obligations};

@@ -68,7 +68,7 @@ impl Fragments {
         }
         let all = fragments.iter().map(|fragment| {
             check("the fragment", fragment, pinned)?;
-            compile(fragment)
+            compile(&whole(fragment))
         });
         let compiled = Arc::new(all.collect());
         let mut kept = self.kept();
@@ -102,6 +102,27 @@ impl std::fmt::Debug for Fragments {
 pub fn lint_fragment(fragment: &Value) -> Result<(), String> {
     check("the fragment", fragment, None)?;
     compile(fragment).map(drop)
+}
+
+/// The fragment with what it leaves unsaid: all values that it names have to be there. Else what it says of one would
+/// be passed by leaving it out, where the server has a value of its own for it. A fragment that has `required` says
+/// itself which; `[]` is none.
+pub(super) fn whole(fragment: &Value) -> Value {
+    let mut fragment = fragment.clone();
+    require_named(&mut fragment);
+    fragment
+}
+
+fn require_named(fragment: &mut Value) {
+    let Some(members) = fragment.as_object_mut() else { return };
+    if let Some(Value::Object(properties)) = members.get_mut("properties") {
+        properties.values_mut().for_each(require_named);
+        let named: Vec<String> = properties.keys().cloned().collect();
+        members.entry("required").or_insert_with(|| named.into());
+    }
+    if let Some(items) = members.get_mut("items") {
+        require_named(items);
+    }
 }
 
 /// Keywords of a fragment: each takes something away.
@@ -230,5 +251,26 @@ mod tests {
         for unread in [of("to", json!({"maxLength": -1})), of("to", json!({"format": "no-such"}))] {
             assert!(lint_fragment(&unread).is_err(), "{unread}");
         }
+    }
+
+    /// The attack: an optional argument is left out, and the server takes a value that the fragment does not allow.
+    #[test]
+    fn what_a_fragment_names_cannot_be_left_out() {
+        let repo = json!({"repo": {"const": "/srv/a"}});
+        let lines = json!({"lines": {"items": {"properties": {"text": {"const": "x"}}}}});
+        let found = |fragment: &Value, arguments: Value| {
+            compile(&whole(fragment)).unwrap().is_valid(&arguments)
+        };
+        let named = json!({ "properties": repo });
+        assert!(found(&named, json!({"repo": "/srv/a", "more": 1})), "the control");
+        assert!(!found(&named, json!({})));
+        for optional in [json!([]), json!(["more"])] {
+            let said = json!({"properties": repo, "required": optional});
+            assert!(found(&said, json!({"more": 1})), "{said}");
+            assert!(!found(&said, json!({"more": 1, "repo": "/srv/b"})), "{said}");
+        }
+        let deep = json!({ "properties": lines });
+        assert!(found(&deep, json!({"lines": [{"text": "x"}]})), "the control");
+        assert!(!found(&deep, json!({"lines": [{}]})));
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::call::{Question, Questions, STATE_BYTES_MAX, StateKey, StateOf};
+use crate::gate;
 use crate::wire::PermitBody;
 
 /// The type of such a result.
@@ -35,10 +36,15 @@ struct Request<'a> {
 
 /// What of a form is read.
 #[derive(Deserialize)]
-struct Form {
+struct Form<'a> {
     #[serde(default)]
     mode: Option<String>,
+    #[serde(borrow, default)]
+    url: Option<&'a RawValue>,
 }
+
+/// The members by which a client tells what it is asked: a form, or a page to open.
+const MODES: [&str; 5] = ["mode", "url", "message", "requestedSchema", "elicitationId"];
 
 #[derive(Serialize)]
 struct Asked<'a> {
@@ -110,8 +116,11 @@ fn are_allowed(
             return Err(format!("the question {} without parameters", method.method()));
         }
         if method == Question::Elicitation {
-            let form: Form = serde_json::from_str(params).map_err(|error| error.to_string())?;
-            if form.mode.is_some_and(|mode| mode != "form") {
+            let form: Form<'_> = serde_json::from_str(params).map_err(|error| error.to_string())?;
+            if let Some(name) = gate::case_variant(params, &MODES) {
+                return Err(format!("{name:?} differs from a known member in case alone"));
+            }
+            if form.mode.is_some_and(|mode| mode != "form") || form.url.is_some() {
                 return Err("a question that is no form: nobody judges where it leads".to_owned());
             }
         }
@@ -174,6 +183,14 @@ mod tests {
             (forms(), ask("sampling/createMessage", json!({})).to_string()),
             (forms(), ask("tools/call", json!({})).to_string()),
             (forms(), ask("elicitation/create", json!({"mode": "url", "url": "x"})).to_string()),
+            (forms(), ask("elicitation/create", json!({"Mode": "url"})).to_string()),
+            (
+                forms(),
+                ask("elicitation/create", json!({"mode": "form", "Mode": "url"})).to_string(),
+            ),
+            (forms(), ask("elicitation/create", json!({"mode": "form", "url": "x"})).to_string()),
+            (forms(), ask("elicitation/create", json!({"mode": "form", "URL": "x"})).to_string()),
+            (forms(), ask("elicitation/create", json!({"me\u{17f}sage": "x"})).to_string()),
             (forms(), ask("elicitation/create", json!([])).to_string()),
             (forms(), form.to_string().replace("\"params\"", "\"more\":1,\"params\"")),
             (forms(), form.to_string().replace("\"mode\"", "\"mode\":\"url\",\"mode\"")),

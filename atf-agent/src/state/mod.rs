@@ -28,5 +28,5 @@ pub use policy_files::{PolicyFiles, is_policy_file, policy_files};
 pub use registry::Registry;
 pub use reservation::{Reservation, Stays};
 pub use shared::{Measure, Party, Share};
-pub use turns::{Held, Pace};
+pub use turns::{Held, Pace, UNHEARD_HELD_MS};
 pub use versions::{Version, VersionError, Versions};

@@ -8,8 +8,8 @@ use super::shared::Party;
 use crate::call::{Digest, RunId};
 
 /// Milliseconds for which a call stays under way that nobody heard of: the gateway was killed, or the
-/// executor did not answer. Either has given it up by then (30 seconds, by default).
-pub(super) const UNHEARD_HELD_MS: u64 = 90_000;
+/// executor did not answer. Either has given it up by then (30 seconds, by default), and no server has longer for it.
+pub const UNHEARD_HELD_MS: u64 = 90_000;
 
 /// The end of a turn that ends with its call.
 pub(super) const WITH_THE_CALL: u64 = i64::MAX.cast_unsigned();

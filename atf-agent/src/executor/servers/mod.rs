@@ -14,6 +14,7 @@ mod news;
 mod offer;
 mod once;
 mod orders;
+mod promised;
 mod remote;
 mod request;
 mod saying;

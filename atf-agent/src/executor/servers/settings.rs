@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use super::super::spawner::ChildOrders;
 use super::remote::{self, Remote};
-use crate::gate::Era;
+use crate::gate::{Era, PERMIT_TTL_S};
+use crate::state::UNHEARD_HELD_MS;
 use crate::state::files::{self, FileError};
 use crate::wire::Ids;
 
@@ -24,9 +25,10 @@ const BUILT_IN: &str = "ledger";
 /// Most servers: each is a process and a cgroup.
 const SERVERS_MAX: usize = 64;
 
-/// Longest time in milliseconds that a server may have for a call. The gateway waits for half a minute
-/// by default, and should learn from the executor what became of the call.
-const CALL_TIMEOUT_MS_MAX: u64 = 600_000;
+/// Longest time in milliseconds that a server may have for a call. The gateway waits for half a minute by default, and
+/// should learn from the executor what became of the call. When it does not, the call's turns end after a while,
+/// and its server has to be done by then: with the last moment of the permit for the begin.
+const CALL_TIMEOUT_MS_MAX: u64 = UNHEARD_HELD_MS - 1_000 * PERMIT_TTL_S;
 
 /// Most calls that a server may have under way at all.
 const CALLS_MAX_MAX: u64 = 1_024;
@@ -327,6 +329,8 @@ mod tests {
             ("files.toml", good.replace("1900000101", "1900000002"), false),
             ("files.toml", good.replace("1900000101", "1900100005"), false),
             ("files.toml", format!("{good}call_timeout_ms = 0\n"), false),
+            ("files.toml", format!("{good}call_timeout_ms = 80000\n"), true),
+            ("files.toml", format!("{good}call_timeout_ms = 80001\n"), false),
             ("files.toml", format!("{good}calls_max = 0\n"), false),
             ("files.toml", format!("{good}[environment]\n\"A=B\" = \"x\"\n"), false),
             ("files.toml", format!("{good}arguments = [\"a\\u0000\"]\n"), false),
