@@ -60,6 +60,37 @@ fn a_cage_that_cannot_be_repaired_keeps_its_runs_frozen() {
     assert_eq!(frozen().trim(), "0");
 }
 
+/// The watch is restarted, or killed, between freezing and thawing.
+#[test]
+fn the_next_watch_thaws_what_the_one_before_it_froze_and_nothing_else() {
+    let cell = Cell::up();
+    let (run, stopped) = (cell.run("run"), cell.run("stopped"));
+    let freeze = |place: &crate::cell::Place| place.dir.join("cgroup.freeze");
+    fs::write(freeze(&stopped), "1").expect("an operator froze it");
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let places = Places { run_dir: home.path().to_owned(), ..Places::default() };
+    fs::create_dir(places.runtime("enforcer")).expect("made");
+    std::os::unix::fs::chown(&cell.cage.pin_dir, Some(65_534), None).expect("given away");
+    let frozen = |place| fs::read_to_string(freeze(place)).expect("readable");
+    for _restart in 0..2 {
+        let mut watch = Watch::new(&cell.cage, &cell.ids, &places);
+        assert!(matches!(watch.look(), Seen::Broken { .. }));
+        assert_eq!(frozen(&run).trim(), "1");
+    }
+    std::os::unix::fs::chown(&cell.cage.pin_dir, Some(0), None).expect("taken back");
+    let mut watch = Watch::new(&cell.cage, &cell.ids, &places);
+    assert!(matches!(watch.look(), Seen::Proven(_)));
+    assert_eq!(frozen(&run).trim(), "0", "it goes on");
+    assert_eq!(frozen(&stopped).trim(), "1", "it was not ours to thaw");
+    fs::write(freeze(&run), "1").expect("an operator freezes it now");
+    let mut watch = Watch::new(&cell.cage, &cell.ids, &places);
+    assert!(matches!(watch.look(), Seen::Proven(_)));
+    assert_eq!(frozen(&run).trim(), "1", "that of before is over");
+    for place in [&run, &stopped] {
+        fs::write(freeze(place), "0").expect("thawed");
+    }
+}
+
 #[test]
 fn down_refuses_while_runs_are_registered() {
     let cell = Cell::up();

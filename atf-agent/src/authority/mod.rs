@@ -12,6 +12,7 @@ mod manifest;
 mod policy;
 mod register;
 mod requests;
+mod set_back;
 mod settings;
 mod start;
 mod subscriber;

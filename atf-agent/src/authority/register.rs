@@ -35,7 +35,7 @@ impl Authority {
     pub(super) fn register(&mut self, wanted: Wanted) -> Result<AuthorityReply, AuthorityError> {
         let (run, named) = self.check(wanted)?;
         // Signed first: claims that cannot be signed undo nothing.
-        let last_iat = self.registry.last_iat_unix_s()?;
+        let last_iat = self.last_iat_unix_s()?;
         let minted = tokens::mint(&self.minter, &self.settings, &run, last_iat)?;
         let run = Registered { token_boot_ms: minted.token_boot_ms, ..run };
         self.registry.add(&run, &named, minted.iat_unix_s)?;

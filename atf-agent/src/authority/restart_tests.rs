@@ -102,3 +102,32 @@ fn a_new_subscriber_replaces_the_old_one() {
     let is_root = rustix::process::geteuid().is_root();
     assert_eq!(matches!(reply, AuthorityReply::Runs { .. }), is_root);
 }
+
+/// One token was signed while the wall clock was a day ahead.
+#[test]
+fn a_clock_that_was_ahead_stops_no_run_once_none_is_live() {
+    let world = World::new();
+    let authority = world.start();
+    let ahead = clock::now_unix_s() + 86_400;
+    let (live, next) = (RunId::random(), RunId::random());
+    registered(ask(&authority, world.register(live)));
+    turn(&authority).registry.renewed(live, u64::MAX >> 1, ahead).unwrap();
+    let _told = (world.kinds(), world.told());
+    let refused = ask(&authority, world.register(next)).unwrap_err();
+    assert!(refused.contains("set it right"), "a token of tomorrow may be live: {refused}");
+    assert!(ask(&authority, AuthorityRequest::Renew { run: live }).is_err());
+    assert_eq!(world.kinds(), Vec::<String>::new());
+    let how = "exit 0".into();
+    ask(&authority, AuthorityRequest::End { run: live, how, refused: None }).unwrap();
+    let _told = world.kinds();
+
+    world.recorder_fails.store(true, Ordering::SeqCst);
+    assert!(ask(&authority, world.register(next)).is_err(), "nothing holds that is not in the log");
+    assert_eq!(turn(&authority).registry.last_iat_unix_s().unwrap(), ahead);
+    world.recorder_fails.store(false, Ordering::SeqCst);
+    registered(ask(&authority, world.register(next)));
+    let found = world.events.lock().unwrap().first().cloned();
+    assert!(matches!(found, Some(Event::Finding { name, .. }) if name == "clock.set_back"));
+    assert_eq!(world.kinds(), ["finding", "run_registered", "token_minted"]);
+    assert!(ask(&authority, AuthorityRequest::Renew { run: next }).is_ok());
+}

@@ -97,6 +97,7 @@ fn directories(places: &Places, ids: &Ids) -> Vec<(PathBuf, u32, u32, u32)> {
         (places.state_dir.clone(), 0, 0, 0o755),
         (places.run_dir.join("runs"), 0, ids.group, 0o710),
         (places.run_dir.join("pids"), 0, 0, 0o755),
+        (places.runtime("enforcer"), 0, 0, 0o700),
         (places.state("enforcer"), 0, 0, 0o700),
     ];
     for daemon in DAEMONS {

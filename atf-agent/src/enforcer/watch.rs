@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{freeze, log};
+use super::freeze::Frozen;
+use super::log;
 use crate::kernel::{self, Cage, KernelError, Proof};
 use crate::wire::{Ids, Places};
 
@@ -38,8 +39,7 @@ pub struct Watch<'a> {
     cage: &'a Cage,
     ids: &'a Ids,
     recorder: PathBuf,
-    /// The runs that this watch froze and has not thawed.
-    frozen: Vec<PathBuf>,
+    frozen: Frozen,
 }
 
 /// Looks each second, for ever, and tells `each` what it saw.
@@ -52,9 +52,10 @@ pub fn watch(cage: &Cage, ids: &Ids, places: &Places, mut each: impl FnMut(&Seen
 }
 
 impl<'a> Watch<'a> {
-    /// A watch that has not looked yet.
+    /// A watch that has not looked yet. It thaws what one before it froze, once the cage is proven.
     pub fn new(cage: &'a Cage, ids: &'a Ids, places: &Places) -> Self {
-        Self { cage, ids, recorder: places.recorder_socket(), frozen: Vec::new() }
+        let frozen = Frozen::left(cage, places.runtime("enforcer").join("frozen"));
+        Self { cage, ids, recorder: places.recorder_socket(), frozen }
     }
 
     /// Looks once: proves the cage or, when that fails, freezes the runs, reports, repairs, and
@@ -62,26 +63,20 @@ impl<'a> Watch<'a> {
     pub fn look(&mut self) -> Seen {
         let mismatch = match kernel::prove(self.cage) {
             Ok(proof) => {
-                self.thaw();
+                self.frozen.thaw();
                 return Seen::Proven(proof);
             }
             Err(error) => error.to_string(),
         };
-        self.frozen.extend(freeze::runs(self.cage));
+        self.frozen.freeze(self.cage);
         tracing::error!(%mismatch, frozen = self.frozen.len(), "the cage is not proven");
         self.report(&mismatch);
         match kernel::up(self.cage, self.ids) {
             Ok(proof) => {
-                self.thaw();
+                self.frozen.thaw();
                 Seen::Repaired { mismatch, proof }
             }
             Err(error) => Seen::Broken { mismatch, error },
-        }
-    }
-
-    fn thaw(&mut self) {
-        for dir in self.frozen.drain(..) {
-            freeze::thaw(&dir);
         }
     }
 

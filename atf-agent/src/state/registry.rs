@@ -278,6 +278,15 @@ impl Registry {
         Ok(iat.cast_unsigned())
     }
 
+    /// Has the last token be one that was signed then, although a later one is known.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn set_back(&self, iat_unix_s: u64) -> Result<(), RegistryError> {
+        self.0.execute("UPDATE minted SET iat_unix_s = ?1", [iat_unix_s.cast_signed()])?;
+        Ok(())
+    }
+
     /// Ends a live run. False when it is none.
     ///
     /// # Errors

@@ -21,11 +21,17 @@ const OF_ONE: Budget = Budget { interval: EVENT_INTERVAL_NS, burst: EVENT_BURST 
 const OF_ALL: Budget =
     Budget { interval: EVENT_INTERVAL_NS / AT_ONCE, burst: EVENT_BURST as u64 * AT_ONCE };
 
+/// Refusals of one run that are told at this pace. It is no run's work to be refused more: from then on each
+/// interval is so much longer, so that a run which is refused for as long as it lives does not fill the log's disk.
+const TOLD_MAX: u64 = 10_000;
+const LONGER: u64 = 100;
+
 /// The limiters of one run.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     by_call: HashMap<i64, OfCall>,
     all: Limiter,
+    told: u64,
 }
 
 #[derive(Debug, Default)]
@@ -35,9 +41,18 @@ struct OfCall {
     silent: u64,
 }
 
+#[derive(Clone, Copy)]
 struct Budget {
     interval: u64,
     burst: u64,
+}
+
+impl Budget {
+    /// The budget of a run of whose refusals so many were told.
+    fn after(self, told: u64) -> Self {
+        let longer = if told < TOLD_MAX { 1 } else { LONGER };
+        Self { interval: self.interval * longer, ..self }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,14 +76,16 @@ impl Pace {
     /// Whether a refusal of this call is told now: then with the number of those before it that were
     /// not.
     pub(super) fn admits(&mut self, call: i64, now_boot_ns: u64) -> Option<u64> {
+        let (of_one, of_all) = (OF_ONE.after(self.told), OF_ALL.after(self.told));
         let key = if (0..CALLS_MAX).contains(&call) { call } else { OTHERS };
         let one = self.by_call.entry(key).or_default();
-        if !one.limiter.has_room(&OF_ONE, now_boot_ns) || !self.all.has_room(&OF_ALL, now_boot_ns) {
+        if !one.limiter.has_room(&of_one, now_boot_ns) || !self.all.has_room(&of_all, now_boot_ns) {
             one.silent += 1;
             return None;
         }
-        one.limiter.spend(&OF_ONE, now_boot_ns);
-        self.all.spend(&OF_ALL, now_boot_ns);
+        one.limiter.spend(&of_one, now_boot_ns);
+        self.all.spend(&of_all, now_boot_ns);
+        self.told += 1;
         Some(std::mem::take(&mut one.silent))
     }
 }
@@ -106,6 +123,25 @@ mod tests {
         assert_eq!(told as u64, u64::from(EVENT_BURST) * AT_ONCE);
         let whole = 2 + EVENT_INTERVAL_NS * u64::from(EVENT_BURST);
         assert!(pace.admits(101, whole).is_some(), "and it passes");
+    }
+
+    /// The attack: a run that is refused a thousand calls a second for an hour, of every number.
+    #[test]
+    fn an_hour_of_refusals_does_not_fill_the_log() {
+        let mut pace = Pace::default();
+        let (mut told, mut silent, asked) = (0, 0, 3_600_000_u64);
+        for ms in 0..asked {
+            if let Some(before) = pace.admits((ms % 512).cast_signed(), 1 + ms * 1_000_000) {
+                told += 1;
+                silent += before;
+            }
+        }
+        let of_all = OF_ALL.after(TOLD_MAX);
+        let most = TOLD_MAX + of_all.burst + 3_600_000_000_000 / of_all.interval;
+        assert!((TOLD_MAX..=most).contains(&told), "{told} of at most {most}");
+        assert!(most < 70_000, "{most}");
+        let not_yet: u64 = pace.by_call.values().map(|of_call| of_call.silent).sum();
+        assert_eq!(told + silent + not_yet, asked, "each is told or counted");
     }
 
     #[test]
