@@ -12,6 +12,8 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it may take for the snapshot and what the runs in it name, all together: thousands of sockets after a
 /// restart. Nobody else has a turn meanwhile.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+/// So much longer for each run: an honest gateway needs a tenth.
+const SNAPSHOT_EACH: Duration = Duration::from_millis(5);
 
 /// The one subscriber, when there is one.
 #[derive(Default)]
@@ -26,13 +28,14 @@ impl Subscriber {
         &mut self,
         gateway: Server,
         snapshot: &Registry,
-        named: impl Iterator<Item = Result<Registry, AuthorityError>>,
+        named: impl ExactSizeIterator<Item = Result<Registry, AuthorityError>>,
     ) -> Result<(), AuthorityError> {
         if let Some(old) = self.gateway.take() {
             old.hang_up();
         }
         self.gateway = Some(gateway);
-        let deadline = Instant::now() + SNAPSHOT_TIMEOUT;
+        let runs = u32::try_from(named.len()).unwrap_or(u32::MAX);
+        let deadline = Instant::now() + SNAPSHOT_TIMEOUT + SNAPSHOT_EACH.saturating_mul(runs);
         self.tell_by(snapshot, deadline)?;
         for change in named {
             self.tell_by(&change?, deadline)?;
