@@ -14,7 +14,6 @@ mod news;
 mod offer;
 mod once;
 mod orders;
-mod promised;
 mod remote;
 mod request;
 mod saying;

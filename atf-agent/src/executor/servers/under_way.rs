@@ -8,11 +8,10 @@ use tokio::time::Instant;
 use super::super::error::Mistrust;
 use super::super::outcome::Outcome;
 use super::call::Call;
-use super::promised::Promised;
 use super::request;
-use crate::call::{DecisionId, Deferral, Level, Target};
+use crate::call::{DecisionId, Level};
 use crate::gate::Era;
-use crate::wire::{MayDefer, MayTell, Told};
+use crate::wire::{MayTell, Told};
 
 /// Most that is told of one call, in messages and in bytes. A client that wants to see that something
 /// moves needs few, and what goes this way is kept back from nobody else.
@@ -42,8 +41,6 @@ pub(super) struct Calls {
     gone: VecDeque<DecisionId>,
     /// Those that ended without an answer, until one comes: what the server writes down may be of them.
     unheard: BTreeSet<u64>,
-    /// Those that were answered by a promise, until their end is seen.
-    promised: Promised,
     /// One that will never come, or too many.
     is_muddled: bool,
 }
@@ -119,21 +116,6 @@ impl Calls {
         self.all.remove(&id)
     }
 
-    /// What `call` is answered with: a promise, or how far a deferred call is.
-    pub(super) fn has_result(&mut self, era: Era, of: &UnderWay, result: &RawValue) {
-        match (&of.call.target, of.call.defers) {
-            (Target::Tool(_), Some(MayDefer::Allowed | MayDefer::Asked { .. })) => {
-                self.promised.answered(era, result);
-            }
-            (Target::Deferred(about), _) if about.asks == Deferral::Get => {
-                if let Some(task) = &of.task {
-                    self.promised.told(task, result);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// A call whose time is over, and its number.
     pub(super) fn overdue(&mut self) -> Option<(u64, UnderWay)> {
         let now = Instant::now();
@@ -187,10 +169,9 @@ impl Calls {
     }
 
     /// The server writes something down, and does not say of which call. It is of the only one that is
-    /// under way, when none before it is without an answer or worked on still; else it goes to nobody.
+    /// under way, when none before it is without an answer still; else it goes to nobody.
     pub(super) fn log(&mut self, level: Level, told: Told) -> bool {
-        let is_alone = self.all.len() == 1 && self.unheard.is_empty() && self.promised.is_empty();
-        let is_alone = is_alone && !self.is_muddled;
+        let is_alone = self.all.len() == 1 && self.unheard.is_empty() && !self.is_muddled;
         let only = self.all.values_mut().next().filter(|_| is_alone);
         only.filter(|of| of.call.may_tell.level.is_some_and(|least| level >= least))
             .is_some_and(|of| of.tell(told))

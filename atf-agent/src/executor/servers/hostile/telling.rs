@@ -1,16 +1,14 @@
 //! What servers tell of calls, and calls on which nobody waits any more.
 
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Lab, TOOL, bounds, word};
-use crate::call::{DecisionId, Deferral, Deferred, Level, Target};
-use crate::executor::servers::Call;
+use crate::call::{DecisionId, Level};
 use crate::executor::servers::bounds::Bounds;
 use crate::executor::servers::session::Ended;
 use crate::gate::{Era, STATELESS};
-use crate::wire::{ExecutorReply, MayDefer, MayTell, Told};
+use crate::wire::{ExecutorReply, MayTell, Told};
 
 /// How long a call has.
 const TIMEOUT_MS: u64 = 4_000;
@@ -193,52 +191,6 @@ async fn what_a_server_writes_down_goes_to_a_call_that_is_alone() {
     let (given, asked) = (lab.call("g").await, lab.hear().await);
     lab.log("error", "its own").await;
     assert_eq!(lab.told(&asked, given).await.len(), 1);
-}
-
-/// The attack: a run has a call promised, and the server writes of it while another run's call is alone there.
-#[tokio::test]
-async fn what_a_server_writes_while_it_works_on_a_promise_goes_to_nobody() {
-    async fn written(lab: &mut Lab) -> usize {
-        let (given, asked) = (lab.call("b").await, lab.hear().await);
-        lab.log("error", "whose").await;
-        lab.told(&asked, given).await.len()
-    }
-    async fn answered(lab: &mut Lab, change: impl FnOnce(&mut Call), result: Value) {
-        let (give, given) = oneshot::channel();
-        let mut call = lab.made("a", give);
-        change(&mut call);
-        assert!(lab.calls.send(call).await.is_ok());
-        let asked = lab.hear().await;
-        lab.answer(&asked, &result).await;
-        assert_eq!(word(given.await.unwrap()), "a");
-    }
-    let may = |call: &mut Call| call.defers = Some(MayDefer::Allowed);
-    let about = |asks: Deferral| {
-        move |call: &mut Call| {
-            let tool = "fixture.echo".parse().unwrap();
-            call.target = Target::Deferred(Deferred { tool, asks });
-            call.arguments = RawValue::from_string(r#"{"taskId":"t"}"#.to_owned()).unwrap();
-        }
-    };
-    let mut lab = lab(Era::Stateless, 8).await;
-    for now in [json!({"of": "a"}), json!({"of": "a", "resultType": "complete"})] {
-        answered(&mut lab, may, now.clone()).await;
-        assert_eq!(written(&mut lab).await, 1, "the control {now}");
-    }
-    let promise = json!({"of": "a", "resultType": "task", "taskId": "t", "status": "working"});
-    answered(&mut lab, may, promise).await;
-    assert_eq!(written(&mut lab).await, 0);
-    let of = |status: &str| json!({"of": "a", "taskId": "t", "status": status});
-    answered(&mut lab, about(Deferral::Get), of("working")).await;
-    answered(&mut lab, about(Deferral::Cancel), of("cancelled")).await;
-    assert_eq!(written(&mut lab).await, 0, "it is asked to stop, and may not");
-    answered(&mut lab, about(Deferral::Get), of("completed")).await;
-    assert_eq!(written(&mut lab).await, 1, "its end is seen");
-    for promise in [json!({"of": "a", "resultType": "task"}), json!({"of": "a", "resultType": 1})] {
-        let mut lab = super::telling::lab(Era::Stateless, 8).await;
-        answered(&mut lab, may, promise.clone()).await;
-        assert_eq!(written(&mut lab).await, 0, "{promise}");
-    }
 }
 
 #[tokio::test]

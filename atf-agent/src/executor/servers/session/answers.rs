@@ -51,9 +51,6 @@ impl Session<'_> {
             body => body,
         };
         self.has_served = true;
-        if let Body::Result(result) = &body {
-            self.under_way.has_result(self.bounds.era, &call, result);
-        }
         let outcome = match (call.is_unsealed(), body) {
             // It is done; what came of it stays here.
             (Err(mistrust), _) => Outcome::Unknown(format!("answered, but: {mistrust}")),
