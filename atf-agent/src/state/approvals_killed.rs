@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use super::{Approvals, Boot};
 use crate::call::{Approvable, Approver, DecisionId, Digest, RunId};
 
+/// The test that starts itself as its child.
+const THIS: &str = "state::approvals_killed::what_was_taken_before_a_kill_is_not_there_after_it";
+
 /// Tells the child where its file is.
 const CHILD_FILE: &str = "ATF_TEST_APPROVALS";
 
@@ -22,14 +25,9 @@ fn call(number: u64) -> (Digest, Digest) {
     (Digest::of(&number.to_le_bytes()), Digest::of(b"policy"))
 }
 
-/// Not a test by itself: takes one after the other until it is killed, and says each that it got.
-#[test]
-#[ignore = "started by another test as a process of its own"]
-fn as_a_process_of_its_own() {
-    let Ok(path) = std::env::var(CHILD_FILE) else {
-        return;
-    };
-    let approvals = open(Path::new(&path));
+/// The child: takes one after the other until it is killed, and says each that it got.
+fn take_until_killed(path: &Path) {
+    let approvals = open(path);
     for number in 0..CALLS {
         let (call, policy) = call(number);
         if approvals.take(call, policy, 2).unwrap().is_some() {
@@ -40,6 +38,9 @@ fn as_a_process_of_its_own() {
 
 #[test]
 fn what_was_taken_before_a_kill_is_not_there_after_it() {
+    if let Ok(path) = std::env::var(CHILD_FILE) {
+        return take_until_killed(Path::new(&path));
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("approvals.db");
     let approver = Approver { uid: 0, login_uid: None, name: "alice".into() };
@@ -62,8 +63,7 @@ fn what_was_taken_before_a_kill_is_not_there_after_it() {
     }
     drop(approvals);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "--nocapture"])
-        .arg("state::approvals_killed::as_a_process_of_its_own")
+        .args(["--exact", THIS, "--nocapture"])
         .env(CHILD_FILE, &path)
         .stdout(Stdio::piped())
         .spawn()

@@ -7,6 +7,9 @@ use super::tests::boot;
 use super::*;
 use crate::call::Digest;
 
+/// The test that starts itself as its child.
+const THIS: &str = "state::caps::killed::a_kill_in_the_middle_loses_no_call_and_counts_none_twice";
+
 /// Tells the child where its file is.
 const CHILD_FILE: &str = "ATF_TEST_CAPS";
 
@@ -33,14 +36,9 @@ fn run() -> RunId {
     "00000000000000000000000000000001".parse().unwrap()
 }
 
-/// Not a test by itself: reserves until it is killed, and says each that it got.
-#[test]
-#[ignore = "started by another test as a process of its own"]
-fn as_a_process_of_its_own() {
-    let Ok(path) = std::env::var(CHILD_FILE) else {
-        return;
-    };
-    let caps = Caps::open(Path::new(&path), &boot()).unwrap();
+/// The child: reserves until it is killed, and says each that it got.
+fn reserve_until_killed(path: &Path) {
+    let caps = Caps::open(path, &boot()).unwrap();
     std::thread::scope(|threads| {
         for thread in 0..THREADS {
             let caps = &caps;
@@ -75,14 +73,16 @@ fn taken(path: &Path) -> [u64; 3] {
 
 #[test]
 fn a_kill_in_the_middle_loses_no_call_and_counts_none_twice() {
+    if let Ok(path) = std::env::var(CHILD_FILE) {
+        return reserve_until_killed(Path::new(&path));
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("caps.db");
     // Turns, rows and cents that were said to be taken, or found to be.
     let mut said = [0; 3];
     for killed_after in [40, 150, 400] {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "state::caps::killed::as_a_process_of_its_own"])
-            .args(["--ignored", "--nocapture", "--quiet"])
+            .args(["--exact", THIS, "--nocapture", "--quiet"])
             .env(CHILD_FILE, &path)
             .stdout(Stdio::piped())
             .spawn()

@@ -1,6 +1,7 @@
 //! Who is calling, with real processes: of other users, of other cgroups, and gone. Needs root and a
 //! writable cgroup2.
 
+use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -24,13 +25,12 @@ const OTHER_UID: u32 = 1_900_100_124;
 /// What the child process reads its socket's path from.
 const SOCKET: &str = "ATF_TEST_SOCKET";
 
+/// The test that starts itself as the child, in which it does nothing else.
+const CHILD: &str =
+    "gateway::tests::callers::a_caller_is_a_living_process_of_the_runs_user_in_the_runs_cgroup";
+
 /// The child: connects when it is told to, and stays until its standard input ends.
-#[test]
-#[ignore = "is the child process of the other tests here"]
-fn child() {
-    let Some(path) = env::var_os(SOCKET) else {
-        return;
-    };
+fn call(path: &OsStr) {
     let mut told = [0];
     std::io::stdin().read_exact(&mut told).unwrap();
     let _stream = UnixStream::connect(path).unwrap();
@@ -96,7 +96,7 @@ fn connected(uid: u32, cgroup: &Path) -> (Child, UnixStream, tempfile::TempDir) 
     let listener = UnixListener::bind(&path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "gateway::tests::callers::child", "--ignored"])
+        .args(["--exact", CHILD])
         .env(SOCKET, &path)
         .uid(uid)
         .stdin(Stdio::piped())
@@ -135,6 +135,9 @@ fn proven(
 
 #[test]
 fn a_caller_is_a_living_process_of_the_runs_user_in_the_runs_cgroup() {
+    if let Some(path) = env::var_os(SOCKET) {
+        return call(&path);
+    }
     let tree = Tree::new("callers");
     let (run, other) = (RunId::random(), RunId::random());
     let own = tree.make(&run.to_string());

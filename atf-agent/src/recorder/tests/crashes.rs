@@ -2,18 +2,17 @@
 
 use super::*;
 
-/// Not a test by itself: the recorder of the tests that kill it.
-#[test]
-#[ignore = "started by other tests as a process of its own"]
-fn as_a_process_of_its_own() {
-    let Ok(dir) = std::env::var(CHILD_DIR) else {
-        return;
-    };
+/// The test that starts itself as a recorder of its own, and is nothing else then.
+const CHILD: &str =
+    "recorder::tests::crashes::no_record_that_was_answered_for_is_lost_when_the_recorder_is_killed";
+
+/// The recorder of the tests that kill it.
+fn record(dir: &str) {
     let mut settings = Settings::default();
     if let Ok(bytes) = std::env::var(CHILD_SEGMENT_BYTES) {
         settings.segment_bytes_max = bytes.parse().unwrap();
     }
-    let failed = serve(&places(Path::new(&dir)), &ids(), &settings, no_kernel());
+    let failed = serve(&places(Path::new(dir)), &ids(), &settings, no_kernel());
     eprintln!("{}", failed.unwrap_err());
     std::process::exit(3);
 }
@@ -25,8 +24,7 @@ fn spawn(dir: &Path, prefix: &str) -> Child {
         .arg("-c")
         .arg(format!("{prefix} exec \"$0\" \"$@\""))
         .arg(this)
-        .args(["--exact", "recorder::tests::crashes::as_a_process_of_its_own"])
-        .args(["--ignored", "--nocapture", "--quiet"])
+        .args(["--exact", CHILD, "--nocapture", "--quiet"])
         .env(CHILD_DIR, dir)
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -35,6 +33,9 @@ fn spawn(dir: &Path, prefix: &str) -> Child {
 
 #[test]
 fn no_record_that_was_answered_for_is_lost_when_the_recorder_is_killed() {
+    if let Ok(dir) = std::env::var(CHILD_DIR) {
+        return record(&dir);
+    }
     let dir = tempfile::tempdir().unwrap();
     let places = places(dir.path());
     let mut answered: Vec<String> = Vec::new();
