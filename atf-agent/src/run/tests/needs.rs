@@ -13,7 +13,7 @@ use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
 
 use crate::wire::Ids;
 
-use super::lab::Lab;
+use super::lab::{Kept, Lab};
 
 /// What `packaging/systemd/atf-agent@.service` gives.
 /// `CAP_NET_ADMIN` too, for the kernel's proof, which has a double here.
@@ -64,13 +64,19 @@ fn a_run_lives_and_ends_by_what_the_unit_gives() {
     assert!(lab.leftovers().is_empty(), "{:?}", lab.leftovers());
 }
 
+/// A run that ends by no signal, up, once it has done what is to be done `before`.
+fn stubborn(lab: &Lab, before: &str) -> Kept {
+    let script = format!("{before} trap '' TERM HUP INT QUIT; echo up; while :; do sleep 1; done");
+    let mut run = lab.start(&lab.request(&["sh", "-c", &script]));
+    run.wait_for("up");
+    run
+}
+
 /// The kernel sends a death signal by the rights of who dies, and the unit gives none to signal the run.
 #[test]
 fn a_keeper_that_may_not_kill_takes_its_run_with_it() {
     let lab = lab(UNIT);
-    let script = "trap '' TERM HUP INT QUIT; echo up; while :; do sleep 1; done";
-    let mut run = lab.start(&lab.request(&["sh", "-c", script]));
-    run.wait_for("up");
+    let run = stubborn(&lab, "");
     assert!(lab.dies_with(&run));
     drop(run.end());
 }
@@ -80,9 +86,7 @@ fn a_keeper_that_may_not_kill_takes_its_run_with_it() {
 #[test]
 fn a_run_whose_first_process_cannot_wait_ends_too() {
     let lab = lab(UNIT);
-    let script = "prlimit --pid 1 --nofile=0:0 && echo blinded; trap '' TERM HUP INT QUIT; echo up; while :; do sleep 1; done";
-    let mut run = lab.start(&lab.request(&["sh", "-c", script]));
-    run.wait_for("up");
+    let run = stubborn(&lab, "prlimit --pid 1 --nofile=0:0 && echo blinded;");
     let first = lab.first_process();
     let pid = first.as_raw_nonzero().to_string();
     let of_run = fs::metadata(format!("/proc/{pid}/task")).unwrap();
