@@ -19,7 +19,7 @@ default decision := {
 decision := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
-	"obligations": object.union(object.union(reserve, approval), object.union(asking, telling)),
+	"obligations": object.union(object.union(reserve, approval), passing),
 }
 
 reasons contains "policy.denied" if not call_is_entitled
@@ -53,23 +53,12 @@ call_is_entitled if {
 # Whether the token covers the prompt or the resource, the gate has seen to before.
 call_is_entitled if asked
 
-# What the server may ask of the run while it works on the call, beside what the token says: methods as
-# `elicitation/create`. Nothing, unless `data.json` names it.
-default asking := {}
+# What the server may do while it works on the call: ask the run `questions`, as `elicitation/create`, beside what
+# the token says; and tell it `notices`, as `notifications/progress`, as far as the run wants to be told. Nothing,
+# unless `data.json` names it.
+default passing := {}
 
-asking := {"questions": data.servers[server].questions}
-
-# What the server may tell the run meanwhile, as far as the run wants to be told: notifications as
-# `notifications/progress`. Nothing, unless `data.json` names it.
-default telling := {}
-
-telling := {"notices": data.servers[server].notices}
-
-server := split(input.call.tool, ".")[0] if {
-	tool
-} else := input.call.server if {
-	input.call.method != "tools/call"
-}
+passing := object.filter(data.servers[input.call.server], {"questions", "notices"})
 
 # Each statement that the pin marks has been understood, and is of a class that `data.json` allows the
 # tool, beside its pin: `select`, unless it says otherwise.
@@ -153,12 +142,7 @@ secrets_stay if input.provenance.secret_read == false
 
 # What the call spends: the argument that `data.json` names as the amount, or nothing where it names none. A
 # call without the argument that is named says nothing of what it spends, and no mode lets it pass.
-cents := 0 if not names_an_amount
-
-names_an_amount if {
-	tool
-	"amount" in object.keys(tool)
-}
+cents := 0 if not "amount" in object.keys(tool)
 
 cents := input.call.arguments[tool.amount]
 

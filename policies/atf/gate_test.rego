@@ -17,6 +17,7 @@ query := {
 	},
 	"call": {
 		"method": "tools/call",
+		"server": "ledger",
 		"tool": "ledger.query",
 		"arguments": {"sql": "SELECT 1"},
 		"sink": false,
@@ -29,7 +30,7 @@ query := {
 }
 
 adjust(arguments) := object.union(query, {
-	"call": {"method": "tools/call", "tool": "ledger.adjust", "arguments": arguments},
+	"call": {"method": "tools/call", "server": "ledger", "tool": "ledger.adjust", "arguments": arguments},
 	"sql": {},
 })
 

@@ -83,6 +83,14 @@ name!(
     ToolName,
     "a tool's name"
 );
+
+impl ToolName {
+    /// The server: what stands before the first dot, or the whole name of a tool of none.
+    pub fn server(&self) -> &str {
+        self.0.split_once('.').map_or(self.0.as_str(), |(server, _)| server)
+    }
+}
+
 name!(
     /// The name of a prompt, `server.prompt`.
     PromptName,

@@ -43,7 +43,7 @@ pub(super) fn executor(config: &Config) -> Result<executor::KernelSide, KernelEr
     let seals = Seals::open(&config.places.pin_dir)?;
     Ok(executor::KernelSide {
         sealed: Box::new(move |cgroup| seals.sealed(cgroup).map_err(fault)),
-        agents_dir: Cage::locate(&config.places, &config.cage)?.agents_dir,
+        agents: executor::Agents::at(Cage::locate(&config.places, &config.cage)?.agents_dir),
     })
 }
 

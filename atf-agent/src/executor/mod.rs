@@ -26,7 +26,7 @@ use crate::identity::AgreementKey;
 use crate::wire::{self, Ids, Places};
 
 pub use error::{ExecutorError, Mistrust};
-pub use kernel_side::{KernelFault, KernelSide};
+pub use kernel_side::{Agents, KernelFault, KernelSide};
 pub use seed::seed;
 pub use servers::{Answer, Offered, Prepared, Server, ServersError, offers, read as read_servers};
 pub use settings::Settings;

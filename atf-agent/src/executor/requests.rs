@@ -11,31 +11,34 @@ use super::error::Mistrust;
 use super::outcome::{Outcome, Reply};
 use super::servers::Call;
 use crate::call::ToolName;
-use crate::wire::{Answers, ExecutorReply, ExecutorRequest, FrameError, Server};
+use crate::wire::{Answers, Batches, ExecutorReply, ExecutorRequest, FrameError, Server};
 
 /// Takes the requests of one connection until it ends, each acted on by this thread: handing it on would
 /// cost each a wake-up, and the gateway has several connections. A call of a tool server is only handed
 /// over here, so that a slow server holds nobody up.
-pub(super) fn attend(mut server: Server, executor: &Arc<Executor>) {
+pub(super) fn attend(server: Server, executor: &Arc<Executor>) {
     let Ok(back) = server.share() else {
         return;
     };
     let back = Arc::new(Mutex::new(back));
     let gone = Gone::default();
+    let mut requests = Batches::new(server, 1);
     loop {
-        let (number, request) = match server.hear() {
-            Ok(Some(next)) => next,
-            Ok(None) => return,
+        let batch = match requests.hear() {
+            Ok(batch) if batch.is_empty() => return,
+            Ok(batch) => batch,
             Err(error) => {
                 tracing::warn!(%error, "the gateway's connection failed");
                 return;
             }
         };
-        let (back, before) = (Arc::clone(&back), Arc::clone(&back));
-        let reply = Reply::new(move |reply| say(&back, |back| back.answer(number, &reply)))
-            .telling(move |told| say(&before, |back| back.tell(number, &told)))
-            .until(Arc::clone(&gone.0));
-        executor.answer(request, reply);
+        for (number, request) in batch {
+            let (back, before) = (Arc::clone(&back), Arc::clone(&back));
+            let reply = Reply::new(move |reply| say(&back, |back| back.answer(number, &reply)))
+                .telling(move |told| say(&before, |back| back.tell(number, &told)))
+                .until(Arc::clone(&gone.0));
+            executor.answer(request, reply);
+        }
     }
 }
 

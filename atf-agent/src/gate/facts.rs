@@ -63,12 +63,13 @@ struct IdentityFacts<'a> {
     prompt: Digest,
 }
 
-/// A tool call names tool and pin; all else names the server and what of it is asked for.
+/// A tool call names tool and pin, all else what is asked for; both name the server.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum CallFacts<'a> {
     Tool {
         method: &'static str,
+        server: &'a str,
         tool: &'a ToolName,
         pin: Digest,
         arguments: &'a RawValue,
@@ -115,6 +116,7 @@ impl<'a> Input<'a> {
                 let call = checked.call();
                 CallFacts::Tool {
                     method: Method::ToolsCall.as_str(),
+                    server: call.tool().server(),
                     tool: call.tool(),
                     pin: call.pin().digest(),
                     arguments: call.tool_call().arguments(),

@@ -226,16 +226,29 @@ pub(super) struct Order {
     receipt: Receipt,
 }
 
-impl Order {
-    /// The order that `permit` is, for the executor with which `key` is.
-    pub(super) fn of(permit: &Permit, key: &MacKey, token: &str, receipt: Receipt) -> Self {
+/// An order that nobody acts upon: its permit is not in the log yet, for all that is known.
+pub(super) struct Unreceipted {
+    permit: SentPermit,
+    arguments: Box<RawValue>,
+    answers: Option<Box<Answers>>,
+    token: String,
+}
+
+impl Unreceipted {
+    /// The order that `permit` will be, for the executor with which `key` is.
+    pub(super) fn of(permit: &Permit, key: &MacKey, token: &str) -> Self {
         Self {
             permit: permit.sent(key),
             arguments: permit.judged().call().arguments().to_owned(),
             answers: permit.judged().answers().cloned().map(Box::new),
             token: token.to_owned(),
-            receipt,
         }
+    }
+
+    /// The order, once its permit is in the log.
+    pub(super) fn with(self, receipt: Receipt) -> Order {
+        let Self { permit, arguments, answers, token } = self;
+        Order { permit, arguments, answers, token, receipt }
     }
 }
 

@@ -15,7 +15,7 @@ use super::answer::Answer;
 use super::awaited::Waiting;
 use super::deferred;
 use super::detached::{Detached, Work};
-use super::execution::Order;
+use super::execution::Unreceipted;
 use super::headers::Envelope;
 use super::runs::LiveRun;
 use super::sessions::{self, Session};
@@ -136,10 +136,15 @@ async fn live(
     let (judged, reservation) = after::reserve(gateway, judged).await?;
     let (judged, reservation, approved) = approval::taken(gateway, judged, reservation).await?;
     let permit = Permit::issue(judged, reservation, approved.as_ref(), terms)?;
-    // 7. record, before the act
+    // 7. record, before the act; the order is made ready while the recorder writes
     account.permitted(&permit, approved);
     let allowed = account.made(&permit);
-    let receipt = match after::record_permitted(gateway, allowed, &permit).await {
+    let (receipt, unreceipted) = tokio::join!(
+        biased;
+        after::record_permitted(gateway, allowed, &permit),
+        async { Unreceipted::of(&permit, &executor.key, jwt.unwrap_or_default()) },
+    );
+    let receipt = match receipt {
         Ok(receipt) => receipt,
         Err(refusal) => {
             after::refund(permit.into_reservation()).await;
@@ -149,8 +154,8 @@ async fn live(
     // 8. execute; what the server tells meanwhile is filtered as it comes
     run.past.acts(&rules.pins, permit.judged().call());
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
-    let order = Order::of(&permit, &executor.key, jwt.unwrap_or_default(), receipt);
-    let (hears, order) = ((&sent.outlet, account.era(), &waiting, &about), (&permit, order));
+    let (hears, order) =
+        ((&sent.outlet, account.era(), &waiting, &about), (&permit, unreceipted.with(receipt)));
     let (acted, told) = match subscriber {
         Some(subscriber) => (subscriber.subscribe(executor, order).await, None),
         None => acting::act(gateway, &executor, order, hears, bytes_max).await,
@@ -158,12 +163,19 @@ async fn live(
     // 9. filter the result
     let (outcome, result) =
         after::filter(gateway, (bytes_max, told), (&permit, account.era(), about), acted);
-    run.past.learns(&rules.pins, permit.judged().call(), &result);
-    // 10. record the outcome, settle, feed back
-    let recorded = after::record_outcome(gateway, &permit, &outcome, told).await;
+    // 10. record the outcome; the answer is made ready while the recorder writes. Settle, feed back
+    let (recorded, answer) = tokio::join!(
+        biased;
+        after::record_outcome(gateway, &permit, &outcome, told),
+        async {
+            run.past.learns(&rules.pins, permit.judged().call(), &result);
+            result.as_ref().map(|passed| Answer::passed(&id, account.era(), passed))
+        },
+    );
+    let answer = answer.map_err(Clone::clone);
     deferred::settle(run, permit, (&outcome, &result, told), recorded.is_ok()).await;
     recorded?;
-    result.map(|result| Answer::passed(&id, account.era(), &result))
+    answer
 }
 
 /// The answer to what reaches no server: it is recorded when it tells the run something.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version of the messages; a peer of another version is refused, never guessed at.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// Longest message in bytes. A call's arguments are at most 1 MiB, and JSON escapes can make a
 /// quoted copy of them six times as long.

@@ -120,7 +120,7 @@ impl World {
                     Some(_) => Err("the map is gone".into()),
                 }
             }),
-            agents_dir: at("cgroup"),
+            agents: Agents::at(at("cgroup")),
         };
         let parties = Parties { issuer: "issuer".into(), audience: "audience".into() };
         Self {
@@ -273,7 +273,7 @@ fn only_the_gateway_s_uid_is_heard() {
     for (gateway, heard) in [(uid, true), (uid.wrapping_add(1), false)] {
         let (places, ids) = (world.places.clone(), Ids { gateway, ..Ids::default() });
         let kernel =
-            KernelSide { sealed: Box::new(|_| Ok(false)), agents_dir: PathBuf::from("/nowhere") };
+            KernelSide { sealed: Box::new(|_| Ok(false)), agents: Agents::at("/nowhere".into()) };
         let parties = Parties { issuer: "i".into(), audience: "a".into() };
         let _old = std::fs::remove_file(places.executor_socket());
         let socket = places.executor_socket();

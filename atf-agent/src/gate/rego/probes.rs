@@ -53,8 +53,10 @@ fn probes(data: &Json) -> Vec<Json> {
     for tool in names("tools") {
         let amount = data["tools"][&tool]["amount"].as_str().unwrap_or("amount").to_owned();
         let call = |value: &Json| {
-            let mut call =
-                json!({"method": "tools/call", "tool": tool, "sink": true, "answers": null});
+            let server = tool.split('.').next();
+            let mut call = json!({
+                "method": "tools/call", "server": server, "tool": tool, "sink": true, "answers": null,
+            });
             call["arguments"] = json!({"sql": "SELECT 1"});
             call["arguments"][&amount] = value.clone();
             call

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Event;
+use crate::audit::{Call, Event, Verdict};
 use crate::call::{Digest, Mac, Untrusted};
 
 /// What the recorder is asked. Any of ATF's processes may ask. Tagged from outside: for an inner tag serde
@@ -13,6 +13,7 @@ pub enum RecorderRequest {
     /// Append one record. Answered when it is durable, or, with `durable` false, when it is queued.
     Append {
         /// What happened. Boxed: an event is large beside the other variants.
+        #[serde(with = "event")]
         event: Box<Event>,
         /// Wait for the disk.
         durable: bool,
@@ -20,6 +21,36 @@ pub enum RecorderRequest {
         /// for a receipt that stands for it. The recorder holds it against the event.
         permit: Option<String>,
     },
+}
+
+/// An event on its way. One comes with each call, a decision; and what it says of the call is as much as all else.
+mod event {
+    use super::{Call, Deserialize, Event, Serialize, Verdict};
+    use serde::{Deserializer, Serializer};
+
+    /// Tagged from outside, as an event in the log is not.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    enum Sent<C, V, E> {
+        Decided { call: C, verdict: V },
+        Other(E),
+    }
+
+    pub(super) fn serialize<S: Serializer>(event: &Event, to: S) -> Result<S::Ok, S::Error> {
+        match event {
+            Event::Decided { call, verdict } => {
+                Sent::Decided::<&Call, &Verdict, &Event> { call, verdict }.serialize(to)
+            }
+            other => Sent::Other::<&Call, &Verdict, &Event>(other).serialize(to),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<Event>, D::Error> {
+        Ok(match Sent::<Box<Call>, Verdict, Box<Event>>::deserialize(from)? {
+            Sent::Decided { call, verdict } => Box::new(Event::Decided { call, verdict }),
+            Sent::Other(event) => event,
+        })
+    }
 }
 
 /// What the recorder answers.

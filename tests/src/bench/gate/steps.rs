@@ -175,7 +175,7 @@ pub(super) fn shipped_input(bench: &Bench, size: Size, arguments: Value) -> Valu
             "tools": ["ledger.query", "ledger.adjust"], "prompt": bench.prompt,
         },
         "call": {
-            "method": "tools/call", "tool": size.tool(), "arguments": arguments, "sink": false,
+            "method": "tools/call", "server": "ledger", "tool": size.tool(), "arguments": arguments, "sink": false,
         },
         "sql": {"sql": {"class": "select"}},
         "provenance": {"values": [], "secret_read": false},
