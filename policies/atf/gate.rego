@@ -58,7 +58,9 @@ call_is_entitled if asked
 # unless `data.json` names it.
 default passing := {}
 
-passing := object.filter(data.servers[input.call.server], {"questions", "notices"})
+passing := object.filter(data.servers[input.call.server], {"questions", "notices"}) if {
+	is_object(data.servers[input.call.server])
+}
 
 # Each statement that the pin marks has been understood, and is of a class that `data.json` allows the
 # tool, beside its pin: `select`, unless it says otherwise.
@@ -142,7 +144,12 @@ secrets_stay if input.provenance.secret_read == false
 
 # What the call spends: the argument that `data.json` names as the amount, or nothing where it names none. A
 # call without the argument that is named says nothing of what it spends, and no mode lets it pass.
-cents := 0 if not "amount" in object.keys(tool)
+cents := 0 if {
+	tool
+	not "amount" in object.keys(tool)
+}
+
+cents := 0 if input.call.method != "tools/call"
 
 cents := input.call.arguments[tool.amount]
 

@@ -84,18 +84,25 @@ name!(
     "a tool's name"
 );
 
-impl ToolName {
-    /// The server: what stands before the first dot, or the whole name of a tool of none.
-    pub fn server(&self) -> &str {
-        self.0.split_once('.').map_or(self.0.as_str(), |(server, _)| server)
-    }
-}
-
 name!(
     /// The name of a prompt, `server.prompt`.
     PromptName,
     "a prompt's name"
 );
+
+/// Names of what servers offer.
+macro_rules! of_server {
+    ($($type:ident)*) => {$(
+        impl $type {
+            /// The server, and what the server itself calls it. A name without a dot is of no server: the whole name, and
+            /// nothing.
+            pub fn split(&self) -> (&str, &str) {
+                self.0.split_once('.').unwrap_or((&self.0, ""))
+            }
+        }
+    )*};
+}
+of_server!(ToolName PromptName);
 
 macro_rules! id {
     ($(#[$doc:meta])* $type:ident, $what:literal) => {

@@ -153,14 +153,9 @@ impl Target {
     /// The server, and what the server itself calls it. A name without a dot is of no server: both are
     /// the whole name then, or nothing.
     pub fn split(&self) -> (&str, &str) {
-        let whole = |name| (name, "");
         match self {
-            Self::Tool(name) | Self::Deferred(Deferred { tool: name, .. }) => {
-                name.as_str().split_once('.').unwrap_or(whole(name.as_str()))
-            }
-            Self::Prompt(name) | Self::PromptArgument(name) => {
-                name.as_str().split_once('.').unwrap_or(whole(name.as_str()))
-            }
+            Self::Tool(name) | Self::Deferred(Deferred { tool: name, .. }) => name.split(),
+            Self::Prompt(name) | Self::PromptArgument(name) => name.split(),
             Self::Resource(uri) | Self::Subscription(uri) => uri.split(),
             Self::TemplateArgument(template) => template.split(),
         }

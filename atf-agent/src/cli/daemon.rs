@@ -1,6 +1,8 @@
 //! The four daemons: each becomes its own user first, then gets what it needs of the kernel, and
 //! nothing else.
 
+use std::num::NonZeroUsize;
+
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -69,6 +71,12 @@ pub(super) fn recorder(config: &Config, start: &DaemonArguments) -> anyhow::Resu
 /// The stack of each of the gateway's threads, in bytes: twice what the deepest statement needs that its gate takes.
 const STACK_BYTES: usize = 4 << 20;
 
+/// The gateway's threads: as many as there are processors, and two at least, so that one that has long to do with a call does
+/// not keep the other from the lease.
+fn gateway_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(2)
+}
+
 pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
     drop_to(config, "gateway", start)?;
     let kernel = sides::gateway(config)?;
@@ -80,7 +88,8 @@ pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Resul
     let (places, ids, settings) =
         (config.places.clone(), config.ids.clone(), config.gateway.clone());
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.thread_stack_size(STACK_BYTES).enable_all().build()?;
+    runtime.worker_threads(gateway_threads()).thread_stack_size(STACK_BYTES).enable_all();
+    let runtime = runtime.build()?;
     match runtime.block_on(gateway::serve(places, ids, settings, profile, signers, kernel)) {
         Ok(()) => Ok(EXIT_OK),
         Err(error) => {

@@ -116,7 +116,7 @@ impl<'a> Input<'a> {
                 let call = checked.call();
                 CallFacts::Tool {
                     method: Method::ToolsCall.as_str(),
-                    server: call.tool().server(),
+                    server: call.tool().split().0,
                     tool: call.tool(),
                     pin: call.pin().digest(),
                     arguments: call.tool_call().arguments(),

@@ -14,15 +14,16 @@ use tokio::time::{Instant, sleep};
 use super::Gateway;
 use super::clients::Unavailable;
 use super::deferred::{self, About, Entry, Passes};
-use super::execution::Acted;
+use super::execution::{Acted, Order, Unreceipted};
 use super::line::unavailable;
 use super::offers;
 use super::questions::{self, INPUT_REQUIRED};
 use crate::audit::{Event, Notified, Outcome};
 use crate::call::{Digest, Questions, Reason, Refusal, Step, Target};
 use crate::gate::{self, Era, Judged, Permit};
+use crate::identity::MacKey;
 use crate::state::Reservation;
-use crate::wire::{MayDefer, Receipt};
+use crate::wire::MayDefer;
 
 /// How long the record of an outcome is tried for: a recorder that was killed is back by then.
 const OUTCOME_TRIED_FOR: Duration = Duration::from_secs(10);
@@ -76,18 +77,30 @@ pub(super) async fn record(gateway: &Gateway, event: Event) -> Result<(), Refusa
     gateway.recorder.append(event, durable).await.map_err(not_recorded)
 }
 
-/// Appends the decision that allows `permit`, and waits for the receipt that the executor wants to
-/// see with it.
+/// Appends the decision that allows `permit`, and makes the order ready meanwhile: for the executor with which `key` is, with
+/// the run's `token`.
 ///
 /// # Errors
 /// When there is no receipt: what is not in the log does not happen.
-pub(super) async fn record_permitted(
+pub(super) async fn ordered(
     gateway: &Gateway,
     event: Event,
-    permit: &Permit,
-) -> Result<Receipt, Refusal> {
+    permit: Permit,
+    (key, token): (&MacKey, &str),
+) -> Result<(Permit, Order), Refusal> {
     let (durable, text) = (gateway.settings.audit_durable, permit.text().to_owned());
-    gateway.recorder.append_permitted(event, durable, text).await.map_err(not_recorded)
+    let (receipt, order) = tokio::join!(
+        biased;
+        gateway.recorder.append_permitted(event, durable, text),
+        async { Unreceipted::of(&permit, key, token) },
+    );
+    match receipt {
+        Ok(receipt) => Ok((permit, order.with(receipt))),
+        Err(error) => {
+            refund(permit.into_reservation()).await;
+            Err(not_recorded(error))
+        }
+    }
 }
 
 fn not_recorded(error: Unavailable) -> Refusal {

@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
 
 use crate::identity::{AgreementPublic, IdentityError, Verifier};
 use crate::state::files;
@@ -14,23 +13,12 @@ use crate::state::files;
 /// in seconds and nanoseconds. The authority replaces the file, so the inode alone nearly does.
 type Stat = (u64, u64, u64, i64, i64);
 
-/// What was seen of the file holds for so long: a token of a key that was made just now takes longer to come here,
-/// and must not count as a refusal.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// The verifier of tokens. It follows the file.
+/// The verifier of tokens. It follows the file: the `stat` of each call costs a microsecond, and a
+/// call with a token of a key that was made a moment ago must not count as a refusal.
 pub(super) struct Keys {
     path: PathBuf,
     profile: TokenProfile,
-    seen: RwLock<Seen>,
-}
-
-/// What was seen of the file.
-#[derive(Default)]
-struct Seen {
-    looked: Option<Instant>,
-    stat: Option<Stat>,
-    verifier: Option<Arc<Verifier>>,
+    current: RwLock<(Option<Stat>, Option<Arc<Verifier>>)>,
 }
 
 /// What tokens must say of their origin and their goal.
@@ -45,7 +33,7 @@ pub struct TokenProfile {
 impl Keys {
     /// Keys from the JWK set at `path`, which need not exist yet.
     pub(super) fn new(path: PathBuf, profile: TokenProfile) -> Self {
-        Self { path, profile, seen: RwLock::default() }
+        Self { path, profile, current: RwLock::new((None, None)) }
     }
 
     /// The authority's name.
@@ -53,34 +41,32 @@ impl Keys {
         &self.profile.issuer
     }
 
-    /// The verifier with the keys that the file has now, or had [`LOOK_EVERY`] ago. When it cannot be read, or is
-    /// malformed, the last good one stays; `None` when there never was one.
+    /// The verifier with the keys that the file has now. When it cannot be read, or is malformed,
+    /// the last good one stays; `None` when there never was one.
     pub(super) fn verifier(&self) -> Option<Arc<Verifier>> {
-        let now = Instant::now();
-        // What is seen is whole even when a holder of the lock panicked: it is only set.
-        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
-        if seen.looked.is_some_and(|looked| now.duration_since(looked) < LOOK_EVERY) {
-            return seen.verifier.clone();
-        }
-        drop(seen);
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        seen.looked = Some(now);
         let found = fs::metadata(&self.path).ok().map(|meta| {
             let (seconds, nanoseconds) = (meta.ctime(), meta.ctime_nsec());
             (meta.dev(), meta.ino(), meta.len(), seconds, nanoseconds)
         });
-        if found.is_some() && found != seen.stat {
+        // The pair is whole even when a holder of the lock panicked: it is only set.
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        if found.is_none() || found == current.0 {
+            return current.1.clone();
+        }
+        drop(current);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if found != current.0 {
             // Kept even when reading fails: a broken file is read once, not with each call.
-            seen.stat = found;
+            current.0 = found;
             match self.read() {
-                Ok(verifier) => seen.verifier = Some(Arc::new(verifier)),
+                Ok(verifier) => current.1 = Some(Arc::new(verifier)),
                 Err(error) => tracing::error!(
                     path = %self.path.display(), %error,
                     "the authority's keys are not read; the last good ones stay"
                 ),
             }
         }
-        seen.verifier.clone()
+        current.1.clone()
     }
 
     fn read(&self) -> Result<Verifier, IdentityError> {

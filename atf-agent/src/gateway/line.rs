@@ -15,7 +15,6 @@ use super::answer::Answer;
 use super::awaited::Waiting;
 use super::deferred;
 use super::detached::{Detached, Work};
-use super::execution::Unreceipted;
 use super::headers::Envelope;
 use super::runs::LiveRun;
 use super::sessions::{self, Session};
@@ -138,24 +137,12 @@ async fn live(
     let permit = Permit::issue(judged, reservation, approved.as_ref(), terms)?;
     // 7. record, before the act; the order is made ready while the recorder writes
     account.permitted(&permit, approved);
-    let allowed = account.made(&permit);
-    let (receipt, unreceipted) = tokio::join!(
-        biased;
-        after::record_permitted(gateway, allowed, &permit),
-        async { Unreceipted::of(&permit, &executor.key, jwt.unwrap_or_default()) },
-    );
-    let receipt = match receipt {
-        Ok(receipt) => receipt,
-        Err(refusal) => {
-            after::refund(permit.into_reservation()).await;
-            return Err(refusal);
-        }
-    };
+    let (allowed, key) = (account.made(&permit), (&*executor.key, jwt.unwrap_or_default()));
+    let (permit, order) = after::ordered(gateway, allowed, permit, key).await?;
     // 8. execute; what the server tells meanwhile is filtered as it comes
     run.past.acts(&rules.pins, permit.judged().call());
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
-    let (hears, order) =
-        ((&sent.outlet, account.era(), &waiting, &about), (&permit, unreceipted.with(receipt)));
+    let (hears, order) = ((&sent.outlet, account.era(), &waiting, &about), (&permit, order));
     let (acted, told) = match subscriber {
         Some(subscriber) => (subscriber.subscribe(executor, order).await, None),
         None => acting::act(gateway, &executor, order, hears, bytes_max).await,

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
+
 use super::listener;
 use super::runs::LiveRun;
 use super::{Gateway, feedback, notices};
@@ -45,7 +47,12 @@ async fn subscribe(gateway: &Arc<Gateway>, heard: &mut bool) -> Result<(), Frame
     loop {
         let (number, change) = changes.next().await?;
         *heard = true;
-        let ack = match apply(gateway, change) {
+        // It may wait for the disk, or compile a policy; who renews the lease does not wait for it.
+        let applied = {
+            let gateway = Arc::clone(gateway);
+            spawn_blocking(move || apply(&gateway, change)).await
+        };
+        let ack = match applied.map_err(shown).and_then(|applied| applied) {
             Ok(ack) => ack,
             Err(why) => {
                 tracing::error!(%why, "a change of the registry is not applied");

@@ -1,10 +1,12 @@
 //! The server's side of a connection with many requests under way: it hears all that has come in one
 //! read, and answers all of it in one write.
 
-use std::io::{BufReader, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::marker::PhantomData;
 use std::os::unix::net::UnixStream;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +18,7 @@ const READ_BYTES: usize = 64 << 10;
 
 /// A connection whose requests are heard in batches.
 pub struct Batches<Ask> {
-    input: BufReader<UnixStream>,
+    input: BufReader<Awaited>,
     requests_max: usize,
     /// What was wrong behind the last batch; told with the next one.
     failed: Option<FrameError>,
@@ -27,7 +29,7 @@ impl<Ask: DeserializeOwned> Batches<Ask> {
     /// The connection of `server`, in batches of at most `requests_max` (at least one).
     pub fn new(server: Server, requests_max: usize) -> Self {
         Self {
-            input: BufReader::with_capacity(READ_BYTES, server.into_stream()),
+            input: BufReader::with_capacity(READ_BYTES, Awaited(server.into_stream())),
             requests_max,
             failed: None,
             hears: PhantomData,
@@ -68,7 +70,7 @@ impl<Ask: DeserializeOwned> Batches<Ask> {
         for (number, reply) in replies {
             frame::write(&mut frames, *number, reply)?;
         }
-        Ok(self.input.get_mut().write_all(&frames)?)
+        Ok(self.input.get_mut().0.write_all(&frames)?)
     }
 
     /// Whether the next request can be read without waiting for the peer.
@@ -77,10 +79,23 @@ impl<Ask: DeserializeOwned> Batches<Ask> {
     }
 }
 
+/// A socket that is read once there is something to read. A thread that waits in recv(2) is awoken by each answer that its
+/// peer takes off the socket too, since there is room again (`unix_write_space` in net/unix/af_unix.c); one in poll(2) is
+/// not.
+struct Awaited(UnixStream);
+
+impl Read for Awaited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None) {
+            // What is wrong with the socket its reading says.
+            Ok(_) | Err(Errno::INTR) => self.0.read(buffer),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
     use super::super::peer::Peer;
     use super::*;
 
@@ -120,5 +135,38 @@ mod tests {
         far.write_all(&[good.clone(), vec![0xff; 64], good].concat()).unwrap();
         assert_eq!(batches.hear().unwrap(), [(1, "good".to_owned())]);
         assert!(matches!(batches.hear(), Err(FrameError::Version { .. })));
+    }
+
+    /// The attack is the peer's reading: each answer that it takes off wakes who waits in recv(2) for the next request.
+    #[test]
+    fn who_waits_for_a_request_is_not_awoken_by_a_peer_that_takes_its_answers() {
+        const ANSWERS: u64 = 200;
+        // What the thread gave the processor away for, as the kernel counts it.
+        let switches = |waits: fn(&mut Batches<String>)| {
+            let (mut batches, mut far) = batches(1);
+            let waiter = std::thread::spawn(move || {
+                (0..ANSWERS).for_each(|number| batches.answer(&[(number, "taken")]).unwrap());
+                waits(&mut batches);
+                let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+                let count = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"));
+                count.unwrap().trim().parse::<u64>().unwrap()
+            });
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            for _ in 0..ANSWERS {
+                frame::read::<String>(&mut far).unwrap();
+                std::thread::sleep(std::time::Duration::from_micros(300));
+            }
+            far.write_all(&frame::encode(1, &"next").unwrap()).unwrap();
+            waiter.join().unwrap()
+        };
+        // On a busy host some wake-ups are one.
+        let told = (0..5).any(|_| {
+            let ours = switches(|batches| assert_eq!(batches.hear().unwrap().len(), 1));
+            let control = switches(|batches| {
+                batches.input.get_mut().0.read_exact(&mut [0; 16]).unwrap();
+            });
+            ours < 20 && control > 2 * ours
+        });
+        assert!(told);
     }
 }

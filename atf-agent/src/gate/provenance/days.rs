@@ -1,6 +1,9 @@
 //! Days: `2024-05-01` in a value, and what a text has of it, `May 1st, 2024`, `1st of May`, `2024-05-01`.
 //! English alone: a day that is written otherwise is from nowhere.
 
+use std::cell::LazyCell;
+use std::collections::HashSet;
+
 use super::sequence::Sequence;
 use super::words::words;
 use crate::call::{Mark, MarkKey};
@@ -55,17 +58,9 @@ impl Day {
         if sequence.has(&marks(key, &format!("{year:04}-{month:02}-{day:02}"))) {
             return true;
         }
-        self.spellings().iter().any(|spelling| {
-            sequence.after(&marks(key, spelling)).any(|after| {
-                let near = year.saturating_sub(YEARS_NEAR)..=year + YEARS_NEAR;
-                let mut others = near.filter(|other| *other != year);
-                !others.any(|other| {
-                    [" ", ", ", ","]
-                        .iter()
-                        .any(|between| after.starts_with(&marks(key, &format!("{between}{other}"))))
-                })
-            })
-        })
+        let spellings: Vec<_> = self.spellings().iter().map(|text| marks(key, text)).collect();
+        let others = LazyCell::new(|| Years::other_than(year, key));
+        sequence.after_any(&spellings).any(|after| !others.begin(after))
     }
 
     /// How it is written without its year.
@@ -89,6 +84,32 @@ impl Day {
             }
         }
         all
+    }
+}
+
+/// Years, as one may follow a day.
+struct Years {
+    between: [Vec<Mark>; 3],
+    years: HashSet<Mark>,
+}
+
+impl Years {
+    /// Those near to `year`, and not this one.
+    fn other_than(year: u32, key: &MarkKey) -> Self {
+        let near = year.saturating_sub(YEARS_NEAR)..=year + YEARS_NEAR;
+        let others = near.filter(|other| *other != year);
+        Self {
+            between: [" ", ", ", ","].map(|between| marks(key, between)),
+            years: others.flat_map(|other| marks(key, &other.to_string())).collect(),
+        }
+    }
+
+    /// Whether `after` begins with one of them.
+    fn begin(&self, after: &[Mark]) -> bool {
+        self.between.iter().any(|between| {
+            let year = after.strip_prefix(between.as_slice()).and_then(<[Mark]>::first);
+            year.is_some_and(|year| self.years.contains(year))
+        })
     }
 }
 

@@ -25,8 +25,10 @@ pub enum RecorderRequest {
 
 /// An event on its way. One comes with each call, a decision; and what it says of the call is as much as all else.
 mod event {
-    use super::{Call, Deserialize, Event, Serialize, Verdict};
+    use serde::de::Error as _;
     use serde::{Deserializer, Serializer};
+
+    use super::{Call, Deserialize, Event, Serialize, Verdict};
 
     /// Tagged from outside, as an event in the log is not.
     #[derive(Serialize, Deserialize)]
@@ -46,10 +48,13 @@ mod event {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<Event>, D::Error> {
-        Ok(match Sent::<Box<Call>, Verdict, Box<Event>>::deserialize(from)? {
-            Sent::Decided { call, verdict } => Box::new(Event::Decided { call, verdict }),
-            Sent::Other(event) => event,
-        })
+        match Sent::<Box<Call>, Verdict, Box<Event>>::deserialize(from)? {
+            Sent::Decided { call, verdict } => Ok(Box::new(Event::Decided { call, verdict })),
+            Sent::Other(event) if matches!(*event, Event::Decided { .. }) => {
+                Err(D::Error::custom("a decision has one spelling"))
+            }
+            Sent::Other(event) => Ok(event),
+        }
     }
 }
 
@@ -105,5 +110,43 @@ impl ReceiptBody {
             if self.durable { "durable" } else { "queued" }
         )
         .into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::samples;
+
+    #[test]
+    fn each_event_arrives_as_it_was_sent_and_in_one_spelling_alone() {
+        let mut decisions = 0;
+        for event in samples::all() {
+            let sent =
+                RecorderRequest::Append { event: Box::new(event), durable: true, permit: None };
+            let text = serde_json::to_string(&sent).unwrap();
+            let RecorderRequest::Append { event: found, .. } = serde_json::from_str(&text).unwrap();
+            let RecorderRequest::Append { event, .. } = sent;
+            assert_eq!(found, event);
+            let unknown = text.replacen(r#""run":"#, r#""runs":0,"run":"#, 1);
+            if unknown != text {
+                assert!(serde_json::from_str::<RecorderRequest>(&unknown).is_err(), "{unknown}");
+            }
+            if matches!(*event, Event::Decided { .. }) {
+                decisions += 1;
+                let inner = serde_json::to_string(&event).unwrap();
+                let other = format!(
+                    r#"{{"append":{{"event":{{"other":{inner}}},"durable":true,"permit":null}}}}"#
+                );
+                assert!(serde_json::from_str::<RecorderRequest>(&other).is_err(), "{other}");
+                let control = other.replace(
+                    &inner,
+                    &serde_json::to_string(&samples::sealed(atf_common::mode::Mode::Enforce))
+                        .unwrap(),
+                );
+                assert!(serde_json::from_str::<RecorderRequest>(&control).is_ok(), "{control}");
+            }
+        }
+        assert!(decisions > 1);
     }
 }
