@@ -31,7 +31,7 @@ pub const ALLOWED: &[&str] = &[
     "SELECT merchant_id, sum(amount_cents) AS s FROM ledger_entries GROUP BY 1 HAVING \
      count(*) > 1 ORDER BY s DESC LIMIT 5",
     "SELECT CASE WHEN status LIKE 'f%' ESCAPE '!' THEN upper(status) ELSE coalesce(status, '') \
-     END FROM ledger_entries WHERE (id, status) IN ((1, 'a')) LIMIT 5",
+     END FROM ledger_entries WHERE id IN (1) AND status IN ('a') LIMIT 5",
     "SELECT max(id) FILTER (WHERE name NOTNULL) FROM merchants LIMIT 5",
     "SELECT cast(amount_cents AS decimal(10, 2)) / 100 FROM ledger_entries LIMIT 5",
     "SELECT (SELECT m.api_key FROM (SELECT id AS api_key FROM ledger_entries) M LIMIT 1) FROM \

@@ -115,7 +115,7 @@ impl<'p> Walk<'p> {
                 }
                 Ok(())
             }
-            Expr::Tuple(exprs) => self.exprs(exprs, here),
+            Expr::Tuple(_) => Err(refused("a row of several values")),
             Expr::Value(ValueWithSpan { value, span }) => literal(value, position(*span)),
             Expr::TypedString(TypedString {
                 data_type,

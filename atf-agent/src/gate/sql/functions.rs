@@ -171,6 +171,7 @@ impl<'p> Walk<'p> {
     fn listed(&mut self, ident: &Ident) -> Result<String, SqlRefusal> {
         let key = names::key(ident, self.engine);
         let name = match (self.engine, ident.quote_style) {
+            (Engine::Postgres, Some(_)) if GRAMMAR.contains(&key.as_str()) => None,
             (Engine::Postgres, _) => self.profile.functions.get(&key),
             (Engine::Mysql | Engine::Sqlite, None) => {
                 let mut known = self.profile.functions.iter();
@@ -196,6 +197,21 @@ impl<'p> Walk<'p> {
         )
     }
 }
+
+/// What PostgreSQL's grammar reads itself (`func_expr_common_subexpr` in gram.y). In quotes each is the name of a function
+/// that somebody has made.
+const GRAMMAR: [&str; 10] = [
+    "coalesce",
+    "extract",
+    "greatest",
+    "least",
+    "normalize",
+    "nullif",
+    "overlay",
+    "position",
+    "substring",
+    "trim",
+];
 
 fn is_of_one(name: &str) -> bool {
     OF_ONE.iter().any(|one| name.eq_ignore_ascii_case(one))

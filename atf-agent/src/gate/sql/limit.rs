@@ -34,7 +34,7 @@ impl Walk<'_> {
         }
         let rows = match &outermost.limit_clause {
             None => (None, None),
-            Some(clause) => self.limit(clause)?,
+            Some(clause) => self.limit(clause, self.profile.limit_max)?,
         };
         if rows.0.is_none() && self.profile.limit_required {
             return Err(SqlRefusal::new(
@@ -49,10 +49,16 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A clause at any level, as (rows, skipped rows).
-    pub(super) fn limit(
+    /// A clause below the outermost query: what it keeps reaches nobody but through the outermost one.
+    pub(super) fn inner_limit(&self, clause: &LimitClause) -> Result<(), SqlRefusal> {
+        self.limit(clause, u64::MAX).map(drop)
+    }
+
+    /// A clause of at most so many rows, as (rows, skipped rows).
+    fn limit(
         &self,
         clause: &LimitClause,
+        rows_max: u64,
     ) -> Result<(Option<u64>, Option<u64>), SqlRefusal> {
         let (limit, offset) = match clause {
             LimitClause::LimitOffset { limit, offset, limit_by } => {
@@ -67,7 +73,7 @@ impl Walk<'_> {
             }
             LimitClause::OffsetCommaLimit { offset, limit } => (Some(limit), Some(offset)),
         };
-        let limit = limit.map(|rows| self.rows(rows, "LIMIT", self.profile.limit_max));
+        let limit = limit.map(|rows| self.rows(rows, "LIMIT", rows_max));
         let offset = offset.map(|rows| self.rows(rows, "OFFSET", self.profile.offset_max));
         Ok((limit.transpose()?, offset.transpose()?))
     }

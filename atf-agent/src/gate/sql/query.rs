@@ -38,7 +38,7 @@ impl<'p> Walk<'p> {
         absent("a pipe", pipe_operators.is_empty())?;
         self.enter_query()?;
         if let Some(limit) = limit_clause {
-            self.limit(limit)?;
+            self.inner_limit(limit)?;
         }
         let done = match with {
             None => Vec::new(),

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::Ordering;
 
+use atf_common::limits::LEASE_TTL_MS;
 use serde_json::json;
 
 use super::client::{Client, post, post_with, raw, request};
@@ -142,7 +143,28 @@ async fn the_lease_is_renewed_ahead_of_its_end() {
     let first = until();
     assert!(first > boot_ms(), "from the start");
     lab.until("the next renewal", |_| (until() > first).then_some(())).await;
-    assert!(until() <= boot_ms() + atf_common::limits::LEASE_TTL_MS);
+    assert!(until() <= boot_ms() + LEASE_TTL_MS);
+}
+
+/// The attack: somebody's writing holds up the gateway's own while a run ends. Its one thread renews the lease all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_disk_that_is_slow_when_a_run_ends_does_not_cost_the_lease() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[]);
+    let counts = lab.places.state("gateway").join("caps.db");
+    let counts = rusqlite::Connection::open(counts).unwrap();
+    counts.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| lab.authority.tell(Registry::Close { run: run.entry.run }));
+        let until = boot_ms() + LEASE_TTL_MS * 3 / 2;
+        while boot_ms() < until {
+            assert!(lab.kernel.until_boot_ms.load(Ordering::SeqCst) > boot_ms(), "it has run out");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!closing.is_finished(), "the control: it waits for the disk");
+        counts.execute_batch("ROLLBACK").unwrap();
+        assert!(matches!(closing.join().unwrap(), RegistryAck::Done));
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

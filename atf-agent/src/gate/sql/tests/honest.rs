@@ -16,6 +16,8 @@ fn pass(dialects: &[Dialect], statements: &[&str]) {
 
 const EVERYWHERE: &[&str] = &[
     "SELECT id, merchant_id, amount_cents, status, created_at FROM ledger_entries LIMIT 1000",
+    "SELECT x.id FROM (SELECT id, amount_cents FROM ledger_entries ORDER BY amount_cents LIMIT 5000) AS x \
+     LIMIT 10",
     "SELECT id FROM ledger_entries WHERE amount_cents > 0 AND amount_cents <= 1000 OR status <> \
      'x' LIMIT 10",
     "SELECT id FROM ledger_entries WHERE status IS NOT NULL LIMIT 10",
@@ -103,8 +105,6 @@ const EVERYWHERE: &[&str] = &[
      '2024-01-31 23:59:59' LIMIT 100",
     "SELECT id FROM ledger_entries WHERE (status = 'a' OR status = 'b') AND NOT amount_cents < \
      0 LIMIT 100",
-    "SELECT id FROM ledger_entries WHERE (status, merchant_id) = ('a', 1) LIMIT 100",
-    "SELECT id FROM ledger_entries WHERE (status, merchant_id) IN (('a', 1), ('b', 2)) LIMIT 100",
     "SELECT id, amount_cents * 2 + 1 - 3, -amount_cents, amount_cents / 7 FROM ledger_entries \
      LIMIT 100",
     "SELECT id FROM ledger_entries WHERE amount_cents % 2 = 0 LIMIT 100",

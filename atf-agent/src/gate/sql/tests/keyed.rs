@@ -95,7 +95,7 @@ fn an_update_or_delete_is_of_rows_that_are_named_by_their_key() {
         (ANY, R16, "UPDATE ledger_entries SET id = 2 WHERE id = 1"),
         (ANY, R16, "UPDATE ledger_entries SET status = 'a', card_pan = '1' WHERE id = 1"),
         (ANY, R16, "UPDATE ledger_entries SET status = 'a', status = 'b' WHERE id = 1"),
-        (ANY, R16, "UPDATE ledger_entries SET (status, amount_cents) = ('a', 1) WHERE id = 1"),
+        (ANY, R4, "UPDATE ledger_entries SET (status, amount_cents) = ('a', 1) WHERE id = 1"),
         (ANY, R6, "UPDATE ledger_entries SET ledger_entries.status = 'a' WHERE id = 1"),
         (ANY, R8, "UPDATE ledger_entries SET status = DEFAULT WHERE id = 1"),
         (

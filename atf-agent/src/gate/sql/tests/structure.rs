@@ -10,7 +10,11 @@ const PLAIN: &str = "SELECT id FROM merchants LIMIT 5";
 #[test]
 fn nodes_and_clauses_that_are_not_known_are_refused() {
     let union = "SELECT id FROM merchants UNION SELECT id FROM ledger_entries LIMIT 5";
+    let list = "SELECT id FROM merchants WHERE id IN (1, 2) LIMIT 5";
     let rows: &[Row] = &[
+        (ANY, R4, "SELECT id FROM merchants WHERE id = (1, 2) LIMIT 5", list),
+        (ANY, R4, "SELECT id FROM merchants WHERE (id, name) IN ((1, 'a')) LIMIT 5", list),
+        (ANY, R4, "SELECT id FROM merchants WHERE (1, 2) = (1, 2) LIMIT 5", list),
         (POSTGRES, R4, "SELECT id FROM merchants UNION TABLE merchants LIMIT 5 LIMIT 5", union),
         (ANY, R4, "SELECT id FROM merchants UNION (VALUES (1)) LIMIT 5", union),
         (
@@ -313,6 +317,12 @@ fn functions_are_listed_also_those_that_look_like_keywords() {
         (ANY, R9, "SELECT name COLLATE nocase FROM merchants LIMIT 5", call),
         (POSTGRES, R9, "SELECT created_at AT TIME ZONE 'UTC' FROM ledger_entries LIMIT 5", call),
         (POSTGRES, R9, "SELECT id FROM merchants WHERE name SIMILAR TO 'a' LIMIT 5", call),
+        (
+            POSTGRES,
+            R9,
+            "SELECT \"coalesce\"(name, name) FROM merchants LIMIT 5",
+            "SELECT coalesce(name, name) FROM merchants LIMIT 5",
+        ),
         (
             POSTGRES,
             R9,
