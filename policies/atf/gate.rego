@@ -17,7 +17,7 @@ default decision := {
 }
 
 decision := {
-	"allow": count(reasons) == 0,
+	"allow": reasons == set(),
 	"reasons": reasons,
 	"obligations": object.union(object.union(reserve, approval), passing),
 }
