@@ -5,6 +5,8 @@ mod approvals;
 mod approvals_killed;
 #[cfg(test)]
 mod approvals_tests;
+#[cfg(test)]
+mod busy;
 mod caps;
 mod counts;
 mod counts_schema;
@@ -20,6 +22,8 @@ mod turns;
 mod versions;
 
 pub use approvals::{ApprovalError, Approvals, Approved};
+#[cfg(test)]
+pub(crate) use busy::Busy;
 pub use caps::{CapError, Caps, Demand};
 pub use counts::{Boot, CountsError};
 pub use entry::{Ended, Registered, RegistryError};
