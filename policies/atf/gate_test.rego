@@ -318,3 +318,10 @@ test_a_server_tells_what_data_names_and_by_default_nothing if {
 	nothing := gate.decision with input as query
 	not nothing.obligations.notices
 }
+
+test_a_server_that_is_no_object_may_nothing_and_denies_nothing if {
+	every server in [null, 5, "files", []] {
+		decision := gate.decision with input as query with data.servers as {"ledger": server}
+		decision == {"allow": true, "reasons": set(), "obligations": {"reserve_cents": 0}}
+	}
+}

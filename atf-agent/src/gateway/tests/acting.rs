@@ -1,6 +1,10 @@
 //! The second half of the line: the record, the act, its outcome and its result.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::client::{ADJUST, Client, adjust, post, request};
 use super::doubles::Mood;
@@ -48,6 +52,25 @@ async fn what_was_certainly_not_done_is_refunded_and_what_is_unknown_is_not() {
         lab.executor.mood.set(Mood::Works);
         assert_eq!(post(&run, &adjust(5)).await.reason(), "", "it came back");
     }
+}
+
+/// The attack: the recorder stalls and then refuses, when the act is done and its answer is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_the_log_does_not_know_is_told_nobody() {
+    let lab = Lab::start(Wanted::default()).await;
+    let run = lab.run(&[ADJUST]);
+    assert_eq!(post(&run, &adjust(5)).await.reason(), "", "the control");
+    lab.executor.mood.set(Mood::Waits);
+    let message = adjust(5);
+    let mut call = pin!(post(&run, &message));
+    let soon = Duration::from_millis(500);
+    assert!(timeout(soon, &mut call).await.is_err());
+    assert_eq!(lab.executor.acts.lock().unwrap().len(), 2, "it is at the executor");
+    lab.recorder.mood.set(Mood::Waits);
+    lab.executor.mood.set(Mood::Works);
+    assert!(timeout(soon, &mut call).await.is_err(), "the recorder has not said anything");
+    lab.recorder.mood.set(Mood::Refuses);
+    assert_eq!(call.await.reason(), "atf.unavailable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
