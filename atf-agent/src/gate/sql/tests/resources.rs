@@ -25,26 +25,6 @@ fn limit_and_offset_are_literal_and_capped() {
         (ANY, R11, "SELECT id FROM merchants LIMIT (SELECT max(id) FROM merchants)", PLAIN),
         (ANY, R11, "SELECT id FROM merchants LIMIT 5 OFFSET (SELECT max(id) FROM merchants)", most),
         (POSTGRES, R11, "SELECT id FROM merchants LIMIT ALL", PLAIN),
-        // Below the outermost query a LIMIT may be large, and nothing else than a number.
-        (
-            ANY,
-            R11,
-            "SELECT x.id FROM (SELECT id FROM merchants LIMIT (SELECT max(id) FROM merchants)) AS x LIMIT 5",
-            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5000) AS x LIMIT 5",
-        ),
-        (
-            ANY,
-            R11,
-            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5000) AS x LIMIT 1001",
-            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5000) AS x LIMIT 1000",
-        ),
-        (
-            ANY,
-            R11,
-            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5 OFFSET 100001) AS x LIMIT 5",
-            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5 OFFSET 100000) AS x LIMIT 5",
-        ),
-        (ANY, R11, "(SELECT id FROM merchants LIMIT 5000)", "(SELECT id FROM merchants LIMIT 5)"),
         (
             MYSQL,
             R11,
@@ -81,6 +61,32 @@ fn limit_and_offset_are_literal_and_capped() {
     let rows: &[Row] =
         &[(POSTGRES, R11, "(SELECT id FROM merchants)", "(SELECT id FROM merchants LIMIT 5)")];
     check(rows);
+}
+
+/// What it keeps reaches nobody but through the outermost query.
+#[test]
+fn a_limit_below_the_outermost_query_may_be_large_and_is_a_number() {
+    check(&[
+        (
+            ANY,
+            R11,
+            "SELECT x.id FROM (SELECT id FROM merchants LIMIT (SELECT max(id) FROM merchants)) AS x LIMIT 5",
+            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5000) AS x LIMIT 5",
+        ),
+        (
+            ANY,
+            R11,
+            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5000) AS x LIMIT 1001",
+            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5000) AS x LIMIT 1000",
+        ),
+        (
+            ANY,
+            R11,
+            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5 OFFSET 100001) AS x LIMIT 5",
+            "SELECT x.id FROM (SELECT id FROM merchants LIMIT 5 OFFSET 100000) AS x LIMIT 5",
+        ),
+        (ANY, R11, "(SELECT id FROM merchants LIMIT 5000)", "(SELECT id FROM merchants LIMIT 5)"),
+    ]);
 }
 
 #[test]
