@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, cargo, packages, progress, python, run};
+use crate::{build, cache, cargo, packages, progress, python, run};
 
 /// AgentDojo itself, without the packages of the models that it can ask.
 const AGENTDOJO: &str = "agentdojo==0.1.35";
@@ -74,7 +74,7 @@ fn build(extent: &Extent<'_>) -> Result<()> {
     if matches!(extent, Extent::Whole(_)) {
         build.arg("--release");
     }
-    progress::command(&mut build)
+    build::build(&mut build).map(drop)
 }
 
 /// The folder of the packages. The runs' servers are started with the Python that reads them.

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::{agentdojo, cargo, peers, progress};
+use crate::{agentdojo, build, cargo, peers, progress};
 
 /// What to measure and how to say it.
 #[derive(Args)]
@@ -79,5 +79,5 @@ fn build(more: &[&str]) -> Result<()> {
     let packages = ["--package", "atf-agent", "--package", "atf-tests"];
     let bins = ["--bin", "atf", "--bin", "hijacked", "--bin", "demo", "--bin", "atf-bench"];
     let mut build = cargo::cargo(&["build", "--quiet", "--locked"]);
-    progress::command(build.args(packages).args(bins).args(more))
+    build::build(build.args(packages).args(bins).args(more)).map(drop)
 }

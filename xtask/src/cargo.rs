@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{packages, progress};
+use crate::{build, packages, progress};
 
 /// The only target whose kernels the VM boots.
 const VM_TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -56,7 +56,7 @@ pub(crate) fn binaries() -> Result<Binaries> {
             .args(["--profile", VM_PROFILE, "--target", VM_TARGET])
             .env("CARGO_TARGET_DIR", &folder)
             .env("RUSTFLAGS", "-C target-feature=+crt-static");
-        progress::command(&mut build)?;
+        build::build(&mut build)?;
         let built = folder.join(VM_TARGET).join(VM_PROFILE);
         Ok(Binaries {
             atf: built.join("atf"),
@@ -74,20 +74,16 @@ pub(crate) fn binaries() -> Result<Binaries> {
 /// When the build fails, or cargo does not say where the tests are.
 pub(crate) fn kernel_tests() -> Result<PathBuf> {
     progress::step("building the kernel tests (static)", || {
-        let mut build = cargo(&["test", "--no-run", "--locked", "--package", "atf-tests"]);
+        let mut build =
+            cargo(&["test", "--quiet", "--no-run", "--locked", "--package", "atf-tests"]);
         build
             .args(["--test", "kernel", "--profile", VM_PROFILE, "--target", VM_TARGET])
-            .args(["--message-format", "json-render-diagnostics"])
             .env("CARGO_TARGET_DIR", target_folder().join("static"))
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
-            .stderr(std::process::Stdio::inherit());
-        let output = build.output().context("cannot start cargo")?;
-        anyhow::ensure!(output.status.success(), "the kernel tests do not build");
-        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-        let messages = lines.lines().filter_map(|l| serde_json::from_str(l).ok());
-        messages
-            .filter(|message: &serde_json::Value| message["target"]["name"] == "kernel")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        let made = build::build(&mut build)?;
+        let mut tests = made.iter().filter(|made| made["target"]["name"] == "kernel");
+        tests
+            .find_map(|made| made["executable"].as_str().map(PathBuf::from))
             .context("cargo does not say where the kernel tests are")
     })
 }

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{cargo, progress};
+use crate::{build, cargo, progress};
 
 /// What to judge and how to say it.
 #[derive(Args)]
@@ -25,8 +25,8 @@ pub(crate) struct Options {
 /// # Errors
 /// When the build fails or the program cannot be started.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let build = ["build", "--quiet", "--locked", "--package", "atf-tests", "--bin", "atf-check"];
-    progress::step("building the gate", || progress::command(&mut cargo::cargo(&build)))?;
+    let words = ["build", "--quiet", "--locked", "--package", "atf-tests", "--bin", "atf-check"];
+    progress::step("building the gate", || build::build(&mut cargo::cargo(&words)))?;
     let program = cargo::target_folder().join("debug/atf-check");
     let status = Command::new(&program)
         .arg(&options.corpus)

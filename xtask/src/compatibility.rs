@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::{cache, cargo, node, packages, progress, python, run};
+use crate::{build, cache, cargo, node, packages, progress, python, run};
 
 /// One client or server.
 #[derive(Deserialize)]
@@ -79,5 +79,5 @@ fn build() -> Result<()> {
     let packages = ["atf-agent", "atf-tests"].map(|name| ["--package", name]);
     let bins = ["atf", "atf-compatibility"].map(|name| ["--bin", name]);
     let mut build = cargo::cargo(&["build", "--quiet", "--locked"]);
-    progress::command(build.args(packages.as_flattened()).args(bins.as_flattened()))
+    build::build(build.args(packages.as_flattened()).args(bins.as_flattened())).map(drop)
 }

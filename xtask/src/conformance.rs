@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, cargo, node, packages, progress, python, run};
+use crate::{build, cache, cargo, node, packages, progress, python, run};
 
 /// The suite: the first version that knows every revision.
 const SUITE: &str = "@modelcontextprotocol/conformance@0.2.0-alpha.12";
@@ -43,5 +43,5 @@ fn build() -> Result<()> {
     let packages = ["atf-agent", "atf-tests", "atf-fixture"].map(|name| ["--package", name]);
     let bins = ["atf", "atf-conformance", "atf-fixture"].map(|name| ["--bin", name]);
     let mut build = cargo::cargo(&["build", "--quiet", "--locked"]);
-    progress::command(build.args(packages.as_flattened()).args(bins.as_flattened()))
+    build::build(build.args(packages.as_flattened()).args(bins.as_flattened())).map(drop)
 }

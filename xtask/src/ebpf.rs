@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::toolchain::{TARGET, Toolchain};
-use crate::{cargo, progress};
+use crate::{build, cargo, progress};
 
 #[path = "../../atf-ebpf/sources.rs"]
 mod sources;
@@ -94,7 +94,7 @@ fn compile(workspace: &Path, toolchain: &Toolchain, features: &[&str]) -> Result
         .current_dir(workspace)
         .env("CARGO_TARGET_DIR", &folder)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, &toolchain.linker)?);
-    progress::command(&mut build)?;
+    build::build(&mut build)?;
     let built = folder.join(TARGET).join("release/atf-ebpf");
     let stripped = folder.join("atf.bpf.o");
     // The sections of BTF are no debugging sections to LLVM: they stay.

@@ -3,6 +3,7 @@
 
 mod agentdojo;
 mod bench;
+mod build;
 mod cache;
 mod cargo;
 mod check;

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cargo, packages, progress, run};
+use crate::{build, cargo, packages, progress, run};
 
 /// Puts the project's own statements, or those of `file`, to a server of its own.
 ///
@@ -13,8 +13,8 @@ use crate::{cargo, packages, progress, run};
 /// When the server cannot be had, or the program that asks it not be built or started.
 pub(crate) fn run(file: Option<&Path>, output: run::Output) -> Result<ExitCode> {
     packages::ensure(&["postgresql"])?;
-    let build = ["build", "--quiet", "--locked", "--package", "atf-tests", "--bin", "atf-postgres"];
-    progress::step("building the judge", || progress::command(&mut cargo::cargo(&build)))?;
+    let words = ["build", "--quiet", "--locked", "--package", "atf-tests", "--bin", "atf-postgres"];
+    progress::step("building the judge", || build::build(&mut cargo::cargo(&words)))?;
     let program = cargo::target_folder().join("debug/atf-postgres");
     let mut judge = Command::new(&program);
     judge.args(file).args(["--output", output.word()]);

@@ -1,4 +1,4 @@
-//! What of `data.json` nothing reads. A safeguard under a misspelt name is none, and its author does not see that; but
+//! What of `data.json` nothing reads, or finds nothing in. A safeguard under a misspelt name is none, and its author does not see that; but
 //! the rules' own names are the rules', so that this is a doubt and no error.
 
 use std::collections::BTreeSet;
@@ -41,7 +41,23 @@ pub(super) fn unread(data: &str, modules: &[(String, String)]) -> Vec<String> {
             }
         }
     }
+    found.extend(["tools", "servers"].iter().flat_map(|kind| shapeless(&data, kind)));
     found
+}
+
+/// What of `tools` or `servers` is no object, where one is expected: no rule finds anything in it, so that nothing of it is
+/// permitted, and nothing said.
+fn shapeless(data: &Map<String, Value>, kind: &str) -> Vec<String> {
+    let says =
+        |place: String| format!("data.json: {place} is no object, so that it permits nothing");
+    match data.get(kind) {
+        None => Vec::new(),
+        Some(Value::Object(members)) => {
+            let odd = members.iter().filter(|(_, value)| !value.is_object());
+            odd.map(|(name, _)| says(format!("{kind}.{name:?}"))).collect()
+        }
+        Some(_) => vec![says(kind.to_owned())],
+    }
 }
 
 /// Every word of the modules outside of their comments, and not of a call's facts (`input.call.method`): what a rule
@@ -93,6 +109,20 @@ mod tests {
         }
         let found = of(r#"{"tools":{"a.b":{"approve_from_cent":1}}}"#, RULES);
         assert!(found[0].contains("approve_from_cents, mode"), "{found:?}");
+    }
+
+    /// The mistake: what is to permit something, in another form.
+    #[test]
+    fn what_is_no_object_is_named() {
+        for (data, names) in [
+            (r#"{"servers":null}"#, "servers is"),
+            (r#"{"servers":[]}"#, "servers is"),
+            (r#"{"servers":{"a":{},"b":null}}"#, r#"servers."b" is"#),
+            (r#"{"tools":{"a.b":"log"}}"#, r#"tools."a.b" is"#),
+        ] {
+            let found = of(data, RULES);
+            assert!(matches!(&found[..], [one] if one.contains(names)), "{data}: {found:?}");
+        }
     }
 
     #[test]

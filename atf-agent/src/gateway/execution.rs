@@ -214,6 +214,13 @@ impl Executor {
 
 /// A permit on its way, with all that the executor checks it by.
 pub(super) struct Order {
+    ordered: Unreceipted,
+    /// That the permit is in the log.
+    receipt: Receipt,
+}
+
+/// An order that nobody acts upon: its permit is not in the log yet, for all that is known.
+pub(super) struct Unreceipted {
     /// The permit.
     permit: SentPermit,
     /// The arguments, byte for byte as judged.
@@ -221,16 +228,6 @@ pub(super) struct Order {
     /// What the run answers to the server, as judged.
     answers: Option<Box<Answers>>,
     /// The run's token.
-    token: String,
-    /// That the permit is in the log.
-    receipt: Receipt,
-}
-
-/// An order that nobody acts upon: its permit is not in the log yet, for all that is known.
-pub(super) struct Unreceipted {
-    permit: SentPermit,
-    arguments: Box<RawValue>,
-    answers: Option<Box<Answers>>,
     token: String,
 }
 
@@ -247,8 +244,7 @@ impl Unreceipted {
 
     /// The order, once its permit is in the log.
     pub(super) fn with(self, receipt: Receipt) -> Order {
-        let Self { permit, arguments, answers, token } = self;
-        Order { permit, arguments, answers, token, receipt }
+        Order { ordered: self, receipt }
     }
 }
 
@@ -272,7 +268,8 @@ impl Ready {
         if self.pipelined.is_closed() {
             return not_done("the executor went away before it had the permit");
         }
-        let Order { permit, arguments, answers, token, receipt } = order;
+        let Order { ordered, receipt } = order;
+        let Unreceipted { permit, arguments, answers, token } = ordered;
         let request = ExecutorRequest::Execute { permit, arguments, answers, token, receipt };
         let asked = async {
             let Some(mut hear) = hear else { return self.pipelined.ask(&request).await };

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{cache, cargo, packages, progress};
+use crate::{build, cache, cargo, packages, progress};
 use outcome::Outcome;
 
 /// One input may take so long: a gate that needs more stalls the line.
@@ -155,7 +155,7 @@ fn build() -> Result<PathBuf> {
             .args(["--bins", "--profile", "fuzz"])
             .env("CARGO_TARGET_DIR", &folder)
             .env("RUSTC_WORKSPACE_WRAPPER", cargo::workspace().join("fuzz/instrumented"));
-        progress::command(&mut build)?;
+        build::build(&mut build)?;
         Ok(folder.join("fuzz"))
     })
 }
