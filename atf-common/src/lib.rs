@@ -4,6 +4,7 @@
 #![no_std]
 
 pub mod event;
+pub mod limiter;
 pub mod limits;
 pub mod loopback;
 pub mod mode;

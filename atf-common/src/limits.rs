@@ -14,6 +14,14 @@ pub const EVENT_BURST: u32 = 16;
 /// suppressed.
 pub const EVENT_INTERVAL_NS: u64 = 10_000_000;
 
+/// Events of one run and vector that are told at that pace. It is no run's work to be denied more: from then
+/// on each interval is [`EVENT_LONGER`] times as long, so that a run which is denied for as long as it lives does
+/// not fill the log's disk.
+pub const EVENTS_TOLD_MAX: u64 = 10_000;
+
+/// How many times as long an interval is past [`EVENTS_TOLD_MAX`].
+pub const EVENT_LONGER: u64 = 100;
+
 /// Milliseconds for which one renewal of the lease holds: eight renewals may be lost.
 pub const LEASE_TTL_MS: u64 = 2_000;
 

@@ -5,7 +5,7 @@
 use core::arch::asm;
 
 use atf_common::event::Event;
-use atf_common::limits::{EVENT_BURST, EVENT_INTERVAL_NS};
+use atf_common::limiter::admits;
 use atf_common::mode::{Answer, Mode};
 use atf_common::records::VectorState;
 use atf_common::vector::Vector;
@@ -86,10 +86,13 @@ fn tell(attempt: Attempt, denial: Denial, mode: Mode) {
             Mode::Enforce => add_one(&raw mut (*counters).denied),
             Mode::Observe => add_one(&raw mut (*counters).observed),
         }
-        if !limiter_admits(counters, now_boot_ns) {
+        let whole_boot_ns = (&raw const (*counters).whole_boot_ns).read_volatile();
+        let events = (&raw const (*counters).events).read_volatile();
+        let Some(whole_boot_ns) = admits(whole_boot_ns, now_boot_ns, events) else {
             add_one(&raw mut (*counters).suppressed);
             return;
-        }
+        };
+        (&raw mut (*counters).whole_boot_ns).write_volatile(whole_boot_ns);
         let suppressed = (&raw const (*counters).suppressed).read_volatile();
         let told = (&raw const (*counters).suppressed_told).read_volatile();
         let silent = suppressed.wrapping_sub(told);
@@ -100,26 +103,6 @@ fn tell(attempt: Attempt, denial: Denial, mode: Mode) {
             add_one(&raw mut (*counters).dropped);
         }
     }
-}
-
-/// A bucket of `EVENT_BURST` events that gains one each `EVENT_INTERVAL_NS`, kept as the one time
-/// at which it is full again.
-///
-/// # Safety
-/// `counters` must be a value of a map.
-#[inline(always)]
-unsafe fn limiter_admits(counters: *mut VectorState, now_boot_ns: u64) -> bool {
-    const SPREAD_NS: u64 = (EVENT_BURST as u64 - 1) * EVENT_INTERVAL_NS;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let whole = (&raw const (*counters).whole_boot_ns).read_volatile();
-        let whole = if whole > now_boot_ns { whole } else { now_boot_ns };
-        if whole - now_boot_ns > SPREAD_NS {
-            return false;
-        }
-        (&raw mut (*counters).whole_boot_ns).write_volatile(whole + EVENT_INTERVAL_NS);
-    }
-    true
 }
 
 /// Puts one event into the ring. False when the ring is full.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use atf_common::limits::{EVENT_BURST, EVENT_INTERVAL_NS};
+use atf_common::limits::{EVENT_BURST, EVENT_INTERVAL_NS, EVENT_LONGER, EVENTS_TOLD_MAX};
 
 /// System calls have numbers below this; all others share one limiter.
 const CALLS_MAX: i64 = 512;
@@ -20,11 +20,6 @@ const OF_ONE: Budget = Budget { interval: EVENT_INTERVAL_NS, burst: EVENT_BURST 
 /// That of all of a run's.
 const OF_ALL: Budget =
     Budget { interval: EVENT_INTERVAL_NS / AT_ONCE, burst: EVENT_BURST as u64 * AT_ONCE };
-
-/// Refusals of one run that are told at this pace. It is no run's work to be refused more: from then on each
-/// interval is so much longer, so that a run which is refused for as long as it lives does not fill the log's disk.
-const TOLD_MAX: u64 = 10_000;
-const LONGER: u64 = 100;
 
 /// The limiters of one run.
 #[derive(Debug, Default)]
@@ -50,7 +45,7 @@ struct Budget {
 impl Budget {
     /// The budget of a run of whose refusals so many were told.
     fn after(self, told: u64) -> Self {
-        let longer = if told < TOLD_MAX { 1 } else { LONGER };
+        let longer = if told < EVENTS_TOLD_MAX { 1 } else { EVENT_LONGER };
         Self { interval: self.interval * longer, ..self }
     }
 }
@@ -136,9 +131,9 @@ mod tests {
                 silent += before;
             }
         }
-        let of_all = OF_ALL.after(TOLD_MAX);
-        let most = TOLD_MAX + of_all.burst + 3_600_000_000_000 / of_all.interval;
-        assert!((TOLD_MAX..=most).contains(&told), "{told} of at most {most}");
+        let of_all = OF_ALL.after(EVENTS_TOLD_MAX);
+        let most = EVENTS_TOLD_MAX + of_all.burst + 3_600_000_000_000 / of_all.interval;
+        assert!((EVENTS_TOLD_MAX..=most).contains(&told), "{told} of at most {most}");
         assert!(most < 70_000, "{most}");
         let not_yet: u64 = pace.by_call.values().map(|of_call| of_call.silent).sum();
         assert_eq!(told + silent + not_yet, asked, "each is told or counted");
