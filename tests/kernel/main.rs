@@ -3,6 +3,7 @@
 mod bridge;
 mod cell;
 mod count;
+mod held;
 mod inet;
 mod life;
 mod observe;

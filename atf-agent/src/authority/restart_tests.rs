@@ -6,15 +6,17 @@ use super::*;
 fn a_restart_brings_the_kernel_and_the_gateway_into_line() {
     let world = World::new();
     let authority = world.start();
-    let (kept, gone) = (RunId::random(), RunId::random());
+    let (kept, gone, forgotten) = (RunId::random(), RunId::random(), RunId::random());
     let (uid, token) = registered(ask(&authority, world.register(kept)));
     registered(ask(&authority, world.register(gone)));
+    registered(ask(&authority, world.register(forgotten)));
     let stray = CgroupId(7);
     let kept_cgroup = world.cgroup(kept);
     {
         let mut map = world.map.lock().unwrap();
         map.insert(stray.0, Default::default());
-        map.remove(&kept_cgroup.0);
+        // The attack: a cage that was made anew knows of no seal. What was sealed would be live again.
+        map.remove(&world.cgroup(forgotten).0);
     }
     std::fs::remove_dir(world.dir.path().join("cgroup").join(gone.to_string())).unwrap();
     drop(authority);
@@ -25,7 +27,7 @@ fn a_restart_brings_the_kernel_and_the_gateway_into_line() {
     // An answer comes after the gateway has been told of all.
     let entries = runs(&authority);
     assert_eq!(world.told(), ["snapshot 1", "named"]);
-    assert_eq!(world.kinds(), ["run_ended", "started"]);
+    assert_eq!(world.kinds(), ["run_ended", "run_ended", "started"]);
     let map = world.map.lock().unwrap().clone();
     assert_eq!(map.keys().copied().collect::<Vec<_>>(), [kept_cgroup.0]);
     assert_eq!((entries.len(), entries[0].run, entries[0].uid), (1, kept, uid));

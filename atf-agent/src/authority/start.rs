@@ -75,8 +75,11 @@ impl Authority {
         if !self.kernel.has_cgroup(run.run, run.cgroup) {
             return Some("its cgroup is gone".to_owned());
         }
-        let write = if in_kernel { &self.kernel.extend } else { &self.kernel.admit };
-        let written = write(run.cgroup, record(run));
+        // Whether it was sealed the kernel knew alone.
+        if !in_kernel {
+            return Some("the kernel does not know it: the cage was made anew".to_owned());
+        }
+        let written = (self.kernel.extend)(run.cgroup, record(run));
         written.err().map(|error| format!("the kernel refused it: {error}"))
     }
 

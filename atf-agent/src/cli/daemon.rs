@@ -2,9 +2,11 @@
 //! nothing else.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
 
 use super::args::DaemonArguments;
 use super::layout::{self, uid_of};
@@ -14,7 +16,9 @@ use crate::config::Config;
 use crate::gate::Signers;
 use crate::gateway::TokenProfile;
 use crate::kernel::events::Events;
+use crate::kernel::maps::Held;
 use crate::sys::daemon::{Network, become_daemon};
+use crate::sys::signals::Signals;
 use crate::{authority, executor, gateway, recorder};
 
 /// Most kernel events that one look at the ring takes.
@@ -22,7 +26,9 @@ const EVENTS_PER_LOOK_MAX: usize = 1_024;
 
 pub(super) fn authority(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
     drop_to(config, "authority", start)?;
+    let held = Held::of(&config.places.pin_dir, &["RUNS", "STATES", "RELEASES"])?;
     let kernel = sides::authority(config)?;
+    held.end_with_them(EXIT_FAILED);
     authority::serve(&config.places, &config.ids, &config.authority, kernel)?;
     Ok(EXIT_OK)
 }
@@ -34,7 +40,9 @@ pub(super) fn executor(config: &Config, start: &DaemonArguments) -> anyhow::Resu
     let servers = executor::Prepared::fork(&config.places, &config.ids, cgroup)?;
     let network = if servers.need_network() { Network::Hosts } else { Network::Empty };
     drop_with(config, "executor", start, network)?;
+    let held = Held::of(&config.places.pin_dir, &["RUNS", "DENY", "STATES", "RELEASES"])?;
     let kernel = sides::executor(config)?;
+    held.end_with_them(EXIT_FAILED);
     let parties = executor::Parties {
         issuer: config.authority.issuer.clone(),
         audience: config.authority.audience.clone(),
@@ -55,7 +63,9 @@ pub(super) fn seed(config: &Config, start: &DaemonArguments) -> anyhow::Result<u
 }
 
 pub(super) fn recorder(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
+    let signals = Signals::block(&[Signal::TERM, Signal::INT])?;
     drop_to(config, "recorder", start)?;
+    let held = Held::of(&config.places.pin_dir, &["EVENTS", "LOST"])?;
     let mut events = Events::open(&config.places.pin_dir)?;
     let ring = events.as_fd().try_clone_to_owned()?;
     // A look waits a moment for the ring, so that an idle host costs nothing.
@@ -64,8 +74,24 @@ pub(super) fn recorder(config: &Config, start: &DaemonArguments) -> anyhow::Resu
         rustix::event::poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&patience))?;
         Ok(std::iter::from_fn(|| events.next()).take(EVENTS_PER_LOOK_MAX).collect())
     };
-    recorder::serve(&config.places, &config.ids, &config.recorder, Some(look))?;
+    held.end_with_them(EXIT_FAILED);
+    let until = move || until_signalled(&signals);
+    recorder::serve(&config.places, &config.ids, &config.recorder, Some(look), until)?;
     Ok(EXIT_OK)
+}
+
+/// Waits for a signal. One that cannot be waited for never comes: the recorder is killed then, as by a power cut.
+fn until_signalled(signals: &Signals) {
+    loop {
+        match signals.wait(Duration::from_secs(3_600)) {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "signals cannot be waited for");
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
 }
 
 /// The stack of each of the gateway's threads, in bytes: twice what the deepest statement needs that its gate takes.
@@ -79,7 +105,10 @@ fn gateway_threads() -> usize {
 
 pub(super) fn gateway(config: &Config, start: &DaemonArguments) -> anyhow::Result<u8> {
     drop_to(config, "gateway", start)?;
+    let maps = ["DENY", "LEASE", "MARKS", "STAMPS"];
+    let held = Held::of(&config.places.pin_dir, &maps)?;
     let kernel = sides::gateway(config)?;
+    held.end_with_them(EXIT_FAILED);
     let profile = TokenProfile {
         issuer: config.authority.issuer.clone(),
         audience: config.authority.audience.clone(),

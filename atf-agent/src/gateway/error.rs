@@ -28,6 +28,14 @@ pub enum GatewayError {
         /// Why.
         error: io::Error,
     },
+    /// There is a gateway already, whose runs and permits this one would take over in part.
+    #[error("cannot lock the state directory {path}: {error}; does another gateway run?")]
+    Another {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The kernel does not say which boot this is.
     #[error("cannot read {path}: {error}; is /proc mounted?")]
     Boot {

@@ -64,7 +64,7 @@ use crate::call::{Refusal, RunId, StateKey, Step};
 use crate::gate::{Counters, Facts, Limits, Signers};
 use crate::identity::{AgreementKey, Verifier};
 use crate::kernel;
-use crate::state::{Approvals, Boot, Caps, Hearings};
+use crate::state::{Approvals, Boot, Caps, Hearings, files};
 use crate::wire::{Ids, Places};
 
 pub use error::GatewayError;
@@ -104,6 +104,8 @@ pub(crate) struct Gateway {
     state_key: StateKey,
     /// One permit for each call that is under way.
     under_way: Arc<Semaphore>,
+    /// The lock on the state directory.
+    _alone: fs::File,
 }
 
 /// Calls that may be under way in all runs together. A count, not a limit: each run has its own.
@@ -158,7 +160,7 @@ impl Gateway {
         let agents = fs::read_to_string("/proc/self/mountinfo")
             .and_then(|mountinfo| caller::Agents::find(&kernel.agents_dir, &mountinfo))
             .map_err(|error| GatewayError::Agents { path: kernel.agents_dir.clone(), error })?;
-        let (caps, approvals) = open_state(&places)?;
+        let (caps, approvals, alone) = open_state(&places)?;
         let execute_timeout = Duration::from_millis(settings.execute_timeout_ms);
         let permit_key = Arc::new(AgreementKey::generate()?);
         Ok(Self {
@@ -185,6 +187,7 @@ impl Gateway {
             permit_key,
             state_key: StateKey::random(),
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)),
+            _alone: alone,
             places,
             ids,
             settings,
@@ -260,14 +263,16 @@ impl Gateway {
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What the live runs spent before this process started, and the persons' words that they have not used.
-fn open_state(places: &Places) -> Result<(Caps, Approvals), GatewayError> {
+fn open_state(places: &Places) -> Result<(Caps, Approvals, fs::File), GatewayError> {
     let path = places.state("gateway");
     fs::create_dir_all(&path).map_err(|error| GatewayError::State { path: path.clone(), error })?;
+    let alone = files::alone(&path);
+    let alone = alone.map_err(|error| GatewayError::Another { path: path.clone(), error })?;
     let boot = fs::read_to_string(BOOT_ID)
         .map_err(|error| GatewayError::Boot { path: BOOT_ID.into(), error })?;
     let boot = Boot { id: boot.trim_end().to_owned(), now_ms: kernel::boot_ms() };
     let approvals = Approvals::open(&path.join("approvals.db"), &boot)?;
-    Ok((Caps::open(&path.join("caps.db"), &boot)?, approvals))
+    Ok((Caps::open(&path.join("caps.db"), &boot)?, approvals, alone))
 }
 
 /// Where it is kept what the policy was told.

@@ -14,12 +14,20 @@ use crate::state::files;
 const HEAD_EVERY: Duration = Duration::from_millis(20);
 
 /// The newest head that is not yet on the disk.
-pub(super) struct Heads(Arc<(Mutex<Option<Head>>, Condvar)>);
+pub(super) struct Heads(Arc<(Mutex<Newest>, Condvar)>);
+
+/// What the thread has to do.
+#[derive(Default)]
+struct Newest {
+    head: Option<Head>,
+    /// Whether one is being signed and kept.
+    is_at_work: bool,
+}
 
 impl Heads {
     /// Starts the thread that signs the head of the log in `dir` by `key` and keeps it.
     pub(super) fn start(dir: PathBuf, key: SigningKey) -> Self {
-        let newest: Arc<(Mutex<Option<Head>>, Condvar)> = Arc::default();
+        let newest: Arc<(Mutex<Newest>, Condvar)> = Arc::default();
         let taken = Arc::clone(&newest);
         std::thread::spawn(move || {
             // The writer is the only other holder: when it has gone, so has the log.
@@ -27,14 +35,19 @@ impl Heads {
                 let (slot, changed) = &*taken;
                 let held = slot.lock().unwrap_or_else(PoisonError::into_inner);
                 let (mut held, _) = changed
-                    .wait_timeout_while(held, Duration::from_secs(1), |head| head.is_none())
+                    .wait_timeout_while(held, Duration::from_secs(1), |newest| {
+                        newest.head.is_none()
+                    })
                     .unwrap_or_else(PoisonError::into_inner);
-                let Some(mut head) = held.take() else {
+                let Some(mut head) = held.head.take() else {
                     continue;
                 };
+                held.is_at_work = true;
                 drop(held);
                 head.signature = key.sign(&head.signed_bytes());
                 keep(&dir, &head);
+                slot.lock().unwrap_or_else(PoisonError::into_inner).is_at_work = false;
+                changed.notify_all();
                 std::thread::sleep(HEAD_EVERY);
             }
         });
@@ -49,8 +62,18 @@ impl Heads {
     /// Hands over a newer head.
     pub(super) fn put(&self, head: Head) {
         let (slot, changed) = &*self.0;
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
-        changed.notify_one();
+        slot.lock().unwrap_or_else(PoisonError::into_inner).head = Some(head);
+        changed.notify_all();
+    }
+
+    /// Waits until all heads that were handed over are kept, up to `patience`; whether they are.
+    pub(super) fn are_kept(&self, patience: Duration) -> bool {
+        let (slot, changed) = &*self.0;
+        let held = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let (held, _) = changed
+            .wait_timeout_while(held, patience, |newest| newest.head.is_some() || newest.is_at_work)
+            .unwrap_or_else(PoisonError::into_inner);
+        held.head.is_none() && !held.is_at_work
     }
 
     #[cfg(test)]

@@ -19,7 +19,9 @@ mod tests;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use rustix::net::{Shutdown, shutdown};
 
 use crate::audit::VerifyError;
 use crate::identity::IdentityError;
@@ -52,6 +54,9 @@ pub enum RecorderError {
         /// What is wrong.
         error: IdentityError,
     },
+    /// The recorder was stopped, and the end of the log is not kept.
+    #[error("the end of the log is not kept: {0}")]
+    End(String),
     /// A directory, the socket or a segment.
     #[error("cannot {what} {path}: {error}")]
     Io {
@@ -64,11 +69,11 @@ pub enum RecorderError {
     },
 }
 
-/// Serves for ever. `kernel_events` is asked again and again; each time it waits up to about a second
-/// and gives the denials that the kernel programs reported meanwhile.
+/// Serves until `until` returns; the end of the log is on the disk then, under a signed head. `kernel_events` is asked
+/// again and again; each time it waits up to about a second and gives the denials that the kernel programs reported meanwhile.
 ///
 /// # Errors
-/// When the log is not whole at its end, or the recorder cannot listen.
+/// When the log is not whole at its end, the recorder cannot listen, or the end of the log is not kept.
 pub fn serve(
     places: &Places,
     ids: &Ids,
@@ -76,6 +81,7 @@ pub fn serve(
     kernel_events: Option<
         impl FnMut() -> io::Result<Vec<atf_common::event::Event>> + Send + 'static,
     >,
+    until: impl FnOnce() + Send + 'static,
 ) -> Result<(), RecorderError> {
     let mut log = start::open(places, settings)?;
     log.begin(places);
@@ -90,9 +96,18 @@ pub fn serve(
         move |error| RecorderError::Io { what, path, error }
     };
     let listener = wire::listen(&path).map_err(failed("listen at"))?;
+    let ended: Arc<OnceLock<Result<(), String>>> = Arc::default();
+    let (end, closes) = (Arc::clone(&ended), Arc::clone(&log.log));
+    let door = listener.try_clone().map_err(failed("listen at"))?;
+    std::thread::spawn(move || {
+        until();
+        end.get_or_init(|| shared_log::close(&closes));
+        // Whoever accepts below is told that nobody listens any more; there is no other way to have it return.
+        shutdown(&door, Shutdown::Both)
+    });
     let (admitted, known) = (ids.clone(), ids.clone());
     let group_records_max = settings.group_records_max.max(1);
-    wire::serve(
+    let served = wire::serve(
         &listener,
         move |peer| reporters::reporter(&admitted, peer.uid).is_some(),
         move |server| {
@@ -100,6 +115,9 @@ pub fn serve(
                 reporters::attend(Batches::new(server, group_records_max), reporter, &log);
             }
         },
-    )
-    .map_err(failed("accept at"))
+    );
+    match ended.get() {
+        Some(ended) => ended.clone().map_err(RecorderError::End),
+        None => served.map_err(failed("accept at")),
+    }
 }

@@ -47,6 +47,14 @@ impl SharedLog {
     }
 }
 
+/// Ends the log: what was written is on the disk then, under a signed head, and nothing is written any more.
+///
+/// # Errors
+/// What is not so.
+pub(super) fn close(log: &FairMutex<Log>) -> Result<(), String> {
+    log.lock().close()
+}
+
 /// Syncs in time, or when it is unparked, until the log has gone.
 fn sync_in_time(log: &Weak<FairMutex<Log>>, every: Duration) {
     loop {

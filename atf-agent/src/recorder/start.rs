@@ -4,8 +4,6 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::FlockOperation;
-
 use super::disk::Disk;
 use super::heads::Heads;
 use super::known;
@@ -108,10 +106,7 @@ fn lock(dir: &Path) -> Result<File, RecorderError> {
         path: dir.to_owned(),
         error,
     };
-    let dir = File::open(dir).map_err(failed)?;
-    rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|error| failed(error.into()))?;
-    Ok(dir)
+    files::alone(dir).map_err(failed)
 }
 
 /// The log key, and whether it is made now: kept for the life of the log, made at the first start.

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::disk::{BackgroundSync, Disk, SyncEnd};
 use super::heads::Heads;
@@ -15,6 +16,9 @@ use crate::audit::{Chain, Event, Head, Last, Process};
 use crate::call::Digest;
 use crate::identity::MacKey;
 use crate::wire::{Receipt, ReceiptBody, RecorderReply};
+
+/// How long the end of the log is waited for to be signed.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The log, ready to be written.
 pub(super) struct Log {
@@ -143,6 +147,21 @@ impl Log {
             self.heads.put(head);
         }
         Ok(())
+    }
+
+    /// Makes all that was written durable and waits for its head; nothing can be written any more.
+    ///
+    /// # Errors
+    /// When the end of the log is not on the disk, or its head is not.
+    pub(super) fn close(&mut self) -> Result<(), String> {
+        if !std::mem::replace(&mut self.whole, false) {
+            return Err("writing the log failed in the middle".to_owned());
+        }
+        self.sync()?;
+        match self.heads.are_kept(HEAD_PATIENCE) {
+            true => Ok(()),
+            false => Err(format!("no head of it was signed in {HEAD_PATIENCE:?}")),
+        }
     }
 
     /// A sync that nobody waits for, and the head that it makes true; `None` when there is nothing to sync, or none is

@@ -64,6 +64,17 @@ pub enum FileError {
     },
 }
 
+/// Locks the directory `dir` for as long as the file that is returned lives: two processes of one kind would write over
+/// each other in it.
+///
+/// # Errors
+/// `WouldBlock` when another one has it; any other when it cannot be opened or locked.
+pub fn alone(dir: &Path) -> io::Result<File> {
+    let dir = File::open(dir)?;
+    rustix::fs::flock(&dir, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    Ok(dir)
+}
+
 /// The secret at `path`; `None` when there is none yet.
 ///
 /// # Errors

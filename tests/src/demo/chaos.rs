@@ -228,7 +228,7 @@ fn signal(process: i32, signal: Signal) -> Result<()> {
 }
 
 /// Waits until every daemon answers and the cage is proven.
-fn until_whole(installation: &Installation) -> Result<()> {
+pub(super) fn until_whole(installation: &Installation) -> Result<()> {
     let places = installation.places();
     let sockets = [places.authority_socket(), places.recorder_socket(), places.executor_socket()];
     let began = Instant::now();

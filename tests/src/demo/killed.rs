@@ -18,7 +18,7 @@ use super::say;
 use crate::hijacked::mcp::Round;
 
 /// The processes, in the order of their deaths.
-const PROCESSES: [&str; 4] = ["gateway", "authority", "recorder", "executor"];
+pub(super) const PROCESSES: [&str; 4] = ["gateway", "authority", "recorder", "executor"];
 
 /// The longest that a process may take to come back and be of use, under emulation.
 const BACK_MAX: Duration = Duration::from_secs(60);
@@ -43,7 +43,8 @@ pub(super) fn run(place: &Place<'_>, installation: &Installation) -> Vec<Row> {
     rows
 }
 
-fn under_a_steady_run(
+/// Has a run call honestly and try to get out again and again while `work` looks at its rounds.
+pub(super) fn under_a_steady_run(
     place: &Place<'_>,
     installation: &Installation,
     work: impl FnOnce(&Receiver<Round>),
@@ -92,7 +93,7 @@ fn kill(
 }
 
 /// Waits until the honest call works again and again; whether an attempt saw no error meanwhile.
-fn until_good(rounds: &Receiver<Round>) -> Result<bool> {
+pub(super) fn until_good(rounds: &Receiver<Round>) -> Result<bool> {
     let (began, mut good, mut out, mut last) = (Instant::now(), 0, false, None);
     while good < GOOD_ROUNDS {
         let left = BACK_MAX.saturating_sub(began.elapsed());

@@ -21,6 +21,7 @@ mod report;
 mod seal;
 mod storm;
 mod table;
+mod unpinned;
 mod victim;
 mod witness;
 
@@ -182,6 +183,8 @@ fn promises(place: &process::Place<'_>, installation: &mut Installation, rows: &
     rows.push(Row::or_failed("seal", "a run that repeats a refusal", sealed));
     say("each process killed");
     rows.extend(killed::run(place, installation));
+    say("the pins removed");
+    rows.push(unpinned::run(place, installation, &log));
     say("the log");
     rows.extend(audit::run(installation));
 }

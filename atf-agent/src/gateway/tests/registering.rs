@@ -7,9 +7,10 @@ use atf_common::limits::LEASE_TTL_MS;
 use serde_json::json;
 
 use super::client::{Client, post, post_with, raw, request};
-use super::lab::{Lab, Wanted};
+use super::lab::{Lab, Wanted, cgroup2};
 use crate::audit::Event;
 use crate::call::{CgroupId, Named, RunId};
+use crate::gateway::{Gateway, GatewayError, TokenProfile};
 use crate::identity::Minter;
 use crate::kernel::boot_ms;
 use crate::state::Busy;
@@ -187,4 +188,18 @@ async fn a_new_key_set_holds_from_the_next_call_on_and_a_broken_one_changes_noth
     assert_eq!(post_with(&run, &ping, &token).await.status, 200);
     std::fs::remove_file(lab.places.jwks()).unwrap();
     assert_eq!(post_with(&run, &ping, &token).await.status, 200);
+}
+
+/// The mistake: a gateway started by hand beside the one that serves. It took the permit key's place, and was away with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_gateway_leaves_the_first_one_alone() {
+    let lab = Lab::start(Wanted::default()).await;
+    let key = std::fs::read(lab.places.permit_key()).unwrap();
+    let side = lab.kernel.side(true, cgroup2());
+    let profile = TokenProfile { issuer: "i".to_owned(), audience: "a".to_owned() };
+    let Wanted { settings, signers, .. } = Wanted::default();
+    let (places, ids) = (lab.places.clone(), crate::wire::Ids::default());
+    let second = Gateway::new(places, ids, settings, profile, signers, side);
+    assert!(matches!(second.map(drop), Err(GatewayError::Another { .. })));
+    assert_eq!(std::fs::read(lab.places.permit_key()).unwrap(), key);
 }

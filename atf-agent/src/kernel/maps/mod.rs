@@ -2,18 +2,20 @@
 //! the pin lets it open, and nothing else.
 
 mod deny;
+mod held;
 mod lease;
 mod runs;
 mod seals;
 mod sockets;
 
 pub use deny::Deny;
+pub use held::Held;
 pub use lease::Lease;
 pub use runs::Runs;
 pub use seals::Seals;
 pub use sockets::{Marks, Stamps};
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -103,12 +105,7 @@ fn is_frozen(pin_dir: &Path, name: &str) -> Result<bool, KernelError> {
 
 /// The ids of all pinned maps.
 pub(super) fn ids(pin_dir: &Path) -> Result<Vec<u32>, KernelError> {
-    let id = |name| {
-        let fd = open_fd(pin_dir, name, Access::Read)?;
-        bpf::map_id(fd.as_fd())
-            .map_err(KernelError::doing("ask for the id of", &pin_dir.join(name)))
-    };
-    MAPS.iter().map(|map| id(map.name)).collect()
+    MAPS.iter().map(|map| held::id(pin_dir, map.name)).collect()
 }
 
 fn open_fd(pin_dir: &Path, name: &str, access: Access) -> Result<OwnedFd, KernelError> {

@@ -12,7 +12,7 @@ fn record(dir: &str) {
     if let Ok(bytes) = std::env::var(CHILD_SEGMENT_BYTES) {
         settings.segment_bytes_max = bytes.parse().unwrap();
     }
-    let failed = serve(&places(Path::new(dir)), &ids(), &settings, no_kernel());
+    let failed = serve(&places(Path::new(dir)), &ids(), &settings, no_kernel(), for_ever);
     eprintln!("{}", failed.unwrap_err());
     std::process::exit(3);
 }
@@ -67,7 +67,7 @@ fn no_record_that_was_answered_for_is_lost_when_the_recorder_is_killed() {
         answered.extend(got);
     }
     let last = places.clone();
-    std::thread::spawn(move || serve(&last, &ids(), &Settings::default(), no_kernel()));
+    std::thread::spawn(move || serve(&last, &ids(), &Settings::default(), no_kernel(), for_ever));
     drop(connect(&places));
     let records = assert_whole(&places);
     let lines = lines(&places);

@@ -46,6 +46,13 @@ fn ids() -> Ids {
     }
 }
 
+/// Nobody stops it.
+fn for_ever() {
+    loop {
+        std::thread::park();
+    }
+}
+
 fn no_kernel() -> Option<fn() -> io::Result<Vec<atf_common::event::Event>>> {
     None
 }
@@ -54,7 +61,7 @@ fn no_kernel() -> Option<fn() -> io::Result<Vec<atf_common::event::Event>>> {
 fn start(dir: &Path, settings: Settings) -> Places {
     let places = places(dir);
     let served = places.clone();
-    std::thread::spawn(move || serve(&served, &ids(), &settings, no_kernel()).unwrap());
+    std::thread::spawn(move || serve(&served, &ids(), &settings, no_kernel(), for_ever).unwrap());
     places
 }
 

@@ -249,6 +249,21 @@ fn when_nobody_signs_heads_nothing_is_recorded() {
     }
 }
 
+/// The attack: to stop the recorder right after a record, and to cut that record off the log.
+#[test]
+fn the_end_of_a_log_that_is_closed_is_under_its_head() {
+    let dir = tempfile::tempdir().unwrap();
+    let (places, mut log) = log_in(dir.path());
+    for durable in [true, false, false] {
+        assert!(taken(&mut log, durable));
+    }
+    let written = log.chain.next_seq() - 1;
+    log.close().unwrap();
+    assert_eq!(Head::read(&places.log_dir()).unwrap().unwrap().seq, written, "without a wait");
+    assert!(!taken(&mut log, true), "nothing is written behind it");
+    assert_eq!(assert_whole(&places), written + 1);
+}
+
 /// What is queued would stay in memory.
 #[test]
 fn when_nobody_syncs_what_is_queued_nothing_is_recorded() {
