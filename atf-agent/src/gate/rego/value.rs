@@ -1,6 +1,7 @@
 //! What a policy is told, as the library's own value: made from the facts themselves, without their text between.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regorus::Value;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct};
@@ -15,12 +16,20 @@ const RAW: &str = "$serde_json::private::RawValue";
 ///
 /// # Errors
 /// When the facts hold what a policy is never told: numbers with a fraction, bytes, keys that are no strings.
-pub(super) fn value_of(facts: &impl Serialize) -> Result<Value, Error> {
-    facts.serialize(Values)
+pub(super) fn value_of<T: Serialize + ?Sized>(facts: &T) -> Result<Value, Error> {
+    facts.serialize(Values { is_raw: false })
+}
+
+/// As it is: `Value::from` would move all members once more, into a form that takes less memory.
+fn object(members: BTreeMap<Value, Value>) -> Value {
+    Value::Object(Arc::new(members.into()))
 }
 
 /// Makes values.
-struct Values;
+struct Values {
+    /// Whether a string is a text that was checked, to be read.
+    is_raw: bool,
+}
 
 fn unheard_of(what: &str) -> Error {
     Error::custom(format!("a policy is never told {what}"))
@@ -86,7 +95,10 @@ impl serde::Serializer for Values {
     }
 
     fn serialize_str(self, text: &str) -> Result<Value, Error> {
-        Ok(Value::String(text.into()))
+        match self.is_raw {
+            true => serde_json::from_str(text),
+            false => Ok(Value::String(text.into())),
+        }
     }
 
     fn serialize_bytes(self, _bytes: &[u8]) -> Result<Value, Error> {
@@ -196,7 +208,7 @@ impl SerializeSeq for List {
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, element: &T) -> Result<(), Error> {
-        self.0.push(value_of(&element)?);
+        self.0.push(value_of(element)?);
         Ok(())
     }
 
@@ -218,7 +230,7 @@ impl SerializeMap for Members {
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        match value_of(&key)? {
+        match value_of(key)? {
             key @ Value::String(_) => self.key = Some(key),
             _ => return Err(unheard_of("a key that is no string")),
         }
@@ -227,12 +239,12 @@ impl SerializeMap for Members {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let key = self.key.take().ok_or_else(|| unheard_of("a value without a key"))?;
-        self.members.insert(key, value_of(&value)?);
+        self.members.insert(key, value_of(value)?);
         Ok(())
     }
 
     fn end(self) -> Result<Value, Error> {
-        Ok(Value::from(self.members))
+        Ok(object(self.members))
     }
 }
 
@@ -245,16 +257,15 @@ impl SerializeStruct for Members {
         name: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        match (name, value_of(&value)?) {
-            (RAW, Value::String(text)) => self.raw = Some(serde_json::from_str(&text)?),
-            (name, value) => {
-                self.members.insert(Value::from(name), value);
-            }
+        if name == RAW {
+            self.raw = Some(value.serialize(Values { is_raw: true })?);
+        } else {
+            self.members.insert(Value::from(name), value_of(value)?);
         }
         Ok(())
     }
 
     fn end(self) -> Result<Value, Error> {
-        Ok(self.raw.unwrap_or_else(|| Value::from(self.members)))
+        Ok(self.raw.unwrap_or_else(|| object(self.members)))
     }
 }
