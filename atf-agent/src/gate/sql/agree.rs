@@ -58,6 +58,12 @@ fn same_text(token: &Token, lexeme: &Lexeme<'_>) -> bool {
         }
         (Token::Number(digits, _), Kind::Number) => digits == lexeme.text,
         (Token::Neq, _) => matches!(lexeme.text, "<>" | "!="),
+        // The most frequent signs, which need no text of their own to be compared.
+        (Token::Comma, _) => lexeme.text == ",",
+        (Token::Period, _) => lexeme.text == ".",
+        (Token::LParen, _) => lexeme.text == "(",
+        (Token::RParen, _) => lexeme.text == ")",
+        (Token::Eq, _) => lexeme.text == "=",
         (token, _) => token.to_string() == lexeme.text,
     }
 }

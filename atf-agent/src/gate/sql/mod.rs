@@ -11,6 +11,7 @@
 
 mod agree;
 mod aliases;
+mod brisk;
 mod expr;
 mod facts;
 mod from;

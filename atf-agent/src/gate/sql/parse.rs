@@ -6,9 +6,10 @@ use std::fmt;
 use sqlparser::ast::{Delete, Insert, Query, Statement, Update};
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::agree;
+use super::brisk::Brisk;
 use super::facts::Class;
 use super::profile::{Engine, SqlProfile};
 use super::refusal::{Rule, SqlRefusal, quote};
@@ -69,19 +70,22 @@ pub(super) fn parse(
 ) -> Result<Parsed, SqlRefusal> {
     let class = class(lexemes, profile)?;
     let dialect: &dyn Dialect = match engine {
-        Engine::Postgres => &PostgreSqlDialect {},
-        Engine::Mysql => &MySqlDialect {},
-        Engine::Sqlite => &SQLiteDialect {},
+        Engine::Postgres => &Brisk(PostgreSqlDialect {}),
+        Engine::Mysql => &Brisk(MySqlDialect {}),
+        Engine::Sqlite => &Brisk(SQLiteDialect {}),
     };
     let unread = |detail: String| {
         SqlRefusal::new(Rule::R3, None, "a text that does not parse", "one SELECT")
             .with_detail(detail)
     };
-    let tokens = Tokenizer::new(dialect, text)
-        .tokenize_with_location()
+    // Room for a space behind each.
+    let mut tokens = Vec::with_capacity(2 * lexemes.len());
+    Tokenizer::new(dialect, text)
+        .tokenize_with_location_into_buf(&mut tokens)
         .map_err(|error| unread(error.to_string()))?;
     let mut tokens = part_signs(tokens);
     agree::agree(lexemes, &tokens)?;
+    tokens.retain(|TokenWithSpan { token, span: _ }| !is_gap(token));
     if literals == Literals::Written {
         tokens.iter_mut().for_each(write_out);
     }
@@ -106,6 +110,11 @@ pub(super) fn parse(
     }
 }
 
+/// White space that says nothing to the parser, which asks of line ends alone: whether one parts two texts.
+pub(super) fn is_gap(token: &Token) -> bool {
+    matches!(token, Token::Whitespace(Whitespace::Space | Whitespace::Tab))
+}
+
 fn write_out(TokenWithSpan { token, span: _ }: &mut TokenWithSpan) {
     if let Token::SingleQuotedString(text) = token {
         *text = text.replace('\'', "''");
@@ -115,6 +124,9 @@ fn write_out(TokenWithSpan { token, span: _ }: &mut TokenWithSpan) {
 /// PostgreSQL ends an operator of these characters before a sign, `a>-1` as `a > -1`; the parser's
 /// tokenizer makes one of the two.
 fn part_signs(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if tokens.iter().all(|token| two(token).is_none()) {
+        return tokens;
+    }
     let mut parted = Vec::with_capacity(tokens.len());
     for token in tokens {
         match two(&token) {
