@@ -62,7 +62,8 @@ pub(super) fn scan(text: &str, engine: Engine) -> Result<Vec<Lexeme<'_>>, SqlRef
         at: Position { line: 1, column: 1 },
         nesting: 0,
         costly: 0,
-        lexemes: Vec::new(),
+        // A word or number and its sign, mostly.
+        lexemes: Vec::with_capacity(TOKENS_MAX.min(text.len() / 4)),
     };
     while let Some(c) = scanner.peek() {
         if matches!(c, ' ' | '\t' | '\n' | '\r') {
@@ -95,6 +96,11 @@ impl<'t> Scanner<'t> {
 
     /// Moves over `bytes`, which end on a character's boundary.
     fn skip(&mut self, bytes: usize) {
+        if bytes == 1 && !self.rest().starts_with('\n') {
+            self.at.column += 1;
+            self.offset += 1;
+            return;
+        }
         for c in self.rest()[..bytes].chars() {
             if c == '\n' {
                 self.at.line += 1;
