@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::conditions::{self, Conditions};
 use super::provenance::Asked;
 use crate::call::Untrusted;
 
@@ -13,7 +14,7 @@ pub(super) const SQL_MARK: &str = "x-atf-sql";
 /// `"links"` or `"day"` when a part of them is asked for.
 pub(super) const PROVENANCE_MARK: &str = "x-atf-provenance";
 
-/// Keywords that a pin may use. Each is asserted by the validator or says nothing about values.
+/// Keywords that a pin may use besides conditions. Each is asserted by the validator or says nothing about values.
 const KNOWN: [&str; 23] = [
     "$schema",
     "type",
@@ -40,15 +41,19 @@ const KNOWN: [&str; 23] = [
     PROVENANCE_MARK,
 ];
 
+/// What the whole schema is called.
+pub(super) const TOP: &str = "inputSchema";
+
 /// The one dialect.
 pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Whether `schema` is the schema of an object that bounds everything in it.
+/// Whether `schema`, which is written out, is the schema of an object that bounds everything in it, with
+/// conditions that only take away.
 pub(super) fn check(schema: &Value) -> Result<(), String> {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err("inputSchema: type is not \"object\"".to_owned());
     }
-    part("inputSchema", schema, true)
+    part(TOP, schema, &mut Conditions::new())
 }
 
 /// A text anywhere in `value` that has a character which is not seen or turns the direction of text: what
@@ -68,19 +73,59 @@ pub fn hidden_text(value: &Value) -> Option<String> {
     }
 }
 
-fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
+fn part(at: &str, schema: &Value, conditions: &mut Conditions) -> Result<(), String> {
     let Some(schema) = schema.as_object() else {
         return Err(format!("{at}: expected an object that says what is allowed"));
     };
-    if let Some(unknown) = schema.keys().find(|key| !KNOWN.contains(&key.as_str())) {
-        return Err(format!(
-            "{at}: the keyword {unknown:?} is not known; known are {}",
-            KNOWN.join(", ")
-        ));
+    let is_known = |key: &str| KNOWN.contains(&key) || conditions::KEYWORDS.contains(&key);
+    if let Some(unknown) = schema.keys().find(|key| !is_known(key)) {
+        let known = [&KNOWN[..], &conditions::KEYWORDS].concat().join(", ");
+        return Err(format!("{at}: the keyword {unknown:?} is not known; known are {known}"));
     }
-    if schema.get("$schema").is_some_and(|dialect| !top || dialect != DIALECT) {
+    if schema.get("$schema").is_some_and(|dialect| at != TOP || dialect != DIALECT) {
         return Err(format!("{at}: $schema may stand at the top alone and be {DIALECT}"));
     }
+    marks(at, schema)?;
+    conditions.check(at, schema)?;
+    let is_constant = schema.contains_key("enum") || schema.contains_key("const");
+    let kind = schema.get("type").and_then(Value::as_str);
+    unread(at, schema, kind.filter(|_| !is_constant))?;
+    if is_constant {
+        return Ok(());
+    }
+    match kind {
+        Some("object") => object(at, schema, conditions),
+        Some("array") => {
+            bounded(at, schema, &["maxItems", "items"])?;
+            top_level_mark(&format!("{at}.items"), &schema["items"])?;
+            part(&format!("{at}.items"), &schema["items"], conditions)
+        }
+        Some("string") => bounded(at, schema, &["maxLength"]),
+        Some("integer" | "number") => bounded(at, schema, &["minimum", "maximum"]),
+        Some("boolean" | "null") => Ok(()),
+        _ => Err(format!(
+            "{at}: expected one type of object, array, string, integer, number, boolean, null, or enum or const"
+        )),
+    }
+}
+
+/// A schema of other values that nobody looks at where it stands.
+fn unread(at: &str, schema: &Map<String, Value>, kind: Option<&str>) -> Result<(), String> {
+    let read: &[&str] = match kind {
+        Some("object") => &["properties", "additionalProperties"],
+        Some("array") => &["items"],
+        _ => &[],
+    };
+    let holding = ["properties", "additionalProperties", "items"];
+    match holding.iter().find(|key| schema.contains_key(**key) && !read.contains(*key)) {
+        None => Ok(()),
+        Some(key) => Err(format!(
+            "{at}: {key} says nothing here; it is of an object or an array, without enum and const"
+        )),
+    }
+}
+
+fn marks(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
     if schema.contains_key(SQL_MARK) && schema.get("type").and_then(Value::as_str) != Some("string")
     {
         return Err(format!("{at}: {SQL_MARK} marks strings alone"));
@@ -93,26 +138,14 @@ fn part(at: &str, schema: &Value, top: bool) -> Result<(), String> {
             "{at}: {PROVENANCE_MARK} is true, \"links\" or \"day\", and marks what holds strings or numbers"
         ));
     }
-    if schema.contains_key("enum") || schema.contains_key("const") {
-        return Ok(());
-    }
-    match schema.get("type").and_then(Value::as_str) {
-        Some("object") => object(at, schema),
-        Some("array") => {
-            bounded(at, schema, &["maxItems", "items"])?;
-            top_level_mark(&format!("{at}.items"), &schema["items"])?;
-            part(&format!("{at}.items"), &schema["items"], false)
-        }
-        Some("string") => bounded(at, schema, &["maxLength"]),
-        Some("integer" | "number") => bounded(at, schema, &["minimum", "maximum"]),
-        Some("boolean" | "null") => Ok(()),
-        _ => Err(format!(
-            "{at}: expected one type of object, array, string, integer, number, boolean, null, or enum or const"
-        )),
-    }
+    Ok(())
 }
 
-fn object(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
+fn object(
+    at: &str,
+    schema: &Map<String, Value>,
+    conditions: &mut Conditions,
+) -> Result<(), String> {
     if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
         return Err(format!("{at}: additionalProperties must be false"));
     }
@@ -123,10 +156,10 @@ fn object(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
         Some(_) => return Err(format!("{at}: properties is no object")),
     };
     for (name, property) in properties {
-        if at != "inputSchema" {
+        if at != TOP {
             top_level_mark(&format!("{at}.{name}"), property)?;
         }
-        part(&format!("{at}.{name}"), property, false)?;
+        part(&format!("{at}.{name}"), property, conditions)?;
     }
     let required = schema.get("required").and_then(Value::as_array);
     let unknown = required.into_iter().flatten().find(|name| {
@@ -140,7 +173,7 @@ fn object(at: &str, schema: &Map<String, Value>) -> Result<(), String> {
 }
 
 /// A mark that is looked for at the top level alone would say nothing where `schema` stands.
-fn top_level_mark(at: &str, schema: &Value) -> Result<(), String> {
+pub(super) fn top_level_mark(at: &str, schema: &Value) -> Result<(), String> {
     match [SQL_MARK, PROVENANCE_MARK].into_iter().find(|mark| schema.get(mark).is_some()) {
         None => Ok(()),
         Some(mark) => Err(format!("{at}: {mark} marks arguments of the top level alone")),

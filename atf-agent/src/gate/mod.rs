@@ -7,6 +7,7 @@ mod approvers;
 mod ask;
 mod authenticate;
 pub(crate) mod bundle;
+mod conditions;
 pub mod corpus;
 mod decide;
 mod deferral;
@@ -37,6 +38,7 @@ mod profile;
 mod provenance;
 mod quotas;
 mod receive;
+mod references;
 mod rego;
 mod replay;
 mod reply;
@@ -68,6 +70,10 @@ mod differentials;
 mod fuzzed;
 #[cfg(test)]
 mod line;
+#[cfg(test)]
+mod pin_attacks;
+#[cfg(test)]
+mod pin_random;
 #[cfg(test)]
 mod policy_rows;
 #[cfg(test)]

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::conditions;
 use super::lint;
 use super::narrow::Fragments;
 use super::provenance::{Asked, Results, Sensitive};
+use super::references::written_out;
 use super::sql::SqlProfile;
 use crate::call::{Defers, Digest, NameError, ToolName};
 use crate::state::PolicyFiles;
@@ -38,7 +40,11 @@ pub struct Pin {
     listing: Value,
     digest: Digest,
     server: Option<Digest>,
+    /// Its schema without references and conditions.
+    bounds: Value,
     validator: Validator,
+    /// Bounds and conditions, of a pin with conditions.
+    conditions: Option<Validator>,
     sql: Vec<(String, SqlProfile)>,
     sensitive: Vec<Sensitive>,
     results: Results,
@@ -206,9 +212,9 @@ impl Pin {
         self.digest
     }
 
-    /// The schema of its arguments, as it is listed.
-    pub(super) fn input_schema(&self) -> Option<&Value> {
-        self.listing.get("inputSchema")
+    /// The bounds of its arguments: its schema without references and conditions.
+    pub(super) fn bounds(&self) -> &Value {
+        &self.bounds
     }
 
     /// The digest of what the tool's server said of it when it was approved; none for a built-in tool.
@@ -216,8 +222,11 @@ impl Pin {
         self.server
     }
 
-    pub(super) fn validator(&self) -> &Validator {
-        &self.validator
+    /// Whether the arguments are what it says. **Invariant:** a condition is asked of what the bounds allow, so that it
+    /// can only take away, and looks at bounded values alone.
+    pub(super) fn validate<'i>(&self, arguments: &'i Value) -> Result<(), ValidationError<'i>> {
+        self.validator.validate(arguments)?;
+        self.conditions.as_ref().map_or(Ok(()), |conditions| conditions.validate(arguments))
     }
 
     /// The arguments that are SQL, each with what it may be.
@@ -260,7 +269,8 @@ impl Pin {
         let file: File = super::envelope::object(text)?;
         let whole: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let name = file.name.parse().map_err(|e: NameError| e.to_string())?;
-        lint::check(&file.input_schema)?;
+        let schema = written_out(&file.input_schema)?;
+        lint::check(&schema)?;
         if let Some(hidden) = lint::hidden_text(&whole) {
             return Err(hidden);
         }
@@ -268,15 +278,19 @@ impl Pin {
         let mut listing = whole;
         strip(&mut listing);
         let _ = (file.title, file.description, file.annotations);
+        let compiled =
+            |schema: &Value| compile(schema).map_err(|error| format!("{}: {error}", lint::TOP));
+        let bounds = conditions::without(&schema);
         Ok(Self {
             name,
             listing,
             digest: Digest::of(&canonical),
             server: file.server,
-            validator: compile(&file.input_schema)
-                .map_err(|error| format!("inputSchema: {error}"))?,
-            sql: sql_arguments(&file.input_schema)?,
-            sensitive: sensitive_arguments(&file.input_schema),
+            validator: compiled(&bounds)?,
+            conditions: (bounds != schema).then(|| compiled(&schema)).transpose()?,
+            sql: sql_arguments(&bounds)?,
+            sensitive: sensitive_arguments(&bounds),
+            bounds,
             results: file.results,
             sink: file.sink,
             defers: file.execution.defers,

@@ -59,12 +59,12 @@ impl WellFormed {
     fn holds(&self, pins: &Pins) -> Result<(), Refusal> {
         let Self { claims, token, arguments, pin, .. } = self;
         let refuse = |reason, detail: String| Err(Refusal::new(Step::Schema, reason, detail));
-        if let Err(error) = pin.validator().validate(arguments) {
+        if let Err(error) = pin.validate(arguments) {
             let detail = format!("at {:?}: {}", error.instance_path().as_str(), error.masked());
             return refuse(Reason::SchemaArguments, detail);
         }
-        let (claimed, schema) = ((claims, *token), pin.input_schema());
-        match pins.fragments().check(claimed, pin.name(), schema, arguments) {
+        let (claimed, bounds) = ((claims, *token), Some(pin.bounds()));
+        match pins.fragments().check(claimed, pin.name(), bounds, arguments) {
             Err(detail) => refuse(Reason::TokenNarrowed, detail),
             Ok(()) => Ok(()),
         }

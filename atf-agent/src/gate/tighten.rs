@@ -12,14 +12,22 @@ const ITEMS_MAX: u64 = 100;
 /// See [`LENGTH_MAX`]: all integers that a double holds.
 const NUMBER_MAX: i64 = 9_007_199_254_740_991;
 
+/// The name of a schema: what stands in it refers to it, and not to the whole.
+const ID: &str = "$id";
+
 /// Keywords that say nothing about values, and that a pin may not have.
 const REMARKS: [&str; 7] =
-    ["$id", "$comment", "deprecated", "readOnly", "writeOnly", "$schema", "contentMediaType"];
+    [ID, "$comment", "deprecated", "readOnly", "writeOnly", "$schema", "contentMediaType"];
 
 /// The draft. It never allows what `schema` does not, but for its remarks.
 pub fn tighten(schema: &Value) -> Value {
     let mut draft = part(schema);
     if let Some(draft) = draft.as_object_mut() {
+        // What refers to the whole means the same without its name.
+        draft.remove(ID);
+        if let Some(Value::Object(definitions)) = draft.get_mut("$defs") {
+            definitions.values_mut().for_each(|definition| *definition = part(definition));
+        }
         draft.insert("$schema".to_owned(), json!(DIALECT));
         draft.entry("type").or_insert_with(|| json!("object"));
         bound(draft, "additionalProperties", json!(false));
@@ -30,7 +38,11 @@ pub fn tighten(schema: &Value) -> Value {
 fn part(schema: &Value) -> Value {
     let Some(schema) = schema.as_object() else { return schema.clone() };
     let mut draft = schema.clone();
-    draft.retain(|name, _| !REMARKS.contains(&name.as_str()) && !name.starts_with("x-"));
+    let names_itself = refers(&draft);
+    draft.retain(|name, _| match name.as_str() {
+        ID => names_itself,
+        name => !REMARKS.contains(&name) && !name.starts_with("x-"),
+    });
     without_null(&mut draft);
     if draft.contains_key("enum") || draft.contains_key("const") {
         return Value::Object(draft);
@@ -63,6 +75,19 @@ fn part(schema: &Value) -> Value {
         Some(_) | None => {}
     }
     Value::Object(draft)
+}
+
+/// Whether something in it refers to a schema.
+fn refers(schema: &Map<String, Value>) -> bool {
+    schema.contains_key("$ref") || schema.values().any(refers_within)
+}
+
+fn refers_within(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => refers(members),
+        Value::Array(items) => items.iter().any(refers_within),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// An integer above a number is one from the next on. A bound that is there besides is left to the operator.
@@ -168,6 +193,54 @@ mod tests {
         let schema = json!({"type": "object", "properties": {"a": argument}});
         let drafted = json!({"type": "integer", "minimum": 1, "maximum": 8});
         assert_eq!(tighten(&schema)["properties"]["a"], drafted);
+    }
+
+    /// A definition is bounded as an argument is. A schema with a name of its own refers to itself: without the name
+    /// it would refer to another.
+    #[test]
+    fn definitions_are_bounded_and_what_they_refer_to_stays() {
+        let reference = json!({"$ref": "#/$defs/x"});
+        let text = json!({"type": "string"});
+        let of = |argument: &Value, definition: &Value| {
+            json!({"$id": "https://s.test/t", "type": "object", "properties": {"a": argument},
+                "$defs": {"x": definition}})
+        };
+        let taken = |schema: &Value| {
+            Pin::read(json!({"name": "s.t", "inputSchema": schema}).to_string().as_bytes()).is_ok()
+        };
+        let optional = json!({"anyOf": [reference, {"type": "null"}], "default": null});
+        for argument in [&reference, &optional] {
+            let draft = tighten(&of(argument, &text));
+            assert_eq!(draft["$defs"]["x"], json!({"type": "string", "maxLength": LENGTH_MAX}));
+            assert_eq!(draft["properties"]["a"]["$ref"], reference["$ref"]);
+            assert!(taken(&draft), "{draft}");
+        }
+        let named = json!({"$id": "n", "type": "string"});
+        assert!(taken(&tighten(&of(&reference, &named))), "it refers to nothing");
+        let object = json!({"$id": "n", "type": "object", "properties": {"b": reference}});
+        let draft = tighten(&json!({"type": "object", "properties": {"a": object, "c": reference},
+            "$defs": {"x": text}}));
+        assert!(draft["properties"]["a"]["$id"] == "n" && !taken(&draft), "{draft}");
+    }
+
+    /// A condition is not bounded, for to take away from one may be to allow more.
+    #[test]
+    fn conditions_stay_as_they_came() {
+        let mut schema = json!({
+            "type": "object",
+            "properties": {"a": {"type": "string"}, "o": {"type": "object", "properties": {}}},
+        });
+        let not = json!({"properties": {"o": {"type": "object", "properties": {}}}});
+        for (keyword, said) in
+            [("not", not.clone()), ("anyOf", json!([not])), ("if", not.clone()), ("then", not)]
+        {
+            schema[keyword] = said;
+        }
+        let draft = tighten(&schema);
+        for keyword in ["not", "anyOf", "if", "then"] {
+            assert_eq!(draft[keyword], schema[keyword], "{keyword}");
+        }
+        assert_eq!(draft["properties"]["o"]["additionalProperties"], false, "the control");
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub struct Report {
 
 /// What ATF refuses on purpose: scenarios by how their names begin, and of which way of speaking with the
 /// server, however it is reached; none is both. It stands beside the difference and does not excuse it.
-const REFUSED: [(&str, Option<Server>, &str); 9] = [
+const REFUSED: [(&str, Option<Server>, &str); 8] = [
     ("server-sse-polling", None, "no stream that outlives its request"),
     ("tools-call-sampling", None, QUESTION),
     ("tools-call-elicitation", None, QUESTION),
@@ -78,11 +78,6 @@ const REFUSED: [(&str, Option<Server>, &str); 9] = [
         "tasks-",
         Some(Server::Handshake),
         "a run without a handshake has no call deferred by a server with one",
-    ),
-    (
-        "json-schema-2020-12",
-        None,
-        "a schema with conditions is no pin, and a tool without a pin is not listed",
     ),
 ];
 
