@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, Validator};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use super::narrow::Fragments;
 use super::provenance::{Asked, Results, Sensitive};
 use super::references::written_out;
 use super::sql::SqlProfile;
-use crate::call::{Defers, Digest, NameError, ToolName};
+use crate::call::{Defers, Digest, NameError, ToolName, Untrusted};
 use crate::state::PolicyFiles;
 
 /// Longest pin in bytes and most pins; a longer one is a mistake or an attack on who reads it.
@@ -224,9 +224,18 @@ impl Pin {
 
     /// Whether the arguments are what it says. **Invariant:** a condition is asked of what the bounds allow, so that it
     /// can only take away, and looks at bounded values alone.
-    pub(super) fn validate<'i>(&self, arguments: &'i Value) -> Result<(), ValidationError<'i>> {
-        self.validator.validate(arguments)?;
-        self.conditions.as_ref().map_or(Ok(()), |conditions| conditions.validate(arguments))
+    ///
+    /// # Errors
+    /// Where they are not, and what the pin says of it, for the log: no value of the arguments.
+    pub(super) fn check(&self, arguments: &Value) -> Result<(), String> {
+        for validator in std::iter::once(&self.validator).chain(&self.conditions) {
+            if let Err(error) = validator.validate(arguments) {
+                // A condition is said as it stands in the pin, however long.
+                let said = Untrusted::begin_of(&error.masked().to_string());
+                return Err(format!("at {:?}: {}", error.instance_path().as_str(), said.raw()));
+            }
+        }
+        Ok(())
     }
 
     /// The arguments that are SQL, each with what it may be.

@@ -59,8 +59,7 @@ impl WellFormed {
     fn holds(&self, pins: &Pins) -> Result<(), Refusal> {
         let Self { claims, token, arguments, pin, .. } = self;
         let refuse = |reason, detail: String| Err(Refusal::new(Step::Schema, reason, detail));
-        if let Err(error) = pin.validate(arguments) {
-            let detail = format!("at {:?}: {}", error.instance_path().as_str(), error.masked());
+        if let Err(detail) = pin.check(arguments) {
             return refuse(Reason::SchemaArguments, detail);
         }
         let (claimed, bounds) = ((claims, *token), Some(pin.bounds()));

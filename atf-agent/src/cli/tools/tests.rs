@@ -136,6 +136,8 @@ fn a_draft_that_leaves_something_open_or_is_another_s_is_not_approved() {
     for (from, to) in [
         ("\"maxLength\": 4096,", ""),
         ("\"additionalProperties\": false,", ""),
+        ("\"maxLength\": 4096,", "\"maxLength\": 4096, \"then\": {\"maxLength\": 1},"),
+        ("\"maxLength\": 4096,", "\"maxLength\": 4096, \"anyOf\": [{\"minimum\": 1}],"),
         ("\"one.echo\"", "\"one.other\""),
         ("\"x-atf-server\"", "\"x-atf-servers\""),
     ] {
