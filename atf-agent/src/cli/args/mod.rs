@@ -186,7 +186,7 @@ pub struct RunArguments {
 /// The port of `--bridge` alone, [`BRIDGE_PORT`](crate::run::BRIDGE_PORT) in words.
 const BRIDGE_DEFAULT: &str = "8283";
 
-/// A text that a token has room for.
+/// A text that a token has room for, and that says something.
 fn text(given: &str) -> Result<String, String> {
     match given.len() {
         1..=TEXT_BYTES_MAX => Ok(given.to_owned()),
@@ -216,7 +216,7 @@ pub enum ApprovalsAction {
         /// The decision that asked
         decision: DecisionId,
         /// Who says so, for the log
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = text)]
         by: String,
     },
     /// Refuse it
@@ -224,7 +224,7 @@ pub enum ApprovalsAction {
         /// The decision that asked
         decision: DecisionId,
         /// Who says so, for the log
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = text)]
         by: String,
     },
 }

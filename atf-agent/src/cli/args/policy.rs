@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Output;
+use super::{Output, text};
 use crate::cli::policy::Named;
 
 /// `atf policy`.
@@ -70,7 +70,7 @@ pub enum PolicyAction {
 #[derive(Debug, Args)]
 pub struct PublishArguments {
     /// Who says so, for the log
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = text)]
     pub by: String,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t)]

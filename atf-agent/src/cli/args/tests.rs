@@ -47,6 +47,24 @@ fn what_no_token_has_room_for_is_named_as_it_was_typed() {
 }
 
 #[test]
+fn who_says_so_has_a_name() {
+    for words in [
+        "policy publish draft",
+        "policy rollback",
+        "approvals grant 0123456789abcdef0123456789abcdef",
+        "approvals deny 0123456789abcdef0123456789abcdef",
+    ] {
+        let line = |by: &'static str| {
+            let words = ["atf"].into_iter().chain(words.split_whitespace()).chain(["--by", by]);
+            Arguments::try_parse_from(words).map_err(|error| error.to_string())
+        };
+        assert!(line("alice").is_ok(), "the control: {words}");
+        let why = line("").unwrap_err();
+        assert!(why.contains("--by"), "{why}");
+    }
+}
+
+#[test]
 fn every_command_that_reads_can_be_parsed() {
     for words in [
         "atf connect --prompt-sha256 aa",

@@ -107,11 +107,13 @@ fn dirs(policy_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(std::iter::once(policy_dir.to_owned()).chain(kept).collect())
 }
 
-/// The first of `dirs` that has the revision that judged.
+/// The first of `dirs` that has the revision that judged. A version that is broken judged nothing.
 fn judging(dirs: &[PathBuf], judged: Option<Digest>) -> anyhow::Result<Option<PathBuf>> {
-    for dir in dirs {
-        if Some(Policy::read(dir)?.revision()) == judged {
-            return Ok(Some(dir.clone()));
+    for (kept, dir) in dirs.iter().enumerate() {
+        match Policy::read(dir) {
+            Ok(policy) if Some(policy.revision()) == judged => return Ok(Some(dir.clone())),
+            Err(error) if kept == 0 => return Err(error.into()),
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(None)

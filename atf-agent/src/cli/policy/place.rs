@@ -55,6 +55,7 @@ fn exchange(
     signers: &Signers,
     tell: Tell<'_>,
 ) -> anyhow::Result<Placed> {
+    let is_named = !matches!(wanted, Wanted::Version(None));
     let version = match wanted {
         Wanted::Draft(files) => {
             // A policy that was put there by hand is a version to go back to.
@@ -85,7 +86,12 @@ fn exchange(
     let path = versions.path(version.number);
     let signer = match good(&path, signers) {
         Ok(signer) => signer,
-        Err(why) => return Ok(Placed::NotTaken { why }),
+        Err(why) if is_named => return Ok(Placed::NotTaken { why }),
+        Err(why) => {
+            let number = version.number;
+            let why = format!("version {number}, the one before: {why}; name another with --to");
+            return Ok(Placed::NotTaken { why });
+        }
     };
     let revision = Policy::read(&path)?.revision();
     versions.exchange(version.number)?;
@@ -211,6 +217,20 @@ mod tests {
         assert_eq!((lab.cap(), lab.told.take()), (7_000, vec![2, 1, 2]));
         let none = Wanted::Version(Some(9));
         assert!(place(&lab.policies(), none, &Signers::default(), &|_| panic!("told")).is_err());
+    }
+
+    /// The mistake: a policy that was broken by hand, and kept by the publication that mended it.
+    #[test]
+    fn the_version_before_that_is_broken_is_named_and_can_be_passed_over() {
+        let lab = Lab::new();
+        lab.place(draft_of(&lab.write("draft", 7_000)), true);
+        fs::write(lab.policies().join("atf/gate.rego"), "package").unwrap();
+        lab.place(draft_of(&lab.write("draft", 8_000)), true);
+        let placed = lab.place(Wanted::Version(None), true);
+        let Placed::NotTaken { why } = placed else { panic!("{placed:?}") };
+        assert!(why.starts_with("version 3, ") && why.ends_with("with --to"), "{why}");
+        assert_eq!(lab.cap(), 8_000);
+        assert_eq!(in_force(&lab.place(Wanted::Version(Some(2)), true)), Some(2));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::bundle;
 use super::place::{Placed, Told, Wanted, place};
 use crate::call::{Digest, Untrusted};
 use crate::config::Config;
-use crate::gate::{Policy, Signers};
+use crate::gate::{Pins, Policy, Signers};
 use crate::state::{Version, Versions, policy_files};
 use crate::wire::{AuthorityReply, AuthorityRequest};
 
@@ -79,13 +79,21 @@ fn refused(config: &Config, placed: &Placed, what: &str, how: &PublishArguments)
 /// A row of the answer of `versions`.
 struct Row {
     number: u32,
-    revision: Digest,
+    /// Why it cannot be put in force again, where it is not one that a gateway takes.
+    revision: Result<Digest, String>,
     in_force: bool,
     /// Who signed it, or what of the signature is wrong; absent where none is demanded.
     signer: Option<Result<String, String>>,
 }
 
-pub(super) fn versions(config: &Config, form: Output) -> anyhow::Result<u8> {
+/// The revision of the policy in `dir`, when a gateway would read it and its pins.
+fn revision(dir: &Path) -> Result<Digest, String> {
+    let policy = Policy::read(dir).map_err(|error| error.to_string())?;
+    Pins::read(&dir.join("tools")).map_err(|error| error.to_string())?;
+    Ok(policy.revision())
+}
+
+fn rows(config: &Config) -> anyhow::Result<Vec<Row>> {
     let versions = Versions::of(&config.places.policy_dir);
     let signers = Signers::read(&config.policy)?;
     let now = versions.now()?.map(|now| now.number);
@@ -95,16 +103,22 @@ pub(super) fn versions(config: &Config, form: Output) -> anyhow::Result<u8> {
         let signed = signers.check(&policy_files(&path)?).map_err(|error| error.to_string());
         rows.push(Row {
             number,
-            revision: Policy::read(&path)?.revision(),
+            revision: revision(&path),
             in_force: now == Some(number),
             signer: signed.transpose(),
         });
     }
-    let refused = versions.refused()?.map(Untrusted::from);
+    Ok(rows)
+}
+
+pub(super) fn versions(config: &Config, form: Output) -> anyhow::Result<u8> {
+    let rows = rows(config)?;
+    let refused = Versions::of(&config.places.policy_dir).refused()?.map(Untrusted::from);
     if form == Output::Json {
         let row = |row: &Row| {
             let signer = row.signer.as_ref().and_then(|signer| signer.as_ref().ok());
-            json!({"version": row.number, "revision": row.revision, "in_force": row.in_force, "signer": signer})
+            let (revision, wrong) = (row.revision.as_ref().ok(), row.revision.as_ref().err());
+            json!({"version": row.number, "revision": revision, "in_force": row.in_force, "signer": signer, "wrong": wrong})
         };
         output::json(&rows.iter().map(row).collect::<Vec<_>>())?;
         if let Some(refused) = refused {
@@ -112,7 +126,7 @@ pub(super) fn versions(config: &Config, form: Output) -> anyhow::Result<u8> {
         }
         return Ok(EXIT_OK);
     }
-    let rows: Vec<[String; 4]> = rows
+    let rows: Vec<[String; 5]> = rows
         .into_iter()
         .map(|row| {
             let now = if row.in_force { "in force" } else { "" };
@@ -121,10 +135,14 @@ pub(super) fn versions(config: &Config, form: Output) -> anyhow::Result<u8> {
                 Some(Ok(signer)) => format!("signed by {signer}"),
                 Some(Err(_)) => "not signed".to_owned(),
             };
-            [row.number.to_string(), row.revision.to_string(), now.to_owned(), signer]
+            let (revision, wrong) = match row.revision {
+                Ok(revision) => (revision.to_string(), String::new()),
+                Err(why) => ("-".to_owned(), format!("not usable: {}", Untrusted::from(why))),
+            };
+            [row.number.to_string(), revision, now.to_owned(), signer, wrong]
         })
         .collect();
-    output::table(["VERSION", "REVISION", "", ""], &rows)?;
+    output::table(["VERSION", "REVISION", "", "", ""], &rows)?;
     if let Some(refused) = refused {
         output::line(&format!("refused since: {refused}"))?;
     }
@@ -170,4 +188,49 @@ fn report(placed: &Placed, form: Output) -> anyhow::Result<u8> {
         Output::Text => output::line(&text)?,
     }
     Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::state::PolicyFiles;
+
+    /// The mistake: a policy that was broken by hand is kept as a version by the publication that mends it.
+    #[test]
+    fn a_version_that_is_broken_is_listed_beside_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.places.policy_dir = dir.path().join("policies");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let versions = Versions::of(&config.places.policy_dir);
+        let mut files = policy_files(&shipped).unwrap();
+        let place = |files: &PolicyFiles| {
+            versions.stage(files).unwrap();
+            versions.keep_staged().unwrap()
+        };
+        place(&files);
+        let whole = files.clone();
+        let broken = |name: &str| files.iter().position(|(at, _)| at.ends_with(name)).unwrap();
+        for at in [broken("gate.rego"), broken("ledger.query.json")] {
+            let before = std::mem::replace(&mut files[at].1, b"{".to_vec());
+            place(&files);
+            files[at].1 = before;
+        }
+        place(&whole);
+        fs::create_dir_all(&config.places.policy_dir).unwrap();
+        for (name, bytes) in &whole {
+            let path = config.places.policy_dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        let rows = rows(&config).unwrap();
+        let usable: Vec<bool> = rows.iter().map(|row| row.revision.is_ok()).collect();
+        assert_eq!(usable, [true, false, false, true]);
+        assert!(rows[3].in_force);
+        for form in [Output::Text, Output::Json] {
+            assert_eq!(super::versions(&config, form).unwrap(), EXIT_OK);
+        }
+    }
 }

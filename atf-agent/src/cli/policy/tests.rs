@@ -148,7 +148,11 @@ fn each_decision_is_explained_by_the_policy_that_made_it_and_by_no_other() {
     let mut later = Lab::of(calls());
     later.config.places.policy_dir = later.draft(7);
     assert_eq!(later.explain(Named::Seq(1), None).unwrap(), EXIT_NO, "another one is in force");
-    Versions::of(&later.config.places.policy_dir).keep(&shipped()).unwrap();
+    let versions = Versions::of(&later.config.places.policy_dir);
+    versions.keep(&shipped()).unwrap();
+    let broken = later.draft(8);
+    fs::write(broken.join("atf/gate.rego"), "package").unwrap();
+    versions.keep(&broken).unwrap();
     assert_eq!(later.explain(Named::Seq(1), None).unwrap(), EXIT_OK, "it is kept");
     assert!(lab.explain(Named::Seq(4), None).is_err());
     assert!(lab.explain(Named::Decision(DecisionId::random()), None).is_err());
