@@ -65,3 +65,42 @@ fn an_answer_that_nobody_takes_ends_the_command_and_one_that_cannot_be_written_i
         assert_eq!((heard.0, !heard.2.is_empty()), (4, is_told), "{heard:?}");
     }
 }
+
+#[test]
+fn a_run_that_a_bad_configuration_keeps_from_its_start_says_so_by_its_status() {
+    let dir = tempfile::tempdir().unwrap();
+    let unknown = dir.path().join("unknown.toml");
+    fs::write(&unknown, "[gatway]\n").unwrap();
+    let unknown = unknown.to_str().unwrap();
+    let run = ["run", "--agent", "a", "--task", "t", "--user", "u", "--prompt", "p"];
+    let command = ["--", "/bin/true"];
+    for (arguments, status) in [
+        ([&["--config", unknown], &run[..], &command].concat(), 125),
+        ([&["--config", "/nonexistent"], &run[..], &command].concat(), 125),
+        ([&["--config", unknown], &run[..]].concat(), 2),
+        (vec!["--config", unknown, "config", "show"], 3),
+    ] {
+        let heard = said(&atf(dir.path(), &arguments).output().unwrap());
+        assert_eq!(heard.0, status, "{arguments:?}: {heard:?}");
+    }
+}
+
+#[test]
+fn where_there_is_nothing_to_show_or_to_prove_it_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let (empty, run) = (empty.to_str().unwrap(), "0123456789abcdef0123456789abcdef");
+    let rows: [(&[&str], i32, &str); 6] = [
+        (&["audit", "verify"], 4, "there is no log"),
+        (&["audit", "verify", "--log", "/nonexistent"], 4, "there is no log"),
+        (&["audit", "verify", "--log", empty], 1, "no log key"),
+        (&["audit", "show"], 4, "cannot read the log"),
+        (&["audit", "show", "--log", empty, "--run", run], 0, "nothing to show"),
+        (&["audit", "show", "--log", empty, "--output", "json"], 0, "nothing to show"),
+    ];
+    for (arguments, status, words) in rows {
+        let heard = said(&atf(dir.path(), arguments).output().unwrap());
+        assert!(heard.0 == status && heard.2.contains(words), "{arguments:?}: {heard:?}");
+    }
+}

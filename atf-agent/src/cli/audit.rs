@@ -18,7 +18,9 @@ pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> 
         AuditAction::Show { log, run, denied, observed, last, input, output: ShowOutput::Opa } => {
             let log = log.as_deref();
             let wanted = decision_log::Wanted { log, run, denied, observed, last, input };
-            output::json(&decision_log::decisions(config, &wanted)?)?;
+            let decisions = decision_log::decisions(config, &wanted)?;
+            output::json(&decisions)?;
+            say_if_nothing(decisions.is_empty());
             Ok(EXIT_OK)
         }
         AuditAction::Show { input: true, .. } => {
@@ -29,6 +31,7 @@ pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> 
             let log = log.unwrap_or_else(|| config.places.log_dir());
             let shown = audit::show(&log, &Filter { run, denied, observed, last })?;
             show(&shown.rows, output)?;
+            say_if_nothing(shown.rows.is_empty());
             if shown.unread > 0 {
                 tracing::warn!(
                     lines = shown.unread,
@@ -40,11 +43,23 @@ pub(super) fn audit(config: &Config, action: AuditAction) -> anyhow::Result<u8> 
     }
 }
 
+/// An answer without a row looks like one that went astray.
+fn say_if_nothing(is_empty: bool) {
+    if is_empty {
+        tracing::warn!("nothing to show: the log has no record that was asked for");
+    }
+}
+
 fn verify(config: &Config, log: Option<PathBuf>, form: Output) -> anyhow::Result<u8> {
     let key = recorder::public_log_key(&config.places)?;
     // A copy elsewhere may well be older.
     let mark = if log.is_none() { recorder::mark(&config.places)? } else { None };
+    // Key and mark are made together with the log: beside them, a folder that is not there was deleted.
+    let was_there = log.is_none() && (key.is_some() || mark.is_some());
     let log = log.unwrap_or_else(|| config.places.log_dir());
+    if !was_there && matches!(log.try_exists(), Ok(false)) {
+        anyhow::bail!("there is no log: {} does not exist; --log names another", log.display());
+    }
     let signed = |bytes: &[u8], signature: &str| {
         key.as_ref().is_some_and(|key| key.verify(bytes, signature).is_ok())
     };
@@ -158,9 +173,16 @@ mod tests {
                 let key = crate::identity::SigningKey::generate().unwrap();
                 std::fs::write(path, key.public_hex()).unwrap();
             }
-            assert_eq!(status(None), EXIT_NO, "key: {key}");
+            match key {
+                true => assert_eq!(status(None), EXIT_NO, "it was deleted"),
+                false => assert!(verify(&config, None, Output::Json).is_err(), "nothing was there"),
+            }
             assert_eq!(status(Some(dir.path().to_owned())), EXIT_NO, "key: {key}");
+            let mistyped = Some(dir.path().join("lgo"));
+            assert!(verify(&config, mistyped, Output::Json).is_err(), "key: {key}");
         }
+        std::fs::create_dir_all(config.places.log_dir()).unwrap();
+        assert_eq!(status(None), EXIT_NO);
         std::fs::write(config.places.log_key(), "no key").unwrap();
         assert!(verify(&config, None, Output::Json).is_err(), "what is no key is not passed over");
     }

@@ -31,11 +31,11 @@ pub const EXIT_OK: u8 = 0;
 pub const EXIT_NO: u8 = 1;
 /// The arguments are not understood (clap's own status).
 pub const EXIT_USAGE: u8 = 2;
-/// The configuration cannot be used.
+/// The configuration cannot be used, and the command is not [`EXIT_NOT_STARTED`]'s.
 pub const EXIT_CONFIG: u8 = 3;
 /// Something that the command needs failed or is not there.
 pub const EXIT_FAILED: u8 = 4;
-/// `atf run` could not start the command. Else its status is the command's, or 128 and the signal.
+/// `atf run` could not start the command, whatever the reason but its own arguments. Else its status is the command's, or 128 and the signal.
 pub const EXIT_NOT_STARTED: u8 = 125;
 
 /// Runs one command to its end.
@@ -44,7 +44,8 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Ok(config) => config,
         Err(error) => {
             tracing::error!("{error}");
-            return ExitCode::from(EXIT_CONFIG);
+            let is_run = matches!(arguments.command, Command::Run(_));
+            return ExitCode::from(if is_run { EXIT_NOT_STARTED } else { EXIT_CONFIG });
         }
     };
     let at = arguments.config.as_deref();

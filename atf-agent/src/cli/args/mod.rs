@@ -20,7 +20,8 @@ pub(super) use policy::{
 ///
 /// Exit status: 0 yes, 1 no, 2 the arguments are not understood, 3 the configuration cannot be
 /// used, 4 something failed or is not there. `atf run` ends with the status of its command, with
-/// 128 and the signal's number, or with 125 when the command was not started.
+/// 128 and the signal's number, or with 125 when the command was not started, be it for the
+/// configuration; with 2 as all when its own arguments are not understood.
 #[derive(Debug, Parser)]
 #[command(name = "atf", version, propagate_version = true, max_term_width = 100)]
 pub struct Arguments {
@@ -61,6 +62,9 @@ pub enum Output {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start an agent inside the cage
+    ///
+    /// Exit status: that of the command, 128 and the number of the signal that ended it, or 125 when it was not
+    /// started, be it for the configuration; 2 when the arguments of `atf run` are not understood.
     Run(RunArguments),
     /// Inside a run: an MCP server on standard input and output, for hosts that start commands
     Connect {
