@@ -167,7 +167,7 @@ impl Answer {
                 Self::of(StatusCode::OK, body.to_string())
             }
             Asked::Other(id) => {
-                let text = refusal.reason.to_string();
+                let text = words(refusal.reason);
                 let code = Code::Request.number();
                 let body = error(Some(id), code, &text, Some(refusal.reason));
                 Self::of(StatusCode::OK, body)
@@ -224,9 +224,21 @@ fn code_of(reason: Reason, era: Era) -> Option<Code> {
     }
 }
 
+/// How a client says which prompt it acts on. Every run has that digest in its environment and in a file.
+const PROMPT: &str =
+    "the call has to come with the header or line `ATF-Prompt-SHA256: $ATF_PROMPT_SHA256`";
+
+/// The reason in words: what it is called, and what is missing where that is the same for every policy and call.
+fn words(reason: Reason) -> String {
+    match reason {
+        Reason::PromptDigest => format!("{reason}; {PROMPT}"),
+        _ => reason.to_string(),
+    }
+}
+
 /// A refusal for a model to read, and for a program: the reason, and when it is worth asking again.
 fn refused_words(refusal: &Refusal) -> (String, Value) {
-    let mut text = format!("refused: {}", refusal.reason);
+    let mut text = format!("refused: {}", words(refusal.reason));
     let mut content = json!({"reason": refusal.reason});
     if let Some(seconds) = refusal.retry_after_s {
         text = format!("{text}; try again in {seconds} s");

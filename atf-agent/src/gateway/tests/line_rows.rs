@@ -283,6 +283,8 @@ async fn a_prompt_digest_is_taken_from_the_header_too() {
         let mut client = Client::connect(&run.socket).await;
         let got = client.post(body, &headers).await.unwrap();
         assert_eq!(got.reason(), reason, "{header:?} {body}");
+        let is_told = got.json().to_string().contains("ATF-Prompt-SHA256: $ATF_PROMPT_SHA256");
+        assert_eq!(is_told, !reason.is_empty(), "{header:?} {body}");
     }
 }
 
