@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::call::{
     AgentName, Digest, Named, Narrowing, PromptName, Questions, Reach, ResourceScope, ToolName,
 };
-use crate::gate::{lint_fragment, task_says};
+use crate::gate::{Pins, lint_fragment, lint_fragment_of, task_says};
 
 /// Longest manifest in bytes: 64 tool names of 64 bytes and comments.
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
@@ -134,6 +134,18 @@ impl Manifest {
         manifest.narrowing().check(tools)?;
         manifest.reach().check()?;
         Ok(manifest)
+    }
+
+    /// What its author may not have meant: tools that nobody can call for want of a pin, and narrowing of arguments that
+    /// a tool does not have, with which its calls are refused.
+    pub fn doubts(&self, pins: &Pins) -> Vec<String> {
+        let unpinned = self.tools.iter().filter(|tool| pins.get(tool).is_none());
+        let unpinned = unpinned.map(|tool| format!("the tool {tool} has no pin"));
+        let astray = self.narrow.iter().filter_map(|(tool, fragment)| {
+            let what = lint_fragment_of(pins.get(tool)?, fragment).err()?;
+            Some(format!("narrow.\"{tool}\": {what}"))
+        });
+        unpinned.chain(astray).collect()
     }
 
     /// The tools of a run whose task is the first text of `named`.

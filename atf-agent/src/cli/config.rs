@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::state::policy_files;
 use crate::sys::as_user::as_user;
 use crate::wire::Places;
-use crate::{executor, gate};
+use crate::{executor, gate, kernel};
 
 pub(super) fn config(config: &Config, action: &ConfigAction) -> anyhow::Result<u8> {
     match action {
@@ -28,8 +28,8 @@ pub(super) fn config(config: &Config, action: &ConfigAction) -> anyhow::Result<u
 
 fn check(config: &Config) -> anyhow::Result<u8> {
     let mut status = EXIT_OK;
-    for doubt in doubts(&config.places.policy_dir) {
-        output::line(&format!("warn  policy: {doubt}"))?;
+    for (what, doubt) in doubts(config) {
+        output::line(&format!("warn  {what}: {doubt}"))?;
     }
     for (what, result) in findings(config)? {
         match result {
@@ -67,7 +67,7 @@ pub(super) fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
         (
             "agents",
             by("authority", &|| {
-                manifests(&places.agents_dir).map(|count| format!("{count} manifests"))
+                manifests(&places.agents_dir).map(|all| format!("{} manifests", all.len()))
             })?,
         ),
         // They are read before the executor gives up root's rights.
@@ -76,6 +76,10 @@ pub(super) fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
             executor::read_servers(&places.servers_dir, ids)
                 .map(|servers| format!("{} tool servers", servers.len()))
                 .map_err(|error| error.to_string()),
+        ),
+        (
+            "pin_dir",
+            kernel::can_pin(&places.pin_dir).map(|()| places.pin_dir.display().to_string()),
         ),
     ])
 }
@@ -109,27 +113,43 @@ fn pins(places: &Places) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-/// What the policy's author may not have meant; nothing where policy or pins cannot be read, which is wrong anyway.
-fn doubts(policy_dir: &Path) -> Vec<String> {
-    let read =
-        gate::Policy::read(policy_dir).ok().zip(gate::Pins::read(&policy_dir.join("tools")).ok());
-    read.map(|(policy, pins)| policy.doubts(&pins)).unwrap_or_default()
+/// What their authors may not have meant, and what keeps a single tool from its work; nothing of what cannot be read,
+/// which is wrong anyway.
+fn doubts(config: &Config) -> Vec<(&'static str, String)> {
+    let places = &config.places;
+    let mut found = Vec::new();
+    if let Ok(pins) = gate::Pins::read(&places.policy_dir.join("tools")) {
+        if let Ok(policy) = gate::Policy::read(&places.policy_dir) {
+            found.extend(policy.doubts(&pins).into_iter().map(|doubt| ("policy", doubt)));
+        }
+        for (agent, manifest) in manifests(&places.agents_dir).unwrap_or_default() {
+            let doubts = manifest.doubts(&pins).into_iter();
+            found.extend(doubts.map(|doubt| ("agents", format!("{agent}: {doubt}"))));
+        }
+    }
+    for server in executor::read_servers(&places.servers_dir, &config.ids).unwrap_or_default() {
+        if let Some(command) = server.missing_command() {
+            let what = format!("{}: the command {} is no file", server.name, command.display());
+            found.push(("servers", what));
+        }
+    }
+    found
 }
 
-/// How many manifests `dir` has, all of them good.
-fn manifests(dir: &Path) -> Result<usize, String> {
+/// The manifests of `dir`, all of them good.
+fn manifests(dir: &Path) -> Result<Vec<(AgentName, Manifest)>, String> {
     let entries = std::fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let mut count = 0;
+    let mut all = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();
         if path.extension().is_some_and(|kind| kind == "toml") {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let agent: AgentName = stem.parse().map_err(|error: NameError| error.to_string())?;
-            Manifest::read(dir, &agent).map_err(|error| error.to_string())?;
-            count += 1;
+            let manifest = Manifest::read(dir, &agent).map_err(|error| error.to_string())?;
+            all.push((agent, manifest));
         }
     }
-    Ok(count)
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -145,33 +165,42 @@ mod tests {
         findings.filter(|(_, found)| found.is_err()).map(|(what, _)| what).collect()
     }
 
-    #[test]
-    fn what_a_daemon_cannot_read_is_wrong() {
-        let dir = tempfile::tempdir().unwrap();
-        let mode = |name: &str, mode| {
-            fs::set_permissions(dir.path().join(name), Permissions::from_mode(mode)).unwrap();
-        };
+    fn mode(dir: &Path, name: &str, mode: u32) {
+        fs::set_permissions(dir.join(name), Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// An installation in `dir` with which nothing is wrong.
+    fn installed(dir: &Path) -> Config {
+        let mode = |name: &str, bits| mode(dir, name, bits);
         mode("", 0o755);
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
         let folders = ["policies", "policies/atf", "policies/tools", "agents", "servers"];
         for name in folders {
-            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::create_dir(dir.join(name)).unwrap();
             mode(name, 0o755);
         }
         let pin = "policies/tools/ledger.query.json";
         for name in ["policies/atf/gate.rego", "policies/data.json", pin] {
             let from = shipped.join(name.strip_prefix("policies/").unwrap());
-            fs::copy(from, dir.path().join(name)).unwrap();
+            fs::copy(from, dir.join(name)).unwrap();
             mode(name, 0o644);
         }
-        fs::write(dir.path().join("agents/clerk.toml"), "tools = [\"ledger.query\"]\n").unwrap();
+        fs::write(dir.join("agents/clerk.toml"), "tools = [\"ledger.query\"]\n").unwrap();
         mode("agents/clerk.toml", 0o644);
         let mut config = Config::default();
-        config.places.policy_dir = dir.path().join("policies");
-        config.places.agents_dir = dir.path().join("agents");
-        config.places.servers_dir = dir.path().join("servers");
-        assert_eq!(wrong(&config), [""; 0], "the control");
+        config.places.policy_dir = dir.join("policies");
+        config.places.agents_dir = dir.join("agents");
+        config.places.servers_dir = dir.join("servers");
+        config
+    }
 
+    #[test]
+    fn what_a_daemon_cannot_read_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = installed(dir.path());
+        let mode = |name: &str, bits| mode(dir.path(), name, bits);
+        assert_eq!(wrong(&config), [""; 0], "the control");
+        let pin = "policies/tools/ledger.query.json";
         for (name, what) in
             [("policies/data.json", "policy"), (pin, "tools"), ("agents/clerk.toml", "agents")]
         {
@@ -181,5 +210,39 @@ mod tests {
         }
         config.policy.signers.insert("ci".to_owned(), "/nonexistent/k.pem".into());
         assert_eq!(wrong(&config), ["signers"]);
+    }
+
+    #[test]
+    fn what_is_on_no_bpf_file_system_takes_no_pins() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = installed(dir.path());
+        for (pin_dir, expected) in [("", &["pin_dir"][..]), ("not/there/yet", &[])] {
+            config.places.pin_dir = dir.path().join(pin_dir).join("atf");
+            assert_eq!(wrong(&config), expected, "{pin_dir}");
+        }
+    }
+
+    /// The mistake: a name is misspelt, or a program is not installed. What has nothing to do with it works.
+    #[test]
+    fn what_an_agent_or_a_server_lacks_is_doubted() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = installed(dir.path());
+        let of_the_policy = doubts(&config).len();
+        assert!(doubts(&config).iter().all(|(what, _)| *what == "policy"), "the control");
+        let manifest = "tools = [\"ledger.query\", \"ledger.qury\"]\n\
+                        [narrow.\"ledger.query\".properties]\nsqll = {maxLength = 9}\n";
+        fs::write(dir.path().join("agents/clerk.toml"), manifest).unwrap();
+        for (name, command) in [("here", "/bin/sh"), ("away", "/nonexistent/node")] {
+            let uid = 1_900_000_101 + u32::from(name == "away");
+            let text = format!("command = \"{command}\"\nuid = {uid}\n");
+            fs::write(dir.path().join(format!("servers/{name}.toml")), text).unwrap();
+            mode(dir.path(), &format!("servers/{name}.toml"), 0o600);
+        }
+        let found = doubts(&config).split_off(of_the_policy);
+        let [(_, qury), (_, sqll), (_, away)] = &found[..] else { panic!("{found:?}") };
+        assert!(qury.contains("clerk: the tool ledger.qury has no pin"), "{qury}");
+        assert!(sqll.contains("clerk") && sqll.contains("\"sqll\" is no argument"), "{sqll}");
+        assert!(away.contains("away") && away.contains("/nonexistent/node"), "{away}");
+        assert_eq!(wrong(&config), [""; 0]);
     }
 }

@@ -145,7 +145,12 @@ mod tests {
     fn values_that_contradict_each_other_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("atf.toml");
+        let run_dir = |bytes: usize| format!("[places]\nrun_dir = \"/{}\"", "r".repeat(bytes - 1));
         for (text, fine) in [
+            (run_dir(50).as_str(), true),
+            (run_dir(51).as_str(), false),
+            ("[places]\nrun_dir = \"/srv/atf\"\nstate_dir = \"/srv/atf/state\"", true),
+            ("[places]\nrun_dir = \"/srv/atf\"\nstate_dir = \"/srv/atf/\"", false),
             ("[ids]\nexecutor = 1900000009", true),
             ("[ids]\nexecutor = 1900000003", false),
             ("[ids]\nexecutor = 0", false),

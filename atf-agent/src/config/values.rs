@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use super::Config;
+use crate::call::RunId;
 use crate::identity::TOKEN_TTL_S_MAX;
 use crate::kernel::Posture;
 use crate::run::BRIDGE_PORT_MIN;
+use crate::wire::Places;
+
+/// Longest path of a unix socket in bytes: `sun_path` has 108, one of them a NUL (unix(7)).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// The first value that contradicts another one or a limit.
 pub(super) fn wrong(config: &Config) -> Option<String> {
@@ -29,6 +34,24 @@ fn places(config: &Config) -> Option<String> {
     ]
     .into_iter()
     .find_map(|(key, path)| absolute(key, path))
+    .or_else(|| {
+        // The one is open to runs and gone after a reboot, the other is neither.
+        (places.run_dir == places.state_dir)
+            .then(|| "places.run_dir and places.state_dir are one directory, expected two".to_owned())
+    })
+    .or_else(|| {
+        let most = SOCKET_PATH_BYTES_MAX - socket_bytes_beyond(places);
+        let found = places.run_dir.as_os_str().len();
+        (found > most).then(|| {
+            format!("places.run_dir has {found} bytes, at most {most}: a socket's path has no room for more")
+        })
+    })
+}
+
+/// What the longest path of a socket has beyond the runtime directory.
+fn socket_bytes_beyond(places: &Places) -> usize {
+    let longest = places.run_lines(RunId::random());
+    longest.as_os_str().len() - places.run_dir.as_os_str().len()
 }
 
 fn ids(config: &Config) -> Option<String> {

@@ -106,7 +106,7 @@ pub use learn::{Learnt, learn};
 pub use lint::hidden_text;
 pub use lists::Lists;
 pub use method::{Method, Notification};
-pub use narrow::{Fragments, lint_fragment};
+pub use narrow::{Fragments, lint_fragment, lint_fragment_of};
 pub use permit::{PERMIT_TTL_S, Permit, Terms};
 pub use pins::{Pin, PinError, Pins};
 pub use policy::{Judged, Policy, PolicyError, judge};

@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 
 use super::lint;
-use super::pins::compile;
+use super::pins::{Pin, compile};
 use crate::call::{Digest, ToolName};
 use crate::identity::Claims;
 
@@ -102,6 +102,14 @@ impl std::fmt::Debug for Fragments {
 pub fn lint_fragment(fragment: &Value) -> Result<(), String> {
     check("the fragment", fragment, None)?;
     compile(fragment).map(drop)
+}
+
+/// Whether a fragment names nothing that the tool of `pin` does not have: its calls are refused otherwise.
+///
+/// # Errors
+/// As [`lint_fragment`], and the first name that is no argument.
+pub fn lint_fragment_of(pin: &Pin, fragment: &Value) -> Result<(), String> {
+    check("the fragment", fragment, pin.input_schema())
 }
 
 /// The fragment with what it leaves unsaid: all values that it names have to be there. Else what it says of one would

@@ -30,6 +30,7 @@ pub use error::KernelError;
 #[cfg(feature = "kernel-lines")]
 pub use lines::lines;
 pub use matrix::Row;
+pub use pins::can_pin;
 pub use probe::{Feature, Report, probe};
 pub use proof::{Proof, ProvenProgram, prove};
 pub use settings::Settings;

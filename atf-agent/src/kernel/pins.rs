@@ -63,6 +63,21 @@ pub(super) fn ensure_dir(cage: &Cage, ids: &Ids) -> Result<(), KernelError> {
     set_mode(dir, PIN_DIR_MODE)
 }
 
+/// Whether pins can be made in `pin_dir`, as far as this host shows it: where its parent is not there yet, somebody may
+/// still mount it.
+///
+/// # Errors
+/// What is wrong.
+pub fn can_pin(pin_dir: &Path) -> Result<(), String> {
+    let parent = pin_dir.parent().unwrap_or(pin_dir);
+    match statfs(parent) {
+        Ok(found) if found.f_type != BPF_FS && parent != Path::new(BPF_FS_DIR) => {
+            Err(format!("{} is not on a bpf file system", parent.display()))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Lets ATF's group through `parent` to the pins: systemd closes the bpf file system that it mounts to all
 /// but root. Everybody else stays out, and the group can list nothing in it.
 ///

@@ -47,6 +47,16 @@ pub struct Server {
     pub(in crate::executor) way: Way,
 }
 
+impl Server {
+    /// The command that starts it, where that is no file of this host: it cannot be started then.
+    pub fn missing_command(&self) -> Option<&Path> {
+        match &self.way {
+            Way::Child(orders) => (!orders.program.is_file()).then_some(&orders.program),
+            Way::Url(_) => None,
+        }
+    }
+}
+
 /// How a server is reached.
 pub(in crate::executor) enum Way {
     /// As a process of its own.
