@@ -109,7 +109,7 @@ pub fn lint_fragment(fragment: &Value) -> Result<(), String> {
 /// # Errors
 /// As [`lint_fragment`], and the first name that is no argument.
 pub fn lint_fragment_of(pin: &Pin, fragment: &Value) -> Result<(), String> {
-    check("the fragment", fragment, pin.input_schema())
+    check("the fragment", fragment, Some(pin.bounds()))
 }
 
 /// The fragment with what it leaves unsaid: all values that it names have to be there. Else what it says of one would
