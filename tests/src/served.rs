@@ -59,6 +59,9 @@ impl Server {
 pub(crate) struct ByUrl {
     pub(crate) url: String,
     pub(crate) stateless: bool,
+    /// What it is told that it may ask.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) questions: &'static [&'static str],
 }
 
 impl ByUrl {

@@ -110,6 +110,9 @@ pub enum Reason {
     /// No deferred call of this run has that name, or none any more.
     #[serde(rename = "task.unknown")]
     TaskUnknown,
+    /// It answers no question that is open, or none any more.
+    #[serde(rename = "question.unknown")]
+    QuestionUnknown,
     /// The tool's pin lets no call be deferred.
     #[serde(rename = "task.forbidden")]
     TaskForbidden,

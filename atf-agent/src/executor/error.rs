@@ -119,6 +119,12 @@ pub enum Mistrust {
         /// The server.
         server: String,
     },
+    /// It is no answer to an open question of a call that is under way.
+    #[error("the tool server {server} waits for no such answer")]
+    NoQuestion {
+        /// The server.
+        server: String,
+    },
     /// The server defers no calls, or not in this way.
     #[error("the tool server {server} does not say that it defers calls in this way")]
     NoTasks {

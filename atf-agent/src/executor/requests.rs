@@ -84,6 +84,10 @@ impl Executor {
                 self.servers.cancel(target.split().0, decision);
                 reply.give(ExecutorReply::Cancelled);
             }
+            ExecutorRequest::Unanswered { decision, target, question } => {
+                self.servers.unanswered(target.split().0, decision, question);
+                reply.give(ExecutorReply::Cancelled);
+            }
             ExecutorRequest::Execute { permit, arguments, answers, token, receipt } => {
                 let said = (arguments.get(), answers.as_deref());
                 match self.checks.admit(&permit, said, &token, &receipt) {
@@ -98,6 +102,10 @@ impl Executor {
         let arguments = &said.0;
         let permit = admitted.permit();
         let still = || self.checks.not_sealed(permit.cgroup);
+        if permit.answers_a_question() {
+            let server = permit.target.split().0;
+            return self.servers.answer(server, self.call(admitted, said, reply));
+        }
         let outcome = match permit.target.tool().map(ToolName::as_str) {
             Some("ledger.query") => self.ledger.query(arguments.get(), &still),
             Some("ledger.adjust") => self.ledger.adjust(arguments.get(), permit, &still),
@@ -124,6 +132,9 @@ impl Executor {
         let questions = exchange.map(|exchange| exchange.questions.clone()).unwrap_or_default();
         Call {
             decision: admitted.permit().decision,
+            run: admitted.permit().run,
+            began: admitted.permit().began,
+            asks_by_request: exchange.is_some_and(|exchange| exchange.by_request),
             may_tell: admitted.permit().may_tell,
             defers: admitted.permit().defers,
             target,

@@ -10,6 +10,7 @@ use super::authenticate::{Authenticated, describe_claims};
 use super::deferral::Begun;
 use super::method::Method;
 use super::pins::{Pin, Pins};
+use super::response::Continues;
 use super::schema::WellFormed;
 use super::sql::SqlFacts;
 use super::statement::SqlChecked;
@@ -257,6 +258,11 @@ impl Act {
             Self::Tool(call) => call.tool_call().talk(),
             Self::Ask(asked) => asked.ask.talk(),
         }
+    }
+
+    /// The question of a call under way that it answers.
+    pub fn continues(&self) -> Option<&Continues> {
+        self.talk().continues()
     }
 
     /// What the run wants to be told while the server works on it.

@@ -5,7 +5,7 @@ use super::{Limits, Message, Received, Stated};
 fn read(json: &str) -> Option<Received> {
     match Received::read(json.as_bytes(), &Limits::default(), &Stated::default()) {
         Ok(Message::Request(received)) => Some(received),
-        Ok(Message::Notification(..)) | Err(_) => None,
+        Ok(Message::Notification(..) | Message::Response(_)) | Err(_) => None,
     }
 }
 

@@ -43,8 +43,8 @@ pub fn decide(
 ) -> Result<Judged, Refusal> {
     let received = match Received::read(bytes, rules.limits, &Stated::default())? {
         Message::Request(received) => received.with_prompt_header(presented.prompt)?,
-        Message::Notification(..) => {
-            let detail = "a notification is not decided on";
+        Message::Notification(..) | Message::Response(_) => {
+            let detail = "what is no request is not decided on";
             return Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail));
         }
     };

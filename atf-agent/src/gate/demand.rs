@@ -30,6 +30,11 @@ pub fn demand(judged: &Judged, now: Moment, result_bytes_max: u64) -> Result<Dem
         let detail = format!("it is {local}, outside of the hours of {target}");
         return Err(Refusal::new(Step::Reserve, Reason::CapHours, detail));
     }
+    // The call whose server has asked holds all that it draws on.
+    if call.continues().is_some() {
+        let (per_run_cents, day) = (limits.per_run_cents, limits.day(now.unix_s));
+        return Ok(Demand { per_run_cents, day, now_boot_ms: now.boot_ms, ..Demand::default() });
+    }
     let (whose, cents) = (Whose::of(call.claims()), judged.obligations().reserve_cents);
     let mut shares = if cents == 0 { Vec::new() } else { limits.money(call.claims(), cents) };
     if judged.rows() > 0 {

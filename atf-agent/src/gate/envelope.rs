@@ -53,6 +53,8 @@ pub(super) struct ToolParams<'a> {
 pub(super) struct InitializeParams<'a> {
     #[serde(borrow, rename = "protocolVersion")]
     pub(super) revision: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) capabilities: Option<&'a RawValue>,
 }
 
 /// The parameters of `notifications/cancelled`, as far as ATF acts on them.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::reply::Code;
 use super::revision::Revision;
-use crate::call::Level;
+use crate::call::{Level, Questions};
 
 /// The revision without a handshake: each request says all that is needed to answer it.
 pub const STATELESS: &str = "2026-07-28";
@@ -42,6 +42,8 @@ pub struct Stated {
     pub takes_one_message: bool,
     /// From which level on the session wants to be told of what servers write down.
     pub level: Option<Level>,
+    /// What the session's client can answer, by what it said when the session began.
+    pub can: Questions,
 }
 
 /// What is wrong about a message's era or its headers.

@@ -42,6 +42,7 @@ mod references;
 mod rego;
 mod replay;
 mod reply;
+mod response;
 mod revision;
 mod schema;
 pub mod sql;
@@ -115,6 +116,7 @@ pub use provenance::{Known, Origin, Results, Traced, Trust, name, task_says, tra
 pub use receive::{Limits, Message, Received};
 pub use replay::{Change, Difference, differences, replay};
 pub use reply::{Code, Reply};
+pub use response::{Continues, Response, is_answer};
 pub use revision::Revision;
 pub use schema::{WellFormed, check_schema};
 pub use statement::{SqlChecked, check_sql};

@@ -6,7 +6,8 @@ use super::envelope::{self, AnyParams, CancelParams, InitializeParams, Meta};
 use super::id::Id;
 use super::receive::invalid;
 use super::revision::Revision;
-use crate::call::{Digest, Reason, Refusal, Step};
+use super::talk;
+use crate::call::{Digest, Questions, Reason, Refusal, Step};
 
 /// The request for which nobody waits. What names none is nothing, as the standard has it.
 pub(super) fn cancelled(params: &RawValue) -> Option<Id> {
@@ -54,6 +55,14 @@ pub(super) fn offered(params: Option<&RawValue>) -> Result<Revision, Refusal> {
     let asked: InitializeParams<'_> =
         envelope::object(text).map_err(|e| invalid(format!("initialize: params: {e}")))?;
     Ok(Revision::offered(&asked.revision))
+}
+
+/// What a client can answer by its `initialize`. One that says it in a way that is not understood can answer nothing.
+pub(super) fn can(params: Option<&RawValue>) -> Questions {
+    let asked: Option<InitializeParams<'_>> =
+        params.and_then(|params| envelope::object(params.get()).ok());
+    let capabilities = asked.and_then(|asked| asked.capabilities);
+    capabilities.and_then(|capabilities| talk::can(capabilities).ok()).unwrap_or_default()
 }
 
 fn variants(object: &RawValue, known: &[&str]) -> Result<(), Refusal> {

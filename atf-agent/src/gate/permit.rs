@@ -76,7 +76,10 @@ impl Permit {
             waived: judged.waived().is_some(),
             may_tell: judged.may_tell(),
             defers: call.may_defer(),
-            began: call.begun().map(|begun| begun.decision),
+            began: call
+                .begun()
+                .map(|begun| begun.decision)
+                .or_else(|| call.continues().map(|continues| continues.decision)),
         };
         let json = serde_json::to_string(&body).map_err(|error| refuse(error.to_string()))?;
         Ok(Self { judged, reservation, body, json })

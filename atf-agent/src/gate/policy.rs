@@ -124,7 +124,7 @@ fn denied(detail: String) -> Refusal {
 }
 
 fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, Refusal> {
-    let decision = hearing::understood(&hearing.said).map_err(denied)?;
+    let mut decision = hearing::understood(&hearing.said).map_err(denied)?;
     if let Checked::Ask(asked) = traced.checked()
         && let Some(pin) = asked.pin().filter(|pin| !policy.settings.tools.contains_key(pin.name()))
     {
@@ -144,6 +144,7 @@ fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, 
     let rows = rows(traced.checked());
     let call = traced.into_act();
     let (exchange, answers) = talk::exchange(&call, &decision.obligations)?.unzip();
+    decision.obligations.reserve_cents = reserves(&call, decision.obligations.reserve_cents)?;
     Ok(Judged {
         rows,
         call,
@@ -155,6 +156,20 @@ fn judged(traced: Traced, policy: &Policy, hearing: &Hearing) -> Result<Judged, 
         waived,
         approvers: policy.settings.approvers.clone(),
     })
+}
+
+/// The cents that a call reserves for which the policy wants `cents` reserved. One that answers a question has what its
+/// call has reserved, and changes nothing about that.
+fn reserves(call: &Act, cents: u64) -> Result<u64, Refusal> {
+    match call.continues() {
+        None => Ok(cents),
+        Some(continues) if continues.cents == cents => Ok(0),
+        Some(continues) => {
+            let reserved = continues.cents;
+            let detail = format!("the answer makes {cents} cents of the call's {reserved}");
+            Err(Refusal::new(Step::Policy, Reason::CapExceeded, detail))
+        }
+    }
 }
 
 /// The rows that the call's statements ask for. One without a LIMIT asks for all that there are.

@@ -12,15 +12,16 @@ use super::json;
 use super::level;
 use super::lists::Lists;
 use super::method::{Method, Notification};
-use super::params::{cancelled, meta, offered, prompt_digest};
+use super::params::{can, cancelled, meta, offered, prompt_digest};
 use super::reply::{Code, Reply, Unread};
+use super::response::{self, Continues, Response};
 use super::revision::Revision;
 use super::talk::Said;
 use super::tool_call::ToolCall;
 use super::wants::Wants;
 use crate::audit::Call;
 use crate::call::{
-    Caller, Digest, Level, Reason, Refusal, ResourceUri, StateKey, StateOf, Step, Target,
+    Caller, Digest, Level, Questions, Reason, Refusal, ResourceUri, StateKey, StateOf, Step, Target,
 };
 
 /// Deepest nesting. MCP's own messages need 6, and a parser that recurses is safe at 64.
@@ -57,6 +58,8 @@ impl Default for Limits {
 pub enum Message {
     /// It wants an answer.
     Request(Received),
+    /// It answers a question of a server.
+    Response(Response),
     /// It wants none. A `notifications/cancelled` names the request for which nobody waits.
     Notification(Notification, Option<Id>),
 }
@@ -71,6 +74,7 @@ pub struct Received {
     tool: Option<Box<ToolCall>>,
     ask: Option<Box<Ask>>,
     offered: Option<Revision>,
+    can: Questions,
     level: Option<Level>,
     listens: Option<Lists>,
     unsubscribes: Option<ResourceUri>,
@@ -186,9 +190,23 @@ impl Received {
         self.offered
     }
 
+    /// What the client of an `initialize` says that it can answer.
+    pub fn can(&self) -> &Questions {
+        &self.can
+    }
+
+    /// The question of a call under way that it answers.
+    pub fn continues(&self) -> Option<&Continues> {
+        self.tool.as_ref().and_then(|tool| tool.talk().continues())
+    }
+
     /// The digest of the system prompt that the caller claims to follow.
     pub fn prompt(&self) -> Option<Digest> {
         self.prompt
+    }
+
+    pub(super) fn tool_mut(&mut self) -> Option<&mut ToolCall> {
+        self.tool.as_deref_mut()
     }
 
     pub(super) fn into_tool_call(self) -> Option<ToolCall> {
@@ -240,11 +258,15 @@ fn read(bytes: &[u8], limits: &Limits, stated: &Stated) -> Result<Message, Unrea
         envelope::object(text).map_err(|error| unread(Code::Request, None, error))?;
     let id = message.id.and_then(Id::read);
     let invalid = |detail: &str| unread(Code::Request, id.clone(), detail.to_owned());
-    let is_tools_call = message.method.as_deref() == Some(Method::ToolsCall.as_str());
-    if !is_tools_call && bytes.len() > PLAIN_BYTES_MAX {
+    let bytes_max = match message.method.as_deref() {
+        Some(method) if method == Method::ToolsCall.as_str() => limits.body_bytes_max,
+        Some(_) => PLAIN_BYTES_MAX,
+        None => response::BYTES_MAX,
+    };
+    if bytes.len() > bytes_max {
         let found = bytes.len();
         return Err(invalid(&format!(
-            "{found} bytes, at most {PLAIN_BYTES_MAX} are read of what is no tools/call"
+            "{found} bytes, at most {bytes_max} are read of what is no tools/call"
         )));
     }
     if message.jsonrpc != "2.0" {
@@ -253,9 +275,7 @@ fn read(bytes: &[u8], limits: &Limits, stated: &Stated) -> Result<Message, Unrea
     if message.id.is_some() && id.is_none() {
         return Err(invalid("the id is no string of at most 128 bytes and no integer within 2^53"));
     }
-    let Some(method) = message.method else {
-        return Err(invalid("no method; responses are not taken"));
-    };
+    let Some(method) = message.method else { return response::read(id, &message, stated) };
     if message.result.is_some() || message.error.is_some() {
         return Err(invalid("a method and a result or error"));
     }
@@ -313,7 +333,7 @@ fn request(
         meta.is_whole().map_err(|detail| refused(invalid(detail)))?;
     }
     let wants = Wants::read(&meta, era, stated).map_err(|detail| refused(invalid(detail)))?;
-    let said = Said { era, capabilities: meta.capabilities, wants: &wants };
+    let said = Said { era, capabilities: meta.capabilities, wants: &wants, can: &stated.can };
     let ask = Ask::read(method, params, said).map_err(refused)?.map(Box::new);
     let handle = Handle::read(method, params, said).map_err(refused)?.map(Box::new);
     let is = |one: Method| (method == one).then_some(params);
@@ -341,6 +361,7 @@ fn request(
         tool,
         ask,
         offered,
+        can: if method == Method::Initialize { can(params) } else { Questions::new() },
         level,
         listens,
         unsubscribes,

@@ -12,6 +12,7 @@ use super::act::Act;
 use super::envelope::{self, present};
 use super::era::Era;
 use super::facts::Obligations;
+use super::response::Continues;
 use super::wants::Wants;
 use crate::call::{Digest, Question, Questions, Reason, Refusal, StateKey, StateOf, Step};
 use crate::wire::{Answers, Exchange};
@@ -21,7 +22,7 @@ const ANSWERS_MAX: usize = 16;
 const KEY_BYTES_MAX: usize = 128;
 
 /// Longest answers in bytes: what a model said is the longest of them.
-const ANSWERS_BYTES_MAX: usize = 64 << 10;
+pub(super) const ANSWERS_BYTES_MAX: usize = 64 << 10;
 
 /// What of one call may go to and fro. Nothing by default.
 #[derive(Debug, Default)]
@@ -30,6 +31,10 @@ pub struct Talk {
     can: Questions,
     responses: Option<Box<RawValue>>,
     state: State,
+    /// Whether the server asks by requests while the call is under way.
+    by_request: bool,
+    /// The question of a call under way that this answers.
+    continues: Option<Continues>,
 }
 
 /// What the run brings back of what a server gave it.
@@ -52,6 +57,8 @@ pub(super) struct Said<'a> {
     pub(super) capabilities: Option<&'a RawValue>,
     /// What it wants to be told.
     pub(super) wants: &'a Wants,
+    /// What its client can answer by what it said when its session began.
+    pub(super) can: &'a Questions,
 }
 
 /// The members of parameters by which a run answers.
@@ -89,7 +96,7 @@ impl Talk {
     /// # Errors
     /// When it answers in an era that asks otherwise, or its answers are none.
     pub(super) fn read(said: Said<'_>, params: &RawValue) -> Result<Self, Refusal> {
-        let Said { era, capabilities, wants } = said;
+        let Said { era, capabilities, wants, can: _ } = said;
         let wants = wants.clone();
         let invalid = |what: String| refuse(Step::Receive, Reason::MessageInvalid, what);
         let said: AnswerParams<'_> = envelope::object(params.get()).map_err(invalid)?;
@@ -106,7 +113,38 @@ impl Talk {
         let state = said.state.map_or(State::None, |state| State::Brought(state.into_owned()));
         let can = capabilities.map(can).transpose().map_err(invalid)?;
         let can = can.unwrap_or_default();
-        Ok(Self { wants, can, responses: said.responses.map(RawValue::to_owned), state })
+        let responses = said.responses.map(RawValue::to_owned);
+        Ok(Self { wants, can, responses, state, by_request: false, continues: None })
+    }
+
+    /// With a handshake its client is asked while the call is under way, when it takes more than one message.
+    pub(super) fn asks_by_request(&mut self, said: Said<'_>) {
+        if said.era == Era::Handshake && said.wants.takes_more() {
+            (self.can, self.by_request) = (said.can.clone(), true);
+        }
+    }
+
+    /// Answers a question with `result`, or with nothing.
+    pub(super) fn answers(
+        &mut self,
+        continues: Continues,
+        result: Option<Box<RawValue>>,
+    ) -> Result<(), Refusal> {
+        let invalid = |what: String| refuse(Step::Receive, Reason::MessageInvalid, what);
+        let responses = result.map(|result| {
+            RawValue::from_string(format!(r#"{{"{}":{}}}"#, continues.number, result.get()))
+        });
+        self.responses = responses.transpose().map_err(|error| invalid(error.to_string()))?;
+        if let Some(responses) = &self.responses {
+            check(responses).map_err(invalid)?;
+        }
+        self.continues = Some(continues);
+        Ok(())
+    }
+
+    /// The question of a call under way that this answers.
+    pub(super) fn continues(&self) -> Option<&Continues> {
+        self.continues.as_ref()
     }
 
     /// What the run wants to be told meanwhile.
@@ -183,7 +221,11 @@ pub(super) fn exchange(act: &Act, obligations: &Obligations) -> Result<Option<Ex
         None => questions,
     };
     let answers = talk.sent()?;
-    if answers.is_some() && questions.is_empty() {
+    let is_asked = match talk.continues() {
+        Some(continues) => questions.contains(&continues.question),
+        None => !questions.is_empty(),
+    };
+    if answers.is_some() && !is_asked {
         let what = format!("no question to this run is allowed, and it answers one for {target}");
         return Err(refuse(Step::Policy, Reason::AnswersRefused, what));
     }
@@ -191,10 +233,11 @@ pub(super) fn exchange(act: &Act, obligations: &Obligations) -> Result<Option<Ex
         return Ok(None);
     }
     let digest = answers.as_ref().map(Answers::digest);
-    Ok(Some((Exchange { questions, answers: digest }, answers.map(Box::new))))
+    let by_request = talk.by_request;
+    Ok(Some((Exchange { questions, answers: digest, by_request }, answers.map(Box::new))))
 }
 
-fn can(capabilities: &RawValue) -> Result<Questions, String> {
+pub(super) fn can(capabilities: &RawValue) -> Result<Questions, String> {
     let declared: Declared<'_> = envelope::object(capabilities.get())?;
     let mut can = Questions::new();
     if let Some(elicitation) = declared.elicitation {

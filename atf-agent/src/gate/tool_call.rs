@@ -41,9 +41,13 @@ impl ToolCall {
             Some(_) => return Err(invalid("arguments are no object".to_owned())),
             None => RawValue::from_string("{}".to_owned()).map_err(|e| invalid(e.to_string()))?,
         };
-        let talk = Box::new(Talk::read(said, params)?);
+        let mut talk = Box::new(Talk::read(said, params)?);
         let (wanted, digest) =
             (Wanted::read(said, call.task)?, Digest::of(arguments.get().as_bytes()));
+        // One that is deferred is answered before its server has begun.
+        if wanted == Wanted::Now {
+            talk.asks_by_request(said);
+        }
         Ok(Self { name, talk, digest, arguments, wanted, may_defer: None })
     }
 
@@ -105,6 +109,7 @@ impl ToolCall {
         call.tool = Some(self.name.as_str().into());
         call.arguments = Some(self.digest);
         call.answers = self.talk.digest();
+        call.began = self.talk.continues().map(|continues| continues.decision);
     }
 }
 

@@ -44,6 +44,11 @@ impl Wants {
         self.progress.as_ref()
     }
 
+    /// Whether the caller takes anything before the answer.
+    pub(super) fn takes_more(&self) -> bool {
+        self.takes_more
+    }
+
     /// What of it is allowed in a call of `target`, where `notices` are. How far a deferred call is, is told to who
     /// waits for its result.
     pub(super) fn within(&self, notices: &Notices, target: &Target) -> MayTell {

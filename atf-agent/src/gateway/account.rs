@@ -4,8 +4,10 @@
 use std::time::Instant;
 
 use crate::audit::{self, Event, Verdict};
-use crate::call::{Caller, DecisionId, Digest, Reason, Refusal};
-use crate::gate::{Code, Era, Hearing, Id, Limits, Message, Permit, Received, Reply};
+use crate::call::{Caller, DecisionId, Digest, Reason, Refusal, Step};
+use crate::gate::{
+    Code, Era, Hearing, Id, Limits, Message, Permit, Received, Reply, Response, Stated,
+};
 use crate::state::{Approved, Hearings};
 
 use super::authorization::Challenge;
@@ -31,6 +33,8 @@ pub(super) enum Asked {
     Promise(Id),
     /// Any other request.
     Other(Id),
+    /// What wants no answer, but for its status: it is one itself.
+    Nothing,
 }
 
 /// What a message is.
@@ -43,6 +47,8 @@ pub(super) enum Came {
         /// That number.
         cancels: Option<Id>,
     },
+    /// It answers what a server has asked.
+    Response(Response),
 }
 
 impl Asked {
@@ -51,7 +57,7 @@ impl Asked {
     pub(super) fn is_of_unknown_method(&self) -> bool {
         match self {
             Self::Unread(reply) => matches!(reply.code, Code::Method | Code::Unsupported),
-            Self::Tool(_) | Self::Promise(_) | Self::Other(_) => false,
+            Self::Tool(_) | Self::Promise(_) | Self::Other(_) | Self::Nothing => false,
         }
     }
 }
@@ -110,6 +116,10 @@ impl Account {
                 tracing::debug!(run = %self.call.run, ?kind, "a notification");
                 return Ok(Came::Notification { cancels });
             }
+            Ok(Message::Response(response)) => {
+                self.asked = Asked::Nothing;
+                return Ok(Came::Response(response));
+            }
             Ok(Message::Request(received)) => received,
             Err(refusal) => {
                 if let Some(reply) = Received::reply(message, limits, &envelope.stated) {
@@ -130,6 +140,24 @@ impl Account {
         let received = received.with_prompt_header(envelope.prompt.as_deref())?;
         received.describe(&mut self.call);
         Ok(Came::Request(received))
+    }
+
+    /// Step 1 once more, of the call whose server has asked what this answers. Whoever answers is answered as before.
+    ///
+    /// # Errors
+    /// When it is not read.
+    pub(super) fn again(
+        &mut self,
+        (message, stated, prompt): (&[u8], &Stated, Option<&str>),
+        limits: &Limits,
+    ) -> Result<Received, Refusal> {
+        match Received::read(message, limits, stated)? {
+            Message::Request(received) => received.with_prompt_header(prompt),
+            Message::Notification(..) | Message::Response(_) => {
+                let detail = "what a server has asked for is no request";
+                Err(Refusal::new(Step::Receive, Reason::MessageInvalid, detail))
+            }
+        }
     }
 
     /// Lets a step write down what it learnt.

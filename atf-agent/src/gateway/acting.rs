@@ -3,11 +3,16 @@
 
 use std::pin::{Pin, pin};
 
+use tokio::sync::mpsc::unbounded_channel;
+
 use super::Gateway;
+use super::asking::Asker;
 use super::awaited::Waiting;
 use super::deferred::About;
 use super::execution::{Acted, Order, Ready};
-use super::telling::{Outlet, Teller};
+use super::line::Sent;
+use super::runs::LiveRun;
+use super::telling::Teller;
 use crate::audit::{Event, Notified};
 use crate::gate::{Era, Permit};
 
@@ -17,19 +22,30 @@ pub(super) async fn act(
     gateway: &Gateway,
     executor: &Ready,
     (permit, order): (&Permit, Order),
-    (outlet, era, waiting, about): (&Outlet, Era, &Waiting, &About),
+    (run, sent, era): (&LiveRun, &Sent, Era),
+    (waiting, about): (&Waiting, &About),
     bytes_max: usize,
 ) -> (Acted, Option<Notified>) {
-    let mut teller = Teller::of(outlet, (permit, about.entry()), bytes_max);
+    let decision = permit.body().decision;
+    let (outlet, (unasked, mut unasked_all)) = (&sent.outlet, unbounded_channel());
+    let asker = Asker::of(run, sent, permit, unasked);
+    let mut teller = Teller::of(outlet, (permit, about.entry()), asker, bytes_max);
     let acted = {
         let hear = teller.as_mut().map(|teller| |told| teller.tell(told));
         let mut acting = pin!(executor.execute(order, hear));
         // In the handshake revisions one who hangs up wants the call made all the same; to cancel it is said.
-        tokio::select! {
-            biased;
-            acted = &mut acting => acted,
-            () = outlet.hung_up(), if era == Era::Stateless => stopped(executor, permit, acting).await,
-            () = waiting.cancelled() => stopped(executor, permit, acting).await,
+        loop {
+            tokio::select! {
+                biased;
+                acted = &mut acting => break acted,
+                Some(question) = unasked_all.recv() => {
+                    executor.unanswered(decision, permit.body().target.clone(), question).await;
+                }
+                () = outlet.hung_up(), if era == Era::Stateless => {
+                    break stopped(executor, permit, acting).await;
+                }
+                () = waiting.cancelled() => break stopped(executor, permit, acting).await,
+            }
         }
     };
     let (told, hidden) = teller.map(Teller::ends).unwrap_or_default();

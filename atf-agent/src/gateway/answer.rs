@@ -141,6 +141,7 @@ impl Answer {
             let status = challenge.status();
             let id = match asked {
                 Asked::Unread(reply) => reply.id.as_ref(),
+                Asked::Nothing => None,
                 Asked::Tool(id) | Asked::Promise(id) | Asked::Other(id) => Some(id),
             };
             let code = i32::from(status.as_u16());
@@ -159,6 +160,13 @@ impl Answer {
                 Self::unread(&Reply { id, code, era, requested }, refusal.reason)
             }
             Asked::Unread(reply) => Self::unread(reply, refusal.reason),
+            // An id would be taken for one of the client's own requests.
+            Asked::Nothing => {
+                let reason = refusal.reason;
+                let text = reason.to_string();
+                let body = error(None, Code::Request.number(), &text, Some(reason));
+                Self::of(StatusCode::BAD_REQUEST, body)
+            }
             Asked::Tool(id) => Self::made(id, era, refused_tool(refusal)),
             Asked::Promise(id) => {
                 let (text, data) = refused_words(refusal);

@@ -50,6 +50,7 @@ impl Challenge {
             | Reason::CapRows
             | Reason::CapBytes
             | Reason::TaskUnknown
+            | Reason::QuestionUnknown
             | Reason::TaskForbidden
             | Reason::TaskRequired
             | Reason::TaskCapability

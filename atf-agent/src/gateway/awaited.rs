@@ -34,6 +34,12 @@ impl Awaited {
         Waiting { named, all: Arc::clone(&self.0), cancelled }
     }
 
+    /// A call that no client knows by a number.
+    pub(super) fn nobodys(&self, id: &Id) -> Waiting {
+        let cancelled = Arc::new(Notify::new());
+        Waiting { named: (None, id.clone()), all: All::default(), cancelled }
+    }
+
     /// A client in `session` does not wait for number `id` any more.
     pub(super) fn cancel(&self, session: Option<&Session>, id: &Id) {
         if let Some(call) = lock(&self.0).get(&(session.map(Session::number), id.clone())) {

@@ -303,6 +303,15 @@ impl Ready {
         }
     }
 
+    /// Has the server of a call told that nobody answers what it asks.
+    pub(super) async fn unanswered(&self, decision: DecisionId, target: Target, question: u64) {
+        let request = ExecutorRequest::Unanswered { decision, target, question };
+        let told = within("executor", OPEN_TIMEOUT, self.pipelined.ask(&request)).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, %decision, "a server does not know that nobody answers");
+        }
+    }
+
     /// Has the server of a call told that nobody waits for it. The call goes on to its end, whatever that is.
     pub(super) async fn cancel(&self, decision: DecisionId, target: Target) {
         let request = ExecutorRequest::Cancel { decision, target };

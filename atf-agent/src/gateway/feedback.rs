@@ -237,9 +237,11 @@ fn counts(reason: Reason) -> bool {
         | Reason::CapRows
         | Reason::CapBytes => true,
         // An honest run comes too soon, and its sisters may have taken the turns.
-        // Names are random, so that trying them gains nothing, and an honest client asks once too often.
+        // Names are random, so that trying them gains nothing, and an honest client asks once too often, or answers
+        // too late.
         Reason::CapCalls
         | Reason::TaskUnknown
+        | Reason::QuestionUnknown
         | Reason::TaskForbidden
         | Reason::TaskRequired
         | Reason::TaskCapability

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::answer::Answer;
+use super::asking::Place;
 use super::authorization;
 use super::connections::Open;
 use super::events::Events;
@@ -167,16 +168,18 @@ async fn answer(
         },
         None => None,
     };
-    envelope.stated.level = session.as_ref().and_then(|session| session.level());
+    if let Some(session) = &session {
+        session.state(&mut envelope.stated);
+    }
     let prefers_events = envelope.prefers_events;
     // Taken before the body is read, so that one run holds no more bodies than calls.
-    let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
-        return Answer::turned(StatusCode::NOT_FOUND, "the run has ended").into();
-    };
+    let ended = || Answer::turned(StatusCode::NOT_FOUND, "the run has ended").into();
+    let Some(place) = Place::of(&run).await else { return ended() };
     let message = match read_body(body, &gateway).await {
         Ok(message) => message,
         Err(answer) => return answer.into(),
     };
+    let Some(slot) = place.taken(&run, &message).await else { return ended() };
     let mut following =
         Following::begin((gateway, run), caller, (message, envelope, session), slot);
     match following.next().await {

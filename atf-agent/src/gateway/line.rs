@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Gateway;
-use super::account::{Account, Came};
+use super::account::Account;
 use super::answer::Answer;
+use super::asking::Taken;
 use super::awaited::Waiting;
 use super::deferred;
 use super::detached::{Detached, Work};
@@ -19,7 +20,7 @@ use super::headers::Envelope;
 use super::runs::LiveRun;
 use super::sessions::{self, Session};
 use super::telling::Outlet;
-use super::{acting, after, approval, feedback, listening, mcp, offers, subscribing};
+use super::{acting, after, approval, asking, feedback, listening, mcp, offers, subscribing};
 use crate::audit::Verdict;
 use crate::call::{Caller, Reason, Refusal, Step};
 use crate::gate::{self, Authenticated, Checked, Method, Permit, Pins, Terms};
@@ -89,16 +90,13 @@ async fn live(
     let (rules, now, envelope) = (gateway.rules.now(), now_unix_ns(), &sent.envelope);
     // 1. receive
     let session = sent.session.as_deref();
-    let received = match account.receive(&sent.message, envelope, &gateway.limits())? {
-        Came::Request(received) => received,
-        Came::Notification { cancels } => {
-            cancels.inspect(|id| run.awaited.cancel(session, id));
-            return Ok(Answer::accepted());
-        }
+    let (received, taken) = match asking::came(run, sent, account, &gateway.limits())? {
+        Ok(received) => received,
+        Err(answer) => return Ok(answer),
     };
     // 2. authenticate
     let id = received.id().clone();
-    let waiting = run.awaited.begin(session, &id);
+    let waiting = asking::waiting(run, session, &id, taken.as_ref());
     feedback::unsealed(gateway, run).await?;
     let (verifier, jwt) = (gateway.verifier()?, envelope.jwt.as_deref());
     let (received, found) = deferred::named(run, received)?;
@@ -106,7 +104,7 @@ async fn live(
     let authenticated = authenticated.opened(&gateway.state_key)?;
     account.learn(|call| authenticated.describe(call));
     run.subscriptions.narrow(&authenticated.claims().entitlements.reach);
-    let asks = (&authenticated, &waiting);
+    let asks = (&authenticated, &waiting, taken.as_ref());
     if let Some(answer) = answered(gateway, run, asks, sent, (&rules.pins, account)).await? {
         return Ok(answer);
     }
@@ -142,10 +140,10 @@ async fn live(
     // 8. execute; what the server tells meanwhile is filtered as it comes
     run.past.acts(&rules.pins, permit.judged().call());
     let bytes_max = permit.result_bytes_max(gateway.settings.result_bytes_max);
-    let (hears, order) = ((&sent.outlet, account.era(), &waiting, &about), (&permit, order));
+    let (hears, order) = ((run, sent, account.era()), (&permit, order));
     let (acted, told) = match subscriber {
         Some(subscriber) => (subscriber.subscribe(executor, order).await, None),
-        None => acting::act(gateway, &executor, order, hears, bytes_max).await,
+        None => acting::act(gateway, &executor, order, hears, (&waiting, &about), bytes_max).await,
     };
     // 9. filter the result
     let (outcome, result) =
@@ -156,7 +154,8 @@ async fn live(
         after::record_outcome(gateway, &permit, &outcome, told),
         async {
             run.past.learns(&rules.pins, permit.judged().call(), &result);
-            result.as_ref().map(|passed| Answer::passed(&id, account.era(), passed))
+            let taken = taken.as_ref();
+            result.as_ref().map(|passed| asking::told(taken, (&id, account.era()), passed))
         },
     );
     let answer = answer.map_err(Clone::clone);
@@ -169,10 +168,13 @@ async fn live(
 async fn answered(
     gateway: &Gateway,
     run: &LiveRun,
-    (authenticated, waiting): (&Authenticated, &Waiting),
+    (authenticated, waiting, taken): (&Authenticated, &Waiting, Option<&Taken<'_>>),
     sent: &Sent,
     (pins, account): (&Pins, &mut Account),
 ) -> Result<Option<Answer>, Refusal> {
+    if let Some(answer) = asking::declined(gateway, taken, account).await? {
+        return Ok(Some(answer));
+    }
     let (method, received) = (authenticated.method(), authenticated.received());
     let offered = offered(gateway, run, authenticated, pins).await?;
     let result = mcp::result(authenticated, &offered);

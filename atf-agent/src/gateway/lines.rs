@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::answer::Answer;
+use super::asking::Place;
 use super::connections::Open;
 use super::following::{Following, Next};
 use super::headers::{self, Envelope};
@@ -92,12 +93,11 @@ async fn read(
         if line.trim_ascii().is_empty() || states(&line, &mut envelope) {
             continue;
         }
-        let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
-            return;
-        };
+        let Some(place) = Place::of(run).await else { return };
+        let Some(slot) = place.taken(run, &line).await else { return };
         let (gateway, run) = (Arc::clone(gateway), Arc::clone(run));
         let (mut envelope, send) = (envelope.clone(), send.clone());
-        envelope.stated.level = session.level();
+        session.state(&mut envelope.stated);
         let message = (line.into(), envelope, Some(Arc::clone(session)));
         tokio::spawn(follow(Following::begin((gateway, run), caller, message, slot).apart(), send));
     }

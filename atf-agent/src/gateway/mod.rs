@@ -7,6 +7,7 @@ mod acting;
 mod after;
 mod answer;
 mod approval;
+mod asking;
 mod authorization;
 mod awaited;
 mod breaker;

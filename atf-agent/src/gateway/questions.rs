@@ -67,8 +67,9 @@ pub(super) fn asked(
 ) -> Result<Box<RawValue>, String> {
     let Asks { requests, state } = serde_json::from_str(text)
         .map_err(|error| format!("a question is not understood: {error}"))?;
-    let may = permit.exchange.as_ref().map(|exchange| &exchange.questions);
-    are_allowed(&requests, may)?;
+    // One that asks by requests does not ask by its result.
+    let exchange = permit.exchange.as_ref().filter(|exchange| !exchange.by_request);
+    are_allowed(&requests, exchange.map(|exchange| &exchange.questions))?;
     if state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
         return Err(format!("a state of more than {STATE_BYTES_MAX} bytes"));
     }
@@ -148,7 +149,11 @@ mod tests {
             policy: Digest::of(b"p"),
             nonce: Digest::of(b"n"),
             expires_unix_s: 1,
-            exchange: questions.map(|questions| Exchange { questions, answers: None }),
+            exchange: questions.map(|questions| Exchange {
+                questions,
+                answers: None,
+                by_request: false,
+            }),
             may_tell: MayTell::default(),
             defers: None,
             began: None,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+use super::asking::Asking;
 use super::awaited::Awaited;
 use super::budget::Budget;
 use super::connections::Connections;
@@ -22,6 +23,9 @@ use crate::wire::RunEntry;
 /// How often one run may listen at once. Each takes the place of one of its calls.
 const LISTENING_MAX: usize = 4;
 
+/// Answers to questions that may be judged at once when all of a run's calls wait for such answers.
+const ANSWERS_MAX: usize = 4;
+
 /// One live run.
 pub(super) struct LiveRun {
     /// What the authority registered.
@@ -30,6 +34,8 @@ pub(super) struct LiveRun {
     pub(super) connections: Connections,
     /// One for each call that may be under way.
     pub(super) calls: Arc<Semaphore>,
+    /// One for each answer that may be judged beside them.
+    pub(super) answers: Arc<Semaphore>,
     /// Refusals that count towards the seal.
     pub(super) refusals: AtomicU64,
     /// What may be recorded of it at full speed.
@@ -42,6 +48,8 @@ pub(super) struct LiveRun {
     pub(super) listening: Arc<Semaphore>,
     /// The calls that its clients wait for.
     pub(super) awaited: Awaited,
+    /// What the servers of its calls ask it.
+    pub(super) asking: Asking,
     /// What its clients come back to.
     pub(super) sessions: Sessions,
     /// The streams of HTTP+SSE on which its clients are answered.
@@ -63,12 +71,14 @@ impl LiveRun {
         Self {
             connections: Connections::new(settings.connections_per_run_max),
             calls: Arc::new(Semaphore::new(settings.calls_per_run_max)),
+            answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
             refusals: AtomicU64::new(refusals),
             budget: Budget::default(),
             judged: AtomicU64::new(0),
             past: Past::default(),
             listening: Arc::new(Semaphore::new(LISTENING_MAX)),
             awaited: Awaited::default(),
+            asking: Asking::default(),
             sessions: Sessions::default(),
             streams: Streams::default(),
             subscriptions: Arc::default(),
@@ -127,6 +137,7 @@ impl LiveRun {
     pub(super) fn close(&self) {
         self.stop_listening();
         self.calls.close();
+        self.answers.close();
         self.subscriptions.close();
         self.deferred.close();
         self.connections.close();

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use super::line::Sent;
 use super::runs::LiveRun;
 use super::updates::Updates;
-use crate::call::{Digest, Level};
-use crate::gate::{Method, Received};
+use crate::call::{Digest, Level, Questions};
+use crate::gate::{Method, Received, Stated};
 
 /// Most sessions of one run: the oldest ends with one more. Clients begin another one when theirs has ended.
 const SESSIONS_MAX: usize = 64;
@@ -28,6 +28,8 @@ pub(super) struct Session {
     number: u64,
     id: String,
     level: Mutex<Option<Level>>,
+    /// What its client said that it can answer, when it began.
+    can: Mutex<Questions>,
     /// The resources that have changed and of which its client was not told yet.
     pub(super) updates: Updates,
     /// Has followers as long as the session is one.
@@ -39,17 +41,17 @@ pub(super) struct Session {
 pub(super) struct Sessions(Mutex<VecDeque<Arc<Session>>>);
 
 impl Session {
-    /// One of this word.
-    fn new(id: String) -> Self {
+    /// One of this word, whose client can answer this.
+    fn new(id: String, can: Questions) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (updates, alive) = (Updates::default(), watch::channel(()).0);
-        Self { number, id, level: Mutex::default(), updates, alive }
+        Self { number, id, level: Mutex::default(), can: Mutex::new(can), updates, alive }
     }
 
     /// A connection, or a stream, that is a session by itself.
     pub(super) fn of_connection() -> Self {
-        Self::new(String::new())
+        Self::new(String::new(), Questions::new())
     }
 
     fn is_of_connection(&self) -> bool {
@@ -66,22 +68,22 @@ impl Session {
         self.alive.subscribe()
     }
 
-    /// The level that was asked for.
-    pub(super) fn level(&self) -> Option<Level> {
-        *lock(&self.level)
+    /// States what its client said before.
+    pub(super) fn state(&self, stated: &mut Stated) {
+        (stated.level, stated.can) = (*lock(&self.level), lock(&self.can).clone());
     }
 }
 
 impl Sessions {
     /// Begins one; its word, of visible ASCII. None without random bytes: then there is no session, and the
     /// client does without.
-    fn begin(&self) -> Option<String> {
+    fn begin(&self, can: Questions) -> Option<String> {
         let id = word()?;
         let mut all = lock(&self.0);
         if all.len() >= SESSIONS_MAX {
             all.pop_front();
         }
-        all.push_back(Arc::new(Session::new(id.clone())));
+        all.push_back(Arc::new(Session::new(id.clone(), can)));
         Some(id)
     }
 
@@ -115,7 +117,13 @@ pub(super) fn after(run: &LiveRun, sent: &Sent, received: &Received) -> Option<S
     let is_own = sent.session.as_deref().is_some_and(Session::is_of_connection);
     match received.method() {
         // A connection of lines and a stream are their own sessions.
-        Method::Initialize if !is_own => run.sessions.begin(),
+        Method::Initialize if !is_own => run.sessions.begin(received.can().clone()),
+        Method::Initialize => {
+            if let Some(session) = &sent.session {
+                *lock(&session.can) = received.can().clone();
+            }
+            None
+        }
         Method::SetLevel => {
             if let Some(session) = &sent.session {
                 *lock(&session.level) = received.level();
@@ -143,14 +151,14 @@ mod tests {
     #[test]
     fn a_session_is_found_until_it_is_ended_or_too_old() {
         let (sessions, others) = (Sessions::default(), Sessions::default());
-        let first = sessions.begin().unwrap();
+        let first = sessions.begin(Questions::new()).unwrap();
         assert!(first.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
         assert!(sessions.get(&first).is_some() && others.get(&first).is_none());
         for _ in 1..SESSIONS_MAX {
-            sessions.begin().unwrap();
+            sessions.begin(Questions::new()).unwrap();
         }
         assert!(sessions.get(&first).is_some(), "there is room");
-        let last = sessions.begin().unwrap();
+        let last = sessions.begin(Questions::new()).unwrap();
         assert!(sessions.get(&first).is_none(), "the oldest");
         assert!(sessions.end(&first).is_none() && sessions.get(&last).is_some());
         let ended = sessions.end(&last).expect("it was there");

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::Gateway;
 use super::answer::Answer;
+use super::asking::Place;
 use super::following::{Following, Next};
 use super::headers::Envelope;
 use super::http::{Replied, read_body};
@@ -94,18 +95,17 @@ pub(super) async fn take(
     };
     stream.heard();
     // Taken before the body is read, so that one run holds no more bodies than calls.
-    let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
-        return ended();
-    };
+    let Some(place) = Place::of(&run).await else { return ended() };
     let message = match read_body(body, &gateway).await {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let Some(slot) = place.taken(&run, &message).await else { return ended() };
     // Nobody would read the answer.
     if !stream.is_open() {
         return no_stream();
     }
-    envelope.stated.level = stream.session.level();
+    stream.session.state(&mut envelope.stated);
     let patience = gateway.patience.body;
     let message = (message, envelope, Some(Arc::clone(&stream.session)));
     let following = Following::begin((gateway, run), caller, message, slot).apart();

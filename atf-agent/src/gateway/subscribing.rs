@@ -206,7 +206,7 @@ impl Kept {
             Told::Updated => {
                 session.upgrade().inspect(|session| session.updates.add(&held.uri));
             }
-            Told::Progress { .. } | Told::Status { .. } | Told::Log { .. } => {}
+            Told::Progress { .. } | Told::Status { .. } | Told::Log { .. } | Told::Asks { .. } => {}
         };
         {
             let mut asking = std::pin::pin!(executor.follow(order, Some(hear)));

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::asking::Asker;
 use super::deferred::{self, Entry};
 use crate::audit::Notified;
 use crate::call::{Digest, Notice};
@@ -44,6 +45,10 @@ pub(super) struct Teller<'a> {
     token: Option<&'a Id>,
     /// The deferred call that it is about.
     entry: Option<&'a Entry>,
+    /// Whether the server may tell anything.
+    may_tell: bool,
+    /// What asks, where the server may ask.
+    asker: Option<Asker<'a>>,
     bytes_max: u64,
     all: Notified,
     hidden: Option<String>,
@@ -54,29 +59,47 @@ impl<'a> Teller<'a> {
     pub(super) fn of(
         outlet: &'a Outlet,
         (permit, entry): (&'a Permit, Option<&'a Entry>),
+        asker: Option<Asker<'a>>,
         bytes_max: usize,
     ) -> Option<Self> {
         let all = Notified { told: 0, lost: 0, bytes: 0, digest: Digest::of(b"") };
         let token = permit.judged().call().wants().progress();
         let bytes_max = (bytes_max / PART_OF_RESULT) as u64;
         let may_tell = !permit.body().may_tell.is_nothing();
-        may_tell.then_some(Self { outlet, token, entry, bytes_max, all, hidden: None })
+        let is_any = may_tell || asker.is_some();
+        let hidden = None;
+        is_any.then_some(Self { outlet, token, entry, may_tell, asker, bytes_max, all, hidden })
     }
 
-    /// Tells it, or loses it.
+    /// Tells it, or loses it. What the server asks and the run does not hear is answered by nobody.
     pub(super) fn tell(&mut self, told: Told) {
-        let Some(message) = self.message(told) else { return };
-        let hidden = hidden_text(&message);
-        let text = message.to_string();
+        if let Told::Asks { question, asks, params } = told {
+            let asked = self.asker.as_mut().and_then(|asker| asker.ask((question, asks, params)));
+            if let Some((text, params)) = asked
+                && !self.say(text, hidden_text(&params))
+                && let Some(asker) = self.asker.as_mut()
+            {
+                asker.unasked(question);
+            }
+        } else if self.may_tell
+            && let Some(message) = self.message(told)
+        {
+            self.say(message.to_string(), hidden_text(&message));
+        }
+    }
+
+    /// Says a message, unless there is text in it that is not seen.
+    fn say(&mut self, text: String, hidden: Option<String>) -> bool {
         let bytes = self.all.bytes + text.len() as u64;
         let digest = Digest::of(&[self.all.digest.bytes(), text.as_bytes()].concat());
         let is_fit = hidden.is_none() && bytes <= self.bytes_max;
         self.hidden = self.hidden.take().or(hidden);
-        if is_fit && self.outlet.say(text) {
-            self.all = Notified { told: self.all.told + 1, bytes, digest, ..self.all };
-        } else {
-            self.all.lost += 1;
-        }
+        let is_said = is_fit && self.outlet.say(text);
+        self.all = match is_said {
+            true => Notified { told: self.all.told + 1, bytes, digest, ..self.all },
+            false => Notified { lost: self.all.lost + 1, ..self.all },
+        };
+        is_said
     }
 
     /// The message with the run's own token, or name for a deferred call, in it: the server knows another one.
@@ -93,8 +116,8 @@ impl<'a> Teller<'a> {
             Told::Status { status, message } => {
                 (Notice::Status, deferred::status(self.entry?, status, message.as_deref())?)
             }
-            // Of a subscription, which is no call that goes on.
-            Told::Subscribed | Told::Updated => return None,
+            // Of a subscription, which is no call that goes on; and what is asked, which is told otherwise.
+            Told::Subscribed | Told::Updated | Told::Asks { .. } => return None,
         };
         if let Some(params) = params.as_object_mut() {
             params.retain(|name, value| name == "data" || !value.is_null());

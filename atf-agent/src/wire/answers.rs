@@ -13,6 +13,10 @@ pub struct Exchange {
     pub questions: Questions,
     /// The digest of the answers; none when the run answers nothing.
     pub answers: Option<Digest>,
+    /// Whether it asks by requests while the call is under way, as the handshake revisions have it, and not by its
+    /// result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_request: bool,
 }
 
 /// The answers to what a server asked when it was called before.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::call::{DeferredStatus, Level};
+use crate::call::{DeferredStatus, Level, Question};
 
 /// What a permit lets the server tell. Nothing by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,15 @@ pub enum Told {
         total: Option<Number>,
         /// In its words.
         message: Option<String>,
+    },
+    /// It asks the run something, and waits for the answer.
+    Asks {
+        /// The executor's number for the question; no two of one server's life have one.
+        question: u64,
+        /// What kind of question it is.
+        asks: Question,
+        /// Its parameters, JSON as it came.
+        params: String,
     },
     /// It tells of the changes of a resource from now on.
     Subscribed,

@@ -101,7 +101,11 @@ impl Through {
             let is_stateless = server.is_stateless();
             if server.is_by_url() {
                 let fixture = Direct::start(&options.fixture)?;
-                let by_url = served::ByUrl { url: fixture.url.clone(), stateless: is_stateless };
+                let by_url = served::ByUrl {
+                    url: fixture.url.clone(),
+                    stateless: is_stateless,
+                    questions: if is_stateless { &[] } else { &QUESTIONS },
+                };
                 by_url.put(&installation, server.name())?;
                 fixtures.push(fixture);
             } else {

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
-use crate::call::{DecisionId, Digest, Questions, Target};
+use super::bounds::Bounds;
+use crate::call::{DecisionId, Digest, Questions, RunId, Target};
+use crate::gate::Era;
 use crate::wire::{Answers, MayDefer, MayTell};
 
 /// Says whether the run may still act; asked right before the server hears of the call, and again
@@ -17,6 +19,10 @@ pub(in crate::executor) type Standing = Arc<dyn Fn() -> Result<(), Mistrust> + S
 pub(in crate::executor) struct Call {
     /// The decision that allowed it.
     pub(in crate::executor) decision: DecisionId,
+    /// The run whose call it is.
+    pub(in crate::executor) run: RunId,
+    /// The call under way whose server's question it answers: then it is no call of its own.
+    pub(in crate::executor) began: Option<DecisionId>,
     /// What the server may tell the run meanwhile.
     pub(in crate::executor) may_tell: MayTell,
     /// How its server may defer it.
@@ -29,6 +35,8 @@ pub(in crate::executor) struct Call {
     pub(in crate::executor) arguments: Box<RawValue>,
     /// What the server may ask of the run.
     pub(in crate::executor) questions: Questions,
+    /// Whether it asks by requests while the call is under way.
+    pub(in crate::executor) asks_by_request: bool,
     /// What the run answers to it, as judged.
     pub(in crate::executor) answers: Option<Box<Answers>>,
     /// Whether the permit is still one.
@@ -42,6 +50,16 @@ pub(in crate::executor) struct Call {
 }
 
 impl Call {
+    /// What the server may ask, where it speaks as `bounds` say: a run is asked in the way of its own revision, and a
+    /// request of which it is not known for which call it is asks nobody.
+    pub(super) fn may_ask(&self, bounds: &Bounds) -> Questions {
+        match (bounds.era, self.asks_by_request) {
+            (Era::Stateless, false) => self.questions.clone(),
+            (Era::Handshake, true) if bounds.by_stream => &self.questions & &bounds.asks,
+            (Era::Stateless, true) | (Era::Handshake, _) => Questions::new(),
+        }
+    }
+
     /// Whether permit and run still stand, to be asked again right before the call is sent.
     pub(super) fn stands(&self) -> Standing {
         let (unexpired, unsealed) = (Arc::clone(&self.unexpired), Arc::clone(&self.unsealed));

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::besides::{Capabilities, List};
 use super::message::Body;
 use super::request;
+use crate::call::Questions;
 use crate::gate::{Era, STATELESS};
 
 /// The revisions that are spoken with servers, the newest first. What is used of them is the
@@ -24,13 +25,14 @@ pub(super) fn method(era: Era) -> &'static str {
     }
 }
 
-/// Says who we are. No capability is declared, so that a server has nothing to ask of us.
-pub(super) fn opening(era: Era, id: u64) -> String {
+/// Says who we are, and what may be asked of us: nothing, unless the server's file says so. In the revision without a
+/// handshake each call says it anew.
+pub(super) fn opening(era: Era, id: u64, asks: &Questions) -> String {
     match era {
         Era::Handshake => {
             let params = json!({
                 "protocolVersion": REVISIONS[0],
-                "capabilities": {},
+                "capabilities": request::capabilities(asks),
                 "clientInfo": request::client(),
             });
             request::request(era, id, method(era), params)

@@ -98,7 +98,7 @@ pub(super) async fn life(kept: &Kept, orders: &mut Orders) -> Result<Ended, Stri
         Reached::Url(remote) => {
             let link = remote.link(bounds.era)?;
             let carry = remote::over(Arc::clone(&link), bounds.call_timeout);
-            let ended = session::live(name, *bounds, carry, orders, offered).await;
+            let ended = session::live(name, bounds.clone(), carry, orders, offered).await;
             link.bye().await;
             Ok(ended)
         }
@@ -113,7 +113,7 @@ async fn of_a_child(kept: &Kept, pipes: Pipes, orders: &mut Orders) -> std::io::
     // Ends with the pipe: when the last process of the server is gone.
     tokio::spawn(stderr::log(kept.name.clone(), errors));
     let carry = sides::over(from, to);
-    Ok(session::live(&kept.name, kept.bounds, carry, orders, &kept.offered).await)
+    Ok(session::live(&kept.name, kept.bounds.clone(), carry, orders, &kept.offered).await)
 }
 
 /// Has the spawner start it.
@@ -143,6 +143,7 @@ async fn wait(name: &str, why: &str, until: Instant, orders: &mut Orders) -> boo
                 None => return false,
                 Some(call) => call.not_done(away()),
             },
+            Some(answering) = orders.answers.recv() => answering.in_vain(away()),
         }
     }
 }

@@ -32,8 +32,8 @@ pub(super) enum Heard {
     Asked {
         /// Its id, as it came.
         id: Box<RawValue>,
-        /// Whether it only wants to know if we are there.
-        is_ping: bool,
+        /// What it wants.
+        asks: Asks,
     },
     /// A notification.
     Told {
@@ -42,6 +42,28 @@ pub(super) enum Heard {
     },
     /// Nothing that is understood, and why.
     Bad(String),
+}
+
+/// What a request of the server's own wants.
+#[derive(Debug)]
+pub(super) enum Asks {
+    /// To know if we are there.
+    Ping,
+    /// An answer of the run for which it works, with the parameters of the question as they came.
+    Run(Question, Option<Box<RawValue>>),
+    /// Something that nobody gives.
+    Other,
+}
+
+impl Asks {
+    fn read(method: &str, params: Option<&RawValue>) -> Self {
+        let question = Question::ALL.into_iter().find(|question| question.method() == method);
+        match question {
+            Some(question) => Self::Run(question, params.map(RawValue::to_owned)),
+            None if method == "ping" => Self::Ping,
+            None => Self::Other,
+        }
+    }
 }
 
 /// The body of an answer.
@@ -139,7 +161,7 @@ pub(super) fn read(bytes: &[u8]) -> Heard {
         (Some(_), _) if answers => bad("a request and an answer in one"),
         (Some(method), None) => Heard::Told { news: News::read(method, incoming.params) },
         (Some(method), Some(id)) if is_id(id.get()) => {
-            Heard::Asked { id: id.to_owned(), is_ping: method == "ping" }
+            Heard::Asked { id: id.to_owned(), asks: Asks::read(method, incoming.params) }
         }
         (Some(_), Some(_)) => bad("a request with an id that is none"),
         (None, Some(id)) => match number(id.get()) {
@@ -185,8 +207,9 @@ mod tests {
             Heard::Answer { body: Body::Result(_), .. } => "result",
             Heard::Answer { body: Body::Error { .. }, .. } => "error",
             Heard::Answer { body: Body::Broken(_) | Body::Failed(_), .. } => "broken",
-            Heard::Asked { is_ping: true, .. } => "ping",
-            Heard::Asked { .. } => "asked",
+            Heard::Asked { asks: Asks::Ping, .. } => "ping",
+            Heard::Asked { asks: Asks::Run(..), .. } => "asked",
+            Heard::Asked { asks: Asks::Other, .. } => "other",
             Heard::Told { news: News::Tools } => "tools",
             Heard::Told { news: News::Besides } => "besides",
             Heard::Told { news: News::Progress(..) } => "progress",
@@ -216,6 +239,9 @@ mod tests {
             (r#"["2.0",1,null,{}]"#, "bad"),
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "ping"),
             (r#"{"jsonrpc":"2.0","id":"a","method":"sampling/createMessage"}"#, "asked"),
+            (r#"{"jsonrpc":"2.0","id":"a","method":"elicitation/create","params":{}}"#, "asked"),
+            (r#"{"jsonrpc":"2.0","id":"a","method":"Elicitation/create"}"#, "other"),
+            (r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{}}"#, "other"),
             (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, "bad"),
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, "bad"),
             (r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#, "told"),

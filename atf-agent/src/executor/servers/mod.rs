@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
-use orders::{Giving, orders};
+use orders::{Answering, Giving, orders};
 
 use super::error::Mistrust;
 use super::outcome::Reply;
@@ -206,6 +206,28 @@ impl Servers {
         if let Some(Err(error)) = lost {
             tracing::debug!(%error, server, "a call runs on, and nobody waits for it");
         }
+    }
+
+    /// Hands what is said to a question of a server to it.
+    fn answer_to(&self, server: &str, answering: Answering) {
+        let Some(giving) = self.by_name.get(server) else {
+            let why = "there is none of this name".to_owned();
+            return answering.in_vain(Mistrust::ServerAway { server: server.to_owned(), why });
+        };
+        if let Err(error) = giving.answers.try_send(answering) {
+            let server = server.to_owned();
+            error.into_inner().in_vain(Mistrust::ServerBusy { server });
+        }
+    }
+
+    /// Hands what a run answers to the server that has asked it.
+    pub(super) fn answer(&self, server: &str, answer: Call) {
+        self.answer_to(server, Answering::Answer(Box::new(answer)));
+    }
+
+    /// Nobody answers `question`, which was asked for the call of `decision`.
+    pub(super) fn unanswered(&self, server: &str, decision: DecisionId, question: u64) {
+        self.answer_to(server, Answering::Nothing { decision, question });
     }
 
     /// Hands a call to its server. It answers when the server has, or has not in time.

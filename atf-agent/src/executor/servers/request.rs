@@ -15,6 +15,9 @@ use crate::wire::{Answers, MayDefer};
 /// Bytes of a call's envelope: fixed words, a number and a name; what is said anew in each request.
 const ENVELOPE_BYTES: usize = 400;
 
+/// JSON-RPC 2.0: it could not be done.
+const INTERNAL_ERROR: i32 = -32603;
+
 /// JSON-RPC 2.0: no such method.
 const METHOD_NOT_FOUND: i32 = -32601;
 
@@ -23,11 +26,15 @@ pub(super) fn client() -> Value {
     json!({"name": "atf", "version": env!("CARGO_PKG_VERSION")})
 }
 
+/// That we answer what may be asked.
+pub(super) fn capabilities(questions: &Questions) -> Map<String, Value> {
+    questions.iter().map(|question| (question.capability().to_owned(), json!({}))).collect()
+}
+
 /// What the stateless revision has said anew in each request: that we answer what may be asked, and whether
 /// promises are taken.
 fn meta(questions: &Questions, defers: bool) -> Map<String, Value> {
-    let mut capabilities: Map<_, _> =
-        questions.iter().map(|question| (question.capability().to_owned(), json!({}))).collect();
+    let mut capabilities = capabilities(questions);
     if defers {
         capabilities.insert("extensions".to_owned(), json!({ TASKS: {} }));
     }
@@ -54,7 +61,7 @@ fn meta_of_call(era: Era, id: u64, call: &Call) -> Map<String, Value> {
     if call.may_tell.progress {
         meta.insert("progressToken".to_owned(), json!(id));
     }
-    if let Some(level) = call.may_tell.level {
+    if let (Era::Stateless, Some(level)) = (era, call.may_tell.level) {
         meta.insert("io.modelcontextprotocol/logLevel".to_owned(), json!(level));
     }
     meta
@@ -203,18 +210,41 @@ pub(super) fn answer_of(id: &RawValue, is_ping: bool) -> String {
     line
 }
 
+/// What a run answers to the question that the server has asked by this id, byte for byte as judged.
+pub(super) fn answered(id: &RawValue, result: &RawValue) -> String {
+    let mut line = String::with_capacity(ENVELOPE_BYTES + result.get().len());
+    line.push_str(r#"{"jsonrpc":"2.0","id":"#);
+    push_on_one_line(&mut line, id.get());
+    line.push_str(",\"result\":");
+    push_on_one_line(&mut line, result.get());
+    line.push_str("}\n");
+    line
+}
+
+/// That nobody answers the question of this id.
+pub(super) fn unanswered(id: &RawValue) -> String {
+    let mut line = String::from(r#"{"jsonrpc":"2.0","id":"#);
+    push_on_one_line(&mut line, id.get());
+    let error = json!({"code": INTERNAL_ERROR, "message": "nobody answers"});
+    line.push_str(&format!(",\"error\":{error}}}\n"));
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::call::{DecisionId, Question};
+    use crate::call::{DecisionId, Question, RunId};
     use crate::executor::outcome::Reply;
     use crate::wire::MayTell;
 
     fn made(target: &Target, arguments: &RawValue) -> Call {
         Call {
             decision: DecisionId::random(),
+            run: RunId::random(),
+            began: None,
+            asks_by_request: false,
             may_tell: MayTell::default(),
             defers: None,
             target: target.clone(),

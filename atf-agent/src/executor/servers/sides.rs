@@ -17,6 +17,8 @@ pub(super) const LINE_BYTES_MAX: usize = 4 << 20;
 pub(super) enum Said {
     /// A message, or what should be one.
     Message(Heard),
+    /// The same, on the stream of the answer to our request of this number, and before that answer.
+    Of(u64, Heard),
     /// A line that does not end.
     Endless,
 }

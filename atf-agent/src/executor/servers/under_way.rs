@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::super::error::Mistrust;
 use super::super::outcome::Outcome;
+use super::bounds::Bounds;
 use super::call::Call;
 use super::request;
-use crate::call::{DecisionId, Level};
+use crate::call::{DecisionId, Level, Question, Questions};
 use crate::gate::Era;
 use crate::wire::{MayTell, Told};
 
@@ -17,6 +18,9 @@ use crate::wire::{MayTell, Told};
 /// moves needs few, and what goes this way is kept back from nobody else.
 const TOLD_MAX: usize = 256;
 const TOLD_BYTES_MAX: usize = 64 << 10;
+
+/// Most questions of one call, answered or not: as many as one result may ask.
+const QUESTIONS_MAX: usize = 16;
 
 /// Calls without an answer that are remembered; past that nobody knows of which call a server writes.
 const UNHEARD_MAX: usize = 1_024;
@@ -31,7 +35,17 @@ pub(super) struct UnderWay {
     told_bytes: usize,
     /// The server's name for the deferred call that it is about.
     task: Option<String>,
+    /// What the server has asked and nobody has answered, by our numbers.
+    asked: BTreeMap<u64, Asked>,
+    asked_in_all: usize,
     call: Call,
+}
+
+/// A question of a server.
+struct Asked {
+    /// By the server's own id for it.
+    id: Box<RawValue>,
+    question: Question,
 }
 
 /// All of them, by our numbers.
@@ -66,6 +80,22 @@ impl UnderWay {
         self.call
     }
 
+    /// Asks the run, where the permit lets its server do so.
+    fn ask(&mut self, number: u64, asked: Asked, params: String) -> bool {
+        let is_double = self.asked.values().any(|open| open.id.get() == asked.id.get());
+        let question = asked.question;
+        if is_double
+            || self.asked_in_all >= QUESTIONS_MAX
+            || !self.call.questions.contains(&question)
+            || !self.tell(Told::Asks { question: number, asks: question, params })
+        {
+            return false;
+        }
+        self.asked_in_all += 1;
+        self.asked.insert(number, asked);
+        true
+    }
+
     /// Tells the run, within the bounds of its call, and while it may act; false when it is told nothing.
     fn tell(&mut self, told: Told) -> bool {
         let bytes = serde_json::to_vec(&told).map_or(usize::MAX, |text| text.len());
@@ -98,7 +128,9 @@ impl Calls {
         if !keeps {
             (call.arguments, call.answers) = (RawValue::NULL.to_owned(), None);
         }
-        self.all.insert(id, UnderWay { until, told: 0, told_bytes: 0, task, call });
+        let (asked, asked_in_all) = (BTreeMap::new(), 0);
+        let under_way = UnderWay { until, told: 0, told_bytes: 0, task, asked, asked_in_all, call };
+        self.all.insert(id, under_way);
     }
 
     /// A call ended without an answer, and none will come.
@@ -142,7 +174,46 @@ impl Calls {
             return None;
         };
         of.call.may_tell = MayTell::default();
+        // Nobody is there to be asked, and what was asked is of no use.
+        (of.call.questions, of.asked) = (Questions::new(), BTreeMap::new());
         Some(*id)
+    }
+
+    /// The server asks the run something for call `id`, by an id of its own; `number` is ours for it. False when the
+    /// run is not asked.
+    pub(super) fn asks(
+        &mut self,
+        id: u64,
+        number: u64,
+        (own, question, params): (Box<RawValue>, Question, Option<Box<RawValue>>),
+    ) -> bool {
+        let params = params.map_or_else(|| "{}".to_owned(), |params| params.get().to_owned());
+        let asked = Asked { id: own, question };
+        self.all.get_mut(&id).is_some_and(|of| of.ask(number, asked, params))
+    }
+
+    /// The server's own id for the question of this number, which is answered by `answer` and open no more. None when
+    /// it is not open, or the answer is not that of its call.
+    pub(super) fn answers(&mut self, number: u64, answer: &Call) -> Option<Box<RawValue>> {
+        let began = answer.began?;
+        let is_of = |of: &&mut UnderWay| {
+            let call = &of.call;
+            call.decision == began && call.run == answer.run && call.target == answer.target
+        };
+        let of = self.all.values_mut().find(is_of)?;
+        let question = of.asked.get(&number)?.question;
+        let may = answer.asks_by_request && answer.questions.contains(&question);
+        of.asked.remove(&number).filter(|_| may).map(|asked| asked.id)
+    }
+
+    /// The same of a question that nobody answers.
+    pub(super) fn unanswered(
+        &mut self,
+        decision: DecisionId,
+        number: u64,
+    ) -> Option<Box<RawValue>> {
+        let of = self.all.values_mut().find(|of| of.call.decision == decision)?;
+        of.asked.remove(&number).map(|asked| asked.id)
     }
 
     /// Whether somebody waits for a call whose turn it is.
@@ -168,6 +239,13 @@ impl Calls {
         is_told
     }
 
+    /// The server writes something down while it answers call `id`, on that answer's own stream.
+    pub(super) fn log_of(&mut self, id: u64, level: Level, told: Told) -> bool {
+        let of = self.all.get_mut(&id);
+        of.filter(|of| of.call.may_tell.level.is_some_and(|least| level >= least))
+            .is_some_and(|of| of.tell(told))
+    }
+
     /// The server writes something down, and does not say of which call. It is of the only one that is
     /// under way, when none before it is without an answer still; else it goes to nobody.
     pub(super) fn log(&mut self, level: Level, told: Told) -> bool {
@@ -178,10 +256,11 @@ impl Calls {
     }
 }
 
-/// What a server of this era may tell: up to 2025-11-25 what it writes down is told to all its clients alike,
-/// and those are all runs.
-pub(super) fn may_tell(era: Era, allowed: MayTell) -> MayTell {
-    match era {
+/// What a server may tell that speaks so: up to 2025-11-25 what it writes down is told to all its clients alike,
+/// and those are all runs, unless each call has a stream of its own.
+pub(super) fn may_tell(bounds: &Bounds, allowed: MayTell) -> MayTell {
+    match bounds.era {
+        Era::Handshake if bounds.by_stream => allowed,
         Era::Handshake => MayTell { level: None, ..allowed },
         Era::Stateless => MayTell { status: false, ..allowed },
     }

@@ -205,7 +205,7 @@ fn a_server_asks_what_the_token_names_and_is_told_the_answers_that_were_judged()
         let mut draft = world.asking(Target::Prompt("one.review".parse().unwrap()));
         let judged = judged.map(|state| answers(state).digest());
         let questions = questions.iter().copied().collect();
-        draft.permit.exchange = Some(Exchange { questions, answers: judged });
+        draft.permit.exchange = Some(Exchange { questions, answers: judged, by_request: false });
         draft.answers = said.map(|state| Box::new(answers(state)));
         draft
     };

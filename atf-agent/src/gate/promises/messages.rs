@@ -93,6 +93,7 @@ fn take(bytes: &[u8]) -> Option<Taken> {
     let said = json!([method, value["id"], params["name"], params["arguments"]]);
     let received = match read.ok()? {
         Message::Request(received) => received,
+        Message::Response(_) => panic!("an answer of a client that is asked nothing"),
         Message::Notification(notification, _) => {
             assert!(value.get("id").is_none());
             assert_eq!(method, notification.as_str());

@@ -158,7 +158,7 @@ fn call(method: &Method, headers: &HeaderMap) -> Result<Wanted, Turned> {
             method: stated(headers, &METHOD),
             name: stated(headers, &NAME),
             takes_one_message: !headers.get_all(ACCEPT).iter().any(takes_events),
-            level: None,
+            ..Stated::default()
         },
     }))
 }

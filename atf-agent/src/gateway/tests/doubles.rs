@@ -178,6 +178,8 @@ pub(crate) struct ExecutorDouble {
     /// What it tells before each answer.
     pub(crate) tells: Mutex<Vec<Told>>,
     pub(crate) cancelled: Mutex<Vec<DecisionId>>,
+    /// The questions that nobody answers.
+    pub(crate) unanswered: Mutex<Vec<u64>>,
     /// Those who are told of resources, with the numbers of their requests.
     subscribed: Mutex<Vec<(Target, DecisionId, u64, Server)>>,
     changes: (Mutex<u64>, Condvar),
@@ -185,6 +187,14 @@ pub(crate) struct ExecutorDouble {
     pub(crate) catalogue: Mutex<Catalogue>,
     pub(crate) mood: Moody,
 }
+
+/// An answer is on its way to the server that has asked.
+fn taken() -> ExecutorReply {
+    ExecutorReply::Result { result: RawValue::from_string("{}".to_owned()).unwrap() }
+}
+
+/// What is sent of an order.
+type SentOrder = (SentPermit, Box<RawValue>, Option<Box<Answers>>, String, Receipt);
 
 fn of(told: Told) -> ExecutorReply {
     ExecutorReply::Told { told }
@@ -206,6 +216,7 @@ impl ExecutorDouble {
             result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
             tells: Mutex::default(),
             cancelled: Mutex::default(),
+            unanswered: Mutex::default(),
             subscribed: Mutex::default(),
             changes: (Mutex::new(1), Condvar::new()),
             withheld: Mutex::default(),
@@ -222,6 +233,10 @@ impl ExecutorDouble {
                         shared.cancelled.lock().unwrap().push(decision);
                         ExecutorReply::Cancelled
                     }
+                    ExecutorRequest::Unanswered { question, .. } => {
+                        shared.unanswered.lock().unwrap().push(question);
+                        ExecutorReply::Cancelled
+                    }
                     ExecutorRequest::Watch { seen } => {
                         let (shared, server) = (Arc::clone(&shared), server.share().unwrap());
                         std::thread::spawn(move || shared.offer(server, number, seen));
@@ -236,17 +251,13 @@ impl ExecutorDouble {
                         ExecutorReply::Catalogue { offered }
                     }
                     ExecutorRequest::Execute { permit, arguments, answers, token, receipt } => {
-                        let body: PermitBody = serde_json::from_str(&permit.body).unwrap();
+                        let body = shared.takes((permit, arguments, answers, token, receipt));
                         let subscribes = matches!(body.target, Target::Subscription(_));
                         let is_told = (body.target.clone(), body.decision, number);
-                        shared.acts.lock().unwrap().push(Act {
-                            permit: body,
-                            sent: permit,
-                            arguments: arguments.get().to_owned(),
-                            answers,
-                            token,
-                            receipt,
-                        });
+                        if body.answers_a_question() {
+                            server.answer(number, &taken()).unwrap();
+                            continue;
+                        }
                         for told in shared.tells.lock().unwrap().clone() {
                             server.tell(number, &ExecutorReply::Told { told }).unwrap();
                         }
@@ -271,6 +282,15 @@ impl ExecutorDouble {
             server.hang_up();
         });
         double
+    }
+
+    /// Keeps an order; what its permit says.
+    fn takes(&self, (sent, arguments, answers, token, receipt): SentOrder) -> PermitBody {
+        let permit: PermitBody = serde_json::from_str(&sent.body).unwrap();
+        let (body, arguments) = (permit.clone(), arguments.get().to_owned());
+        let act = Act { permit, sent, arguments, answers, token, receipt };
+        self.acts.lock().unwrap().push(act);
+        body
     }
 
     /// Says what is offered when it has changed.

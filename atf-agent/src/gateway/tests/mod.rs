@@ -27,6 +27,7 @@ mod pacing;
 mod provenance;
 mod questions;
 mod registering;
+mod requested;
 mod rewriting;
 mod sealing;
 mod sessions;

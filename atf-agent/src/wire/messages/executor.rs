@@ -54,12 +54,20 @@ pub struct PermitBody {
     /// How the call may be deferred; none when it may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defers: Option<MayDefer>,
-    /// The decision of the deferred call that this is about.
+    /// The decision of the call that this is about: of a deferred one, or of one whose server has asked something
+    /// that this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<DecisionId>,
     /// The policy refused it, and the mode of its tool lets it pass: its record says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waived: bool,
+}
+
+impl PermitBody {
+    /// Whether it is no call of its own, but the answer to what the server of one under way has asked.
+    pub fn answers_a_question(&self) -> bool {
+        self.began.is_some() && self.target.tool().is_some()
+    }
 }
 
 /// How a server may answer a call by a promise of its result.
@@ -105,6 +113,15 @@ pub enum ExecutorRequest {
         /// That the permit is in the log.
         receipt: Receipt,
     },
+    /// Nobody answers what the server of a call asks.
+    Unanswered {
+        /// The decision that allowed the call.
+        decision: DecisionId,
+        /// What is called.
+        target: Target,
+        /// The executor's number for the question.
+        question: u64,
+    },
     /// Nobody waits any more for the call of this decision: its server may stop.
     Cancel {
         /// The decision that allowed it.
@@ -133,7 +150,7 @@ pub enum ExecutorReply {
         /// What.
         told: Told,
     },
-    /// That nobody waits is known now; the call is answered all the same.
+    /// That nobody waits, or answers, is known now; the call is answered all the same.
     Cancelled,
     /// The tools that no run is to be told of.
     Withheld {

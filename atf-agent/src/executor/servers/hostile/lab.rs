@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::call::{DecisionId, Questions, Target};
+use crate::call::{DecisionId, Questions, RunId, Target};
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
 use crate::executor::servers::Call;
@@ -19,7 +19,7 @@ use crate::executor::servers::bounds::Bounds;
 use crate::executor::servers::framing::{Line, Lines};
 use crate::executor::servers::hear::Hear;
 use crate::executor::servers::offer::Offered;
-use crate::executor::servers::orders::{Giving, orders};
+use crate::executor::servers::orders::{Answering, Giving, orders};
 use crate::executor::servers::session::{Ended, live};
 use crate::executor::servers::sides::over;
 use crate::gate::Era;
@@ -32,6 +32,7 @@ pub(super) const TOOL: &str = r#"{"name":"echo","description":"says it again","i
 pub(super) struct Lab {
     pub(super) calls: Sender<Call>,
     pub(super) cancels: Sender<DecisionId>,
+    _answers: Sender<Answering>,
     pub(super) may_tell: MayTell,
     pub(super) told: Arc<Mutex<Vec<Told>>>,
     pub(super) hears: Lines<ReadHalf<DuplexStream>>,
@@ -43,14 +44,21 @@ pub(super) struct Lab {
 
 pub(super) fn bounds(timeout_ms: u64, calls_max: usize) -> Bounds {
     let call_timeout = Duration::from_millis(timeout_ms);
-    Bounds { era: Era::Handshake, call_timeout, calls_max, may_forget: false }
+    Bounds {
+        era: Era::Handshake,
+        call_timeout,
+        calls_max,
+        may_forget: false,
+        by_stream: false,
+        asks: Questions::new(),
+    }
 }
 
 impl Lab {
     /// Before the handshake; the stream holds `room` bytes that nobody has read.
     pub(super) fn silent(bounds: Bounds, room: usize) -> Self {
         let (ours, theirs) = duplex(room);
-        let (Giving { calls, cancels }, mut waiting) = orders(256);
+        let (Giving { calls, answers, cancels }, mut waiting) = orders(256);
         let (from, to) = split(ours);
         let life = tokio::spawn(async move {
             let offered = Hear { tools: Box::new(|_| {}), besides: Box::new(drop) };
@@ -61,6 +69,7 @@ impl Lab {
         Self {
             calls,
             cancels,
+            _answers: answers,
             may_tell: MayTell::default(),
             told: Arc::default(),
             hears,
@@ -125,6 +134,9 @@ impl Lab {
         };
         Call {
             decision: DecisionId::random(),
+            run: RunId::random(),
+            began: None,
+            asks_by_request: false,
             may_tell: self.may_tell,
             defers: None,
             target: Target::Tool("fixture.echo".parse().unwrap()),

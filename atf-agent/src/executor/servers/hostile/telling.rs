@@ -160,9 +160,7 @@ async fn what_a_server_writes_down_goes_to_a_call_that_is_alone() {
     let told = lab.told(&asked, given).await;
     let levels = told.iter().map(|told| match told {
         Told::Log { level, .. } => *level,
-        Told::Progress { .. } | Told::Status { .. } | Told::Subscribed | Told::Updated => {
-            panic!("{told:?}")
-        }
+        other => panic!("{other:?}"),
     });
     assert_eq!(levels.collect::<Vec<_>>(), [Level::Info, Level::Emergency]);
 

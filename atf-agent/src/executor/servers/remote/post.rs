@@ -109,7 +109,7 @@ impl Talk {
                     self.hear(heard).await;
                     return Ok(());
                 }
-                self.hear(not_of(id, heard)).await;
+                self.hear_of(id, not_of(id, heard)).await;
             }
         }
         Err(Failed::Unanswered("its events ended without the answer".to_owned()))
@@ -136,6 +136,11 @@ impl Talk {
         let said = (Some(&saying.what), saying.revision);
         let asking = self.link.asking(Method::POST, self.path(), &saying.line, said);
         self.link.send(asking.map_err(Failed::Unheard)?, saying.stands.as_ref()).await
+    }
+
+    /// Tells the session what was said on the stream of request `id`, before its answer.
+    async fn hear_of(&self, id: u64, heard: Heard) {
+        drop(self.say.send(Said::Of(id, heard)).await);
     }
 
     /// Tells the session. It reads slowly, and so is the server read.

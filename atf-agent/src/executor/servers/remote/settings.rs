@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::super::sides::LINE_BYTES_MAX;
 use super::address::{Host, Scheme, Url};
+use crate::call::Questions;
 
 /// Most headers with a credential.
 const HEADERS_MAX: usize = 16;
@@ -49,6 +50,8 @@ pub(in crate::executor) struct Remote {
     pub(super) addresses: Vec<IpAddr>,
     /// Whether it is spoken with as 2024-11-05 has it: a stream of events, and messages beside it.
     pub(in crate::executor::servers) is_sse: bool,
+    /// What it is told that it may ask of its client. What it asks is judged by the call for which it asks.
+    pub(in crate::executor::servers) asks: Questions,
     /// The headers with credentials, and the file of each.
     pub(super) header_files: Vec<(HeaderName, PathBuf)>,
     /// Whose those files are.
@@ -76,6 +79,8 @@ pub(in crate::executor::servers) struct File {
     sse: bool,
     #[serde(default)]
     header_files: BTreeMap<String, PathBuf>,
+    #[serde(default)]
+    questions: Questions,
     #[serde(default = "connect_timeout_ms")]
     connect_timeout_ms: u64,
     #[serde(default = "answer_timeout_ms")]
@@ -132,6 +137,10 @@ impl File {
             says(self.plain_http.is_none(), "plain_http is of http://")?;
         }
         says(!(self.sse && self.stateless), "sse is of 2024-11-05, stateless of 2026-07-28")?;
+        says(
+            self.questions.is_empty() || !(self.sse || self.stateless),
+            "questions are told to a server with a handshake, and answered where each call has its own stream: not with sse or stateless",
+        )?;
         says(self.header_files.len() <= HEADERS_MAX, "more headers than are sent")?;
         for (what, found, most) in [
             ("connect_timeout_ms", self.connect_timeout_ms, 60_000),
@@ -150,6 +159,7 @@ impl File {
             ca_file: self.ca_file,
             addresses: self.addresses,
             is_sse: self.sse,
+            asks: self.questions,
             header_files,
             owner,
             connect_timeout: Duration::from_millis(self.connect_timeout_ms),

@@ -2,6 +2,7 @@
 //! not believed: it may answer what nobody asked, twice, never, or without end.
 
 mod answers;
+mod asking;
 mod ended;
 mod lists;
 
@@ -93,6 +94,7 @@ pub(super) async fn live(
     // They end with this life: dropping the set aborts them.
     let mut carriers = JoinSet::new();
     carry(&mut carriers, queue, say);
+    let subscribed = Subscribed::new(bounds.era);
     let mut session = Session {
         name,
         bounds,
@@ -104,7 +106,7 @@ pub(super) async fn live(
         forgotten: Vec::new(),
         leaves: None,
         has_served: false,
-        subscribed: Subscribed::new(bounds.era),
+        subscribed,
         unasked: 0,
         bad: 0,
         offers: HashMap::new(),
@@ -134,7 +136,10 @@ impl Session<'_> {
     async fn greet(&mut self, said: &mut Receiver<Said>) -> Result<(), Ended> {
         let id = self.number();
         let era = self.bounds.era;
-        self.say(What::asks(id, handshake::method(era)), handshake::opening(era, id));
+        self.say(
+            What::asks(id, handshake::method(era)),
+            handshake::opening(era, id, &self.bounds.asks),
+        );
         let result = loop {
             match self.hear(said.recv().await)? {
                 Some((answered, body)) if answered == id => break body,
@@ -189,6 +194,7 @@ impl Session<'_> {
                     Some(call) => { self.ask(call); continue }
                     None => return Ended::NoCallers,
                 },
+                Some(answering) = orders.answers.recv() => { self.answer(answering); continue }
                 Some(decision) = orders.cancels.recv() => { self.cancel(decision); continue }
                 () = sleep_until(first.unwrap_or_else(Instant::now)), if first.is_some() => {
                     self.give_up();
@@ -216,7 +222,8 @@ impl Session<'_> {
         if !self.under_way.is_awaited(&call) {
             return call.not_done(Mistrust::Cancelled);
         }
-        call.may_tell = under_way::may_tell(self.bounds.era, call.may_tell);
+        call.may_tell = under_way::may_tell(&self.bounds, call.may_tell);
+        call.questions = call.may_ask(&self.bounds);
         if self.bounds.era == Era::Handshake && call.defers == Some(MayDefer::Allowed) {
             // It is answered at once, which is allowed too.
             call.defers = None;
@@ -262,16 +269,23 @@ impl Session<'_> {
 
     /// An answer to one of our numbers, if what was said is one.
     fn hear(&mut self, said: Option<Said>) -> Result<Option<(u64, Body)>, Ended> {
-        match said {
-            None => Err(Ended::Closed),
-            Some(Said::Endless) => Err(Ended::Endless),
-            Some(Said::Message(Heard::Answer { id, body })) => Ok(Some((id, body))),
-            Some(Said::Message(Heard::Asked { id, is_ping })) => {
-                // Nothing was declared that it could ask for: no sampling, no elicitation, no roots.
-                self.say(What::Told, request::answer_of(&id, is_ping));
-                self.count_unasked().map(|()| None)
+        let (of, heard) = match said {
+            None => return Err(Ended::Closed),
+            Some(Said::Endless) => return Err(Ended::Endless),
+            Some(Said::Message(heard)) => (None, heard),
+            Some(Said::Of(id, heard)) => (Some(id), heard),
+        };
+        match heard {
+            Heard::Answer { id, body } => Ok(Some((id, body))),
+            Heard::Asked { id, asks } => {
+                // What a run is asked, its call bounds.
+                if self.asked(of, &id, asks) {
+                    Ok(None)
+                } else {
+                    self.count_unasked().map(|()| None)
+                }
             }
-            Some(Said::Message(Heard::Told { news })) => {
+            Heard::Told { news } => {
                 let is_told = match news {
                     News::Tools => {
                         self.list();
@@ -283,7 +297,11 @@ impl Session<'_> {
                     }
                     News::Progress(id, told) => self.under_way.progress(id, told),
                     News::Status(task, told) => self.under_way.status(&task, &told),
-                    News::Log(level, told) => self.under_way.log(level, told),
+                    News::Log(level, told) => match of {
+                        Some(id) => self.under_way.log_of(id, level, told),
+                        None if self.bounds.era == Era::Handshake => false,
+                        None => self.under_way.log(level, told),
+                    },
                     News::Updated(uri) => self.updated(&uri),
                     News::Subscribed(id, uris) => self.subscribed.acknowledged(id, &uris),
                     News::Other => false,
@@ -291,7 +309,7 @@ impl Session<'_> {
                 // What a run is told, its call bounds.
                 if is_told { Ok(None) } else { self.count_unasked().map(|()| None) }
             }
-            Some(Said::Message(Heard::Bad(why))) => {
+            Heard::Bad(why) => {
                 let why = Untrusted::new(why);
                 tracing::warn!(server = self.name, %why, "a tool server said what is no message");
                 self.bad += 1;

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::super::settings::{Remote, read_one};
-use crate::call::{DecisionId, Digest, Questions, Target};
+use crate::call::{DecisionId, Digest, Questions, RunId, Target};
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
 use crate::executor::servers::Call;
@@ -37,9 +37,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that is kept, as the executor keeps it.
 pub(super) struct Lab {
-    giving: Giving,
+    pub(super) giving: Giving,
     offers: watch::Receiver<Vec<Offered>>,
     pub(super) may_tell: MayTell,
+    pub(super) questions: Questions,
+    pub(super) run: RunId,
     pub(super) told: Arc<Mutex<Vec<Told>>>,
     pub(super) sealed: Arc<AtomicBool>,
     pub(super) life: JoinHandle<()>,
@@ -57,13 +59,22 @@ impl Lab {
         let tools = Box::new(move |tools: &[Offered]| drop(tell.send_replace(tools.to_vec())));
         let may_forget = era == Era::Handshake && !remote.is_sse;
         let call_timeout = Duration::from_millis(call_timeout_ms);
-        let bounds = Bounds { era, call_timeout, calls_max: 8, may_forget };
+        let (by_stream, asks) = (!remote.is_sse, remote.asks.clone());
+        let bounds = Bounds { era, call_timeout, calls_max: 8, may_forget, by_stream, asks };
         let offered = Hear { tools, besides: Box::new(drop) };
         let reached = Reached::Url(Arc::new(remote));
         let kept = Kept { name: "far".to_owned(), bounds, reached, offered };
         let life = tokio::spawn(keep(kept, waiting));
-        let (may_tell, told) = (MayTell::default(), Arc::default());
-        Self { giving, offers, may_tell, told, sealed: Arc::default(), life }
+        Self {
+            giving,
+            offers,
+            may_tell: MayTell::default(),
+            questions: Questions::new(),
+            run: RunId::random(),
+            told: Arc::default(),
+            sealed: Arc::default(),
+            life,
+        }
     }
 
     /// What it offers, once `is_that` holds of it.
@@ -110,17 +121,38 @@ impl Lab {
         approved: Option<Digest>,
         arguments: &Value,
     ) -> (DecisionId, oneshot::Receiver<ExecutorReply>) {
-        let decision = DecisionId::random();
+        let (call, given) = self.call_of(target, approved, arguments);
+        let decision = call.decision;
+        assert!(self.giving.calls.send(call).await.is_ok(), "the keeper takes calls");
+        (decision, given)
+    }
+
+    /// A call of the played server's tool, and what becomes of it.
+    pub(super) fn echoing(&self, text: &str) -> (Call, oneshot::Receiver<ExecutorReply>) {
+        let approved = Some(Offered::read(TOOL).unwrap().digest);
+        let target = Target::Tool("far.echo".parse().unwrap());
+        self.call_of(target, approved, &json!({ "text": text }))
+    }
+
+    fn call_of(
+        &self,
+        target: Target,
+        approved: Option<Digest>,
+        arguments: &Value,
+    ) -> (Call, oneshot::Receiver<ExecutorReply>) {
         let (give, given) = oneshot::channel();
         let (told, sealed) = (Arc::clone(&self.told), Arc::clone(&self.sealed));
         let call = Call {
-            decision,
+            decision: DecisionId::random(),
+            run: self.run,
+            began: None,
             may_tell: self.may_tell,
             defers: None,
             target,
             approved,
             arguments: RawValue::from_string(arguments.to_string()).unwrap(),
-            questions: Questions::new(),
+            questions: self.questions.clone(),
+            asks_by_request: true,
             answers: None,
             unexpired: Arc::new(|| Ok(())),
             unsealed: Arc::new(move || match sealed.load(Ordering::SeqCst) {
@@ -135,8 +167,7 @@ impl Lab {
                 },
             ),
         };
-        assert!(self.giving.calls.send(call).await.is_ok(), "the keeper takes calls");
-        (decision, given)
+        (call, given)
     }
 
     /// A call of the played server's tool, in words.
@@ -193,7 +224,12 @@ pub(super) enum Play {
     Close(Vec<u8>),
     /// Says this and nothing more, and does not close.
     Hang(Vec<u8>),
+    /// Says this, and closes with what comes of all that it hears meanwhile.
+    Until(Vec<u8>, Until),
 }
+
+/// What a played server says at last, when it has heard enough.
+type Until = Box<dyn Fn(&[Request]) -> Option<Vec<u8>> + Send>;
 
 type Script = Arc<dyn Fn(&Request) -> Play + Send + Sync>;
 
@@ -207,6 +243,11 @@ pub(super) struct Played {
 impl Played {
     pub(super) fn new(script: impl Fn(&Request) -> Play + Send + Sync + 'static) -> Self {
         Self { script: Arc::new(script), heard: Arc::default() }
+    }
+
+    /// What it does with a request.
+    pub(super) fn plays(&self, request: &Request) -> Play {
+        (self.script)(request)
     }
 
     /// All that it heard.
@@ -250,6 +291,17 @@ impl Played {
                     drop(to.write_all(&bytes).await);
                     drop(to.shutdown().await);
                     return;
+                }
+                Play::Until(bytes, says) => {
+                    drop(to.write_all(&bytes).await);
+                    loop {
+                        if let Some(last) = says(&self.heard()) {
+                            drop(to.write_all(&last).await);
+                            drop(to.shutdown().await);
+                            return;
+                        }
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
                 }
                 Play::Hang(bytes) => {
                     drop(to.write_all(&bytes).await);
