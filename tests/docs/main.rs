@@ -25,8 +25,8 @@ fn named() -> BTreeSet<String> {
 
 #[test]
 fn every_row_that_the_threats_name_is_in_the_demo() {
-    let demo =
-        ["audit", "calls", "killed", "seal"].map(|f| read(&format!("tests/src/demo/{f}.rs")));
+    let demo = ["audit", "calls", "killed", "seal", "unpinned"]
+        .map(|f| read(&format!("tests/src/demo/{f}.rs")));
     let named = named();
     assert!(named.len() > 20, "{named:?}");
     for id in named {
