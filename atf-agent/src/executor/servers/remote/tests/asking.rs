@@ -200,9 +200,16 @@ async fn a_question_on_another_stream_is_asked_of_nobody() {
     let notices = format!("{}{}", form("q"), log("nobody's"));
     let played = {
         let script = of_a_call.clone();
-        Played::new(move |request| match request.is_get() {
-            true => Play::Hang(format!("{HEAD}{notices}").into_bytes()),
-            false => script.plays(request),
+        Played::new(move |request| {
+            if !request.is_get() {
+                return script.plays(request);
+            }
+            let notices = notices.clone().into_bytes();
+            let of_no_call = move |heard: &[Request]| {
+                let is_under_way = heard.iter().any(|one| one.method() == "tools/call");
+                is_under_way.then(|| notices.clone())
+            };
+            Play::Until(HEAD.as_bytes().to_vec(), Box::new(of_no_call))
         })
     };
     let mut lab = lab(&played, Era::Handshake).await;
