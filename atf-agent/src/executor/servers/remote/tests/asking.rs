@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::super::settings::read_one;
-use super::lab::{Lab, PATIENCE, Play, Played, Request, events, honest, remote, word};
+use super::lab::{Lab, PATIENCE, Play, Played, Request, honest, remote, word};
 use crate::call::{DecisionId, Level, Question, Questions, RunId, Target};
 use crate::executor::error::Mistrust;
 use crate::executor::servers::Call;
@@ -44,12 +44,13 @@ impl Lab {
     }
 
     /// Makes a call.
-    async fn make(&self, call: Call) {
+    pub(super) async fn make(&self, call: Call) {
         assert!(self.giving.calls.send(call).await.is_ok(), "the keeper takes calls");
     }
 }
 
-const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+/// How a stream of events begins.
+pub(super) const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
 /// A question by this id, as an event.
 fn asks(id: &Value, method: &str, params: &Value) -> String {
@@ -59,6 +60,13 @@ fn asks(id: &Value, method: &str, params: &Value) -> String {
 
 fn form(id: &str) -> String {
     asks(&json!(id), "elicitation/create", &json!({"message": "who?", "requestedSchema": {}}))
+}
+
+/// What a server writes down, as an event.
+pub(super) fn log(data: &str) -> String {
+    let params = json!({"level": "info", "data": data});
+    let message = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params});
+    format!("data: {message}\n\n")
 }
 
 /// What the server was answered by this id.
@@ -87,7 +95,7 @@ fn asking(first: &str) -> Played {
 }
 
 /// A lab with that server, whose calls it may ask for forms.
-async fn lab(played: &Played, era: Era) -> Lab {
+pub(super) async fn lab(played: &Played, era: Era) -> Lab {
     let (port, _serving) = played.on_loopback().await;
     let questions = match era {
         Era::Handshake => "questions = [\"elicitation/create\", \"sampling/createMessage\"]\n",
@@ -111,6 +119,14 @@ async fn asked(lab: &Lab) -> u64 {
     }
 }
 
+/// A call for which the run is asked: its decision, the number of the question, and what will become of the call.
+async fn begun(lab: &Lab) -> (DecisionId, u64, oneshot::Receiver<ExecutorReply>) {
+    let (call, given) = lab.echoing("ask");
+    let decision = call.decision;
+    lab.make(call).await;
+    (decision, asked(lab).await, given)
+}
+
 /// An honest answer to `question`, which was asked for the call of `began`.
 fn answering(
     lab: &Lab,
@@ -128,10 +144,7 @@ fn answering(
 async fn a_run_is_asked_for_its_call_and_its_answer_is_the_servers_own() {
     let played = asking(&form("q"));
     let lab = lab(&played, Era::Handshake).await;
-    let (call, given) = lab.echoing("ask");
-    let decision = call.decision;
-    lab.make(call).await;
-    let question = asked(&lab).await;
+    let (decision, question, given) = begun(&lab).await;
     let reply = lab.answer(answering(&lab, decision, question)).await;
     assert_eq!(word(reply), "{}");
     assert_eq!(word(given.await.unwrap()), "accept");
@@ -255,10 +268,7 @@ async fn an_answer_is_of_its_question_its_call_and_its_run_or_it_is_none() {
     ] {
         let played = asking(&form("q"));
         let lab = lab(&played, Era::Handshake).await;
-        let (call, given) = lab.echoing("ask");
-        let decision = call.decision;
-        lab.make(call).await;
-        let question = asked(&lab).await;
+        let (decision, question, given) = begun(&lab).await;
         let (mut answer, became) = answering(&lab, decision, question);
         change(&mut answer);
         let reply = word(lab.answer((answer, became)).await);
@@ -283,10 +293,7 @@ fn answers(call: &mut Call, responses: &str) {
 async fn a_server_hears_that_nobody_answers() {
     let played = asking(&form("q"));
     let lab = lab(&played, Era::Handshake).await;
-    let (call, given) = lab.echoing("ask");
-    let decision = call.decision;
-    lab.make(call).await;
-    let question = asked(&lab).await;
+    let (decision, question, given) = begun(&lab).await;
     lab.unanswered(DecisionId::random(), question).await;
     lab.unanswered(decision, question + 1).await;
     lab.unanswered(decision, question).await;
@@ -297,10 +304,7 @@ async fn a_server_hears_that_nobody_answers() {
 async fn a_cancelled_call_is_answered_nothing() {
     let played = asking(&form("q"));
     let lab = lab(&played, Era::Handshake).await;
-    let (call, _given) = lab.echoing("ask");
-    let decision = call.decision;
-    lab.make(call).await;
-    let question = asked(&lab).await;
+    let (decision, question, _given) = begun(&lab).await;
     lab.cancel(decision).await;
     let cancelled = async {
         while !played.heard().iter().any(|one| one.method() == "notifications/cancelled") {
@@ -345,46 +349,11 @@ async fn a_sealed_run_is_neither_asked_nor_heard() {
     assert_eq!(said_to("q", &sealing.0.heard()).unwrap()["error"]["code"], -32601);
 
     let lab = lab(&played, Era::Handshake).await;
-    let (call, _given) = lab.echoing("ask");
-    let decision = call.decision;
-    lab.make(call).await;
-    let question = asked(&lab).await;
+    let (decision, question, _given) = begun(&lab).await;
     lab.sealed.store(true, Ordering::SeqCst);
     let reply = word(lab.answer(answering(&lab, decision, question)).await);
     assert!(reply.starts_with("refused: the run is sealed"), "{reply}");
     assert_eq!(said_to("q", &played.heard()), None);
-}
-
-fn log(data: &str) -> String {
-    let params = json!({"level": "info", "data": data});
-    let message = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params});
-    format!("data: {message}\n\n")
-}
-
-/// What it writes down on a call's own stream is of that call, also while others are under way.
-#[tokio::test]
-async fn what_a_server_writes_down_on_the_stream_of_a_call_goes_to_its_run() {
-    for era in [Era::Handshake, Era::Stateless] {
-        for (level, told) in [(None, 0), (Some(Level::Info), 1), (Some(Level::Error), 0)] {
-            let played = Played::new(|request| match request.text() {
-                "silent" => Play::Hang(HEAD.into()),
-                "log" => {
-                    let result = request.answer(&json!({"content": [], "of": "logged"}));
-                    Play::Say(events(&format!("{}data: {result}\n\n", log("its own"))))
-                }
-                _ => honest(request, "s-1"),
-            });
-            let mut lab = lab(&played, era).await;
-            lab.may_tell = MayTell { level: Some(Level::Debug), ..MayTell::default() };
-            let (silent, _never) = lab.echoing("silent");
-            lab.make(silent).await;
-            lab.may_tell.level = level;
-            assert_eq!(lab.echo("log").await, "logged");
-            let found = lab.told.lock().unwrap().clone();
-            let expected = Told::Log { level: Level::Info, logger: None, data: json!("its own") };
-            assert_eq!(found, vec![expected; told], "{era:?} {level:?}");
-        }
-    }
 }
 
 /// A file that says what cannot be is refused: it would promise what is never asked.

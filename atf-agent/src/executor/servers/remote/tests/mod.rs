@@ -9,3 +9,4 @@ mod lives;
 mod old;
 mod real;
 mod tls;
+mod writing;
