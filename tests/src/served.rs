@@ -20,6 +20,9 @@ pub(crate) struct Server {
     pub(crate) uid: u32,
     pub(crate) private_tmp: bool,
     pub(crate) stateless: bool,
+    /// What it is told that it may ask.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) questions: &'static [&'static str],
     pub(crate) environment: BTreeMap<String, String>,
 }
 
@@ -44,6 +47,7 @@ impl Server {
             uid: first + (std::process::id() % INSTALLATIONS) * SERVERS_MAX + number,
             private_tmp: false,
             stateless: false,
+            questions: &[],
             environment: BTreeMap::new(),
         }
     }

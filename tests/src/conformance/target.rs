@@ -46,6 +46,9 @@ const DEFERS: [(&str, &str); 6] = [
 /// What the policy and the token let the fixture ask.
 const QUESTIONS: [&str; 3] = ["elicitation/create", "sampling/createMessage", "roots/list"];
 
+/// What a process can be told that it may ask: roots are asked for in no call's name.
+const OF_A_PROCESS: [&str; 2] = ["elicitation/create", "sampling/createMessage"];
+
 /// What the policy lets the fixture tell.
 const NOTICES: [&str; 2] = ["notifications/progress", "notifications/message"];
 
@@ -111,6 +114,7 @@ impl Through {
             } else {
                 let mut file = served::Server::new(&folder.join("fixture"), UID_FIRST, number);
                 file.stateless = is_stateless;
+                file.questions = if is_stateless { &[] } else { &OF_A_PROCESS };
                 file.put(&installation, server.name())?;
             }
             let approved = served::approve(&installation, server.name(), |tool, draft| {

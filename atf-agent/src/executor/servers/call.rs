@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::super::error::Mistrust;
 use super::super::outcome::{Outcome, Reply};
-use super::bounds::Bounds;
+use super::bounds::{Bounds, KnownBy};
 use crate::call::{DecisionId, Digest, Questions, RunId, Target};
 use crate::gate::Era;
 use crate::wire::{Answers, MayDefer, MayTell};
@@ -55,7 +55,9 @@ impl Call {
     pub(super) fn may_ask(&self, bounds: &Bounds) -> Questions {
         match (bounds.era, self.asks_by_request) {
             (Era::Stateless, false) => self.questions.clone(),
-            (Era::Handshake, true) if bounds.by_stream => &self.questions & &bounds.asks,
+            (Era::Handshake, true) if bounds.known_by != KnownBy::Nothing => {
+                &self.questions & &bounds.asks
+            }
             (Era::Stateless, true) | (Era::Handshake, _) => Questions::new(),
         }
     }

@@ -63,6 +63,11 @@ pub(super) async fn keep(kept: Kept, mut orders: Orders) {
             continue;
         }
         is_anew = false;
+        // It was slow, and is not broken: its next call came to it by then, and each took its time.
+        if let Ok(ended @ Ended::Late) = &ended {
+            tracing::warn!(server = kept.name, why = %ended, "a tool server is begun anew");
+            continue;
+        }
         let why = match ended {
             Ok(Ended::NoCallers) => return,
             Ok(ended) => ended.to_string(),
@@ -135,7 +140,7 @@ async fn stop(name: &str, spawner: &Arc<Spawner>, number: u32) {
 /// Refuses calls until the pause is over; false when no more will come.
 async fn wait(name: &str, why: &str, until: Instant, orders: &mut Orders) -> bool {
     let away = || Mistrust::ServerAway { server: name.to_owned(), why: why.to_owned() };
-    orders.again.drain(..).for_each(|call| call.not_done(away()));
+    orders.again.drain(..).chain(orders.waiting.drain()).for_each(|call| call.not_done(away()));
     loop {
         tokio::select! {
             () = sleep_until(until) => return true,

@@ -23,6 +23,7 @@ mod sides;
 mod stderr;
 mod subscribed;
 mod together;
+mod turns;
 mod under_way;
 mod watch;
 
@@ -77,7 +78,7 @@ impl Prepared {
     pub fn fork(places: &Places, ids: &Ids, cgroup: Option<PathBuf>) -> Result<Self, ServersError> {
         let mut servers = read(&places.servers_dir, ids)?;
         let children = servers.iter().filter_map(|server| match &server.way {
-            Way::Child(child) => Some((server.name.clone(), child.clone())),
+            Way::Child(child, _) => Some((server.name.clone(), child.clone())),
             Way::Url(_) => None,
         });
         let children: Vec<_> = children.collect();
@@ -92,7 +93,7 @@ impl Prepared {
         let spawner = Spawner::fork(children, confinement).map_err(ServersError::Spawner)?;
         // From here on the spawner alone has the credentials of its servers.
         for server in &mut servers {
-            if let Way::Child(child) = &mut server.way {
+            if let Way::Child(child, _) = &mut server.way {
                 child.environment.clear();
             }
         }
@@ -103,7 +104,7 @@ impl Prepared {
     pub fn need_network(&self) -> bool {
         self.servers.iter().any(|server| match &server.way {
             Way::Url(remote) => remote.is_over_ip(),
-            Way::Child(_) => false,
+            Way::Child(..) => false,
         })
     }
 
@@ -124,12 +125,12 @@ impl Prepared {
         self.servers.into_iter().filter_map(move |server| {
             let reached = match (&server.way, &self.spawner) {
                 (Way::Url(remote), _) => keeper::Reached::Url(Arc::clone(remote)),
-                (Way::Child(_), Some(spawner)) => {
+                (Way::Child(..), Some(spawner)) => {
                     number += 1;
                     keeper::Reached::Child(number - 1, Arc::clone(spawner))
                 }
                 // Whoever prepared them has forked it.
-                (Way::Child(_), None) => return None,
+                (Way::Child(..), None) => return None,
             };
             Some((server, reached))
         })

@@ -4,6 +4,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::super::error::Mistrust;
 use super::Call;
+use super::turns::Turns;
 use crate::call::DecisionId;
 
 /// Calls on which nobody waits that a session has not heard of yet. One that is lost runs to its end.
@@ -16,6 +17,8 @@ const ANSWERS_MAX: usize = 64;
 pub(super) struct Orders {
     /// Calls to be made.
     pub(super) calls: Receiver<Call>,
+    /// Calls that have come to a server that makes one at a time, and whose turn it is not yet.
+    pub(super) waiting: Turns,
     /// What is said to the server's questions. They wait for no call: calls wait for them.
     pub(super) answers: Receiver<Answering>,
     /// Calls on which nobody waits any more.
@@ -64,6 +67,6 @@ pub(super) fn orders(waiting_max: usize) -> (Giving, Orders) {
     let (give_cancels, cancels) = channel(CANCELS_MAX);
     (
         Giving { calls: give_calls, answers: give_answers, cancels: give_cancels },
-        Orders { calls, answers, cancels, again: Vec::new() },
+        Orders { calls, answers, cancels, waiting: Turns::default(), again: Vec::new() },
     )
 }

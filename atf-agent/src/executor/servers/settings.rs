@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::super::spawner::ChildOrders;
 use super::remote::{self, Remote};
+use crate::call::{Question, Questions};
 use crate::gate::{Era, PERMIT_TTL_S};
 use crate::state::UNHEARD_HELD_MS;
 use crate::state::files::{self, FileError};
@@ -51,7 +52,7 @@ impl Server {
     /// The command that starts it, where that is no file of this host: it cannot be started then.
     pub fn missing_command(&self) -> Option<&Path> {
         match &self.way {
-            Way::Child(orders) => (!orders.program.is_file()).then_some(&orders.program),
+            Way::Child(orders, _) => (!orders.program.is_file()).then_some(&orders.program),
             Way::Url(_) => None,
         }
     }
@@ -59,8 +60,9 @@ impl Server {
 
 /// How a server is reached.
 pub(in crate::executor) enum Way {
-    /// As a process of its own.
-    Child(ChildOrders),
+    /// As a process of its own, which is told that it may ask its client this. When that is anything, it makes one
+    /// call at a time.
+    Child(ChildOrders, Questions),
     /// By its URL.
     Url(Arc<Remote>),
 }
@@ -126,8 +128,9 @@ struct File {
     stateless: bool,
     #[serde(default = "call_timeout_ms")]
     call_timeout_ms: u64,
-    #[serde(default = "calls_max")]
-    calls_max: usize,
+    #[serde(default)]
+    questions: Questions,
+    calls_max: Option<usize>,
     #[serde(default = "processes_max")]
     processes_max: u32,
     #[serde(default = "memory_bytes_max")]
@@ -211,7 +214,7 @@ fn table(bytes: &[u8]) -> Result<toml::Table, String> {
 /// The uid of two servers that have one, and the name of the other.
 fn same_uid<'a>(server: &Server, other: &'a Server) -> Option<(u32, &'a str)> {
     match (&server.way, &other.way) {
-        (Way::Child(one), Way::Child(two)) => {
+        (Way::Child(one, _), Way::Child(two, _)) => {
             (one.uid == two.uid).then_some((one.uid, other.name.as_str()))
         }
         (Way::Url(_), _) | (_, Way::Url(_)) => None,
@@ -271,9 +274,11 @@ fn child(path: &Path, table: toml::Table, ids: &Ids) -> Result<Server, String> {
     if file.environment.values().chain(&file.arguments).any(|text| held(text)) {
         return Err("arguments and environment cannot hold a NUL".to_owned());
     }
+    asks(&file)?;
+    let calls_max = file.calls_max.unwrap_or_else(calls_max);
     bounded(&[
         ("call_timeout_ms", file.call_timeout_ms, CALL_TIMEOUT_MS_MAX),
-        ("calls_max", file.calls_max as u64, CALLS_MAX_MAX),
+        ("calls_max", calls_max as u64, CALLS_MAX_MAX),
         ("processes_max", file.processes_max.into(), 65_536),
         ("memory_bytes_max", file.memory_bytes_max, 1 << 50),
     ])?;
@@ -281,18 +286,43 @@ fn child(path: &Path, table: toml::Table, ids: &Ids) -> Result<Server, String> {
         name,
         era: era(file.stateless),
         call_timeout: Duration::from_millis(file.call_timeout_ms),
-        calls_max: file.calls_max,
-        way: Way::Child(ChildOrders {
-            program: file.command,
-            arguments: file.arguments,
-            directory: file.directory,
-            environment: file.environment.into_iter().collect(),
-            uid: file.uid,
-            private_tmp: file.private_tmp,
-            processes_max: file.processes_max,
-            memory_bytes_max: file.memory_bytes_max,
-        }),
+        calls_max,
+        way: Way::Child(
+            ChildOrders {
+                program: file.command,
+                arguments: file.arguments,
+                directory: file.directory,
+                environment: file.environment.into_iter().collect(),
+                uid: file.uid,
+                private_tmp: file.private_tmp,
+                processes_max: file.processes_max,
+                memory_bytes_max: file.memory_bytes_max,
+            },
+            file.questions,
+        ),
     })
+}
+
+/// What a process may ask is known to be of a call by its being alone. Roots are asked for in no call's name.
+fn asks(file: &File) -> Result<(), String> {
+    if file.questions.is_empty() {
+        return Ok(());
+    }
+    if file.stateless {
+        return Err(
+            "questions are told to a server with a handshake: not with stateless".to_owned()
+        );
+    }
+    if file.questions.contains(&Question::Roots) {
+        let what = "roots/list is asked for all runs at once, and one would answer for the others";
+        return Err(what.to_owned());
+    }
+    match file.calls_max {
+        None | Some(1) => Ok(()),
+        Some(_) => {
+            Err("a process with questions makes one call at a time: leave calls_max out".to_owned())
+        }
+    }
 }
 
 fn name(path: &Path) -> Result<String, String> {
@@ -311,73 +341,5 @@ fn name(path: &Path) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    fn read_one(file: &str, text: &str) -> Result<Vec<Server>, ServersError> {
-        let dir = tempfile::tempdir().unwrap();
-        files::keep_secret(&dir.path().join(file), text.as_bytes()).unwrap();
-        read(dir.path(), &Ids::default())
-    }
-
-    #[test]
-    fn a_server_that_is_not_plain_is_refused() {
-        let good = "command = \"/bin/cat\"\nuid = 1900000101\n";
-        for (file, text, fine) in [
-            ("files.toml", good.to_owned(), true),
-            ("files.toml", format!("{good}[environment]\nTOKEN = \"x\"\n"), true),
-            ("files.txt", "what".to_owned(), true),
-            ("ledger.toml", good.to_owned(), false),
-            ("a.b.toml", good.to_owned(), false),
-            ("Files.toml", good.to_owned(), false),
-            ("files.toml", good.replace("uid", "uidd"), false),
-            ("files.toml", good.replace("/bin", "bin"), false),
-            ("files.toml", good.replace("/bin", "/bin/.."), false),
-            ("files.toml", good.replace("1900000101", "0"), false),
-            ("files.toml", good.replace("1900000101", "1900000002"), false),
-            ("files.toml", good.replace("1900000101", "1900100005"), false),
-            ("files.toml", format!("{good}call_timeout_ms = 0\n"), false),
-            ("files.toml", format!("{good}call_timeout_ms = 80000\n"), true),
-            ("files.toml", format!("{good}call_timeout_ms = 80001\n"), false),
-            ("files.toml", format!("{good}calls_max = 0\n"), false),
-            ("files.toml", format!("{good}[environment]\n\"A=B\" = \"x\"\n"), false),
-            ("files.toml", format!("{good}arguments = [\"a\\u0000\"]\n"), false),
-        ] {
-            let found = read_one(file, &text).map(|servers| servers.len());
-            assert_eq!(found.is_ok(), fine, "{file}: {text}: {found:?}");
-        }
-        assert!(read(Path::new("/nowhere"), &Ids::default()).unwrap().is_empty());
-    }
-
-    /// A credential that others may read is none, and one that is mistyped is not shown.
-    #[test]
-    fn a_credential_is_neither_read_from_an_open_file_nor_shown_in_an_error() {
-        let good = "command = \"/bin/cat\"\nuid = 1900000101\n[environment]\nTOKEN = \"s3cret\"\n";
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("files.toml");
-        files::keep_secret(&path, good.as_bytes()).unwrap();
-        assert_eq!(read(dir.path(), &Ids::default()).unwrap().len(), 1, "the control");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(read(dir.path(), &Ids::default()), Err(ServersError::File(_))));
-
-        let torn = good.replace("\"s3cret\"", "\"s3cret");
-        let error = read_one("files.toml", &torn).err().unwrap().to_string();
-        assert!(error.contains("files.toml") && !error.contains("s3cret"), "{error}");
-    }
-
-    #[test]
-    fn two_servers_do_not_share_a_uid() {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, uid) in [("a", 1_900_000_101), ("b", 1_900_000_102)] {
-            let text = format!("command = \"/bin/cat\"\nuid = {uid}\n");
-            files::keep_secret(&dir.path().join(format!("{name}.toml")), text.as_bytes()).unwrap();
-        }
-        assert_eq!(read(dir.path(), &Ids::default()).unwrap().len(), 2, "the control");
-        let text = b"command = \"/bin/cat\"\nuid = 1900000101\n";
-        files::keep_secret(&dir.path().join("c.toml"), text).unwrap();
-        let error = read(dir.path(), &Ids::default()).err().unwrap().to_string();
-        assert!(error.contains("each server has its own"), "{error}");
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

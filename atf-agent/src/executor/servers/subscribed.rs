@@ -174,6 +174,11 @@ impl Subscribed {
         true
     }
 
+    /// Whether the server was asked for one of them and has not answered yet.
+    pub(super) fn is_asking(&self) -> bool {
+        self.by_uri.values().any(|one| !one.is_on)
+    }
+
     /// All who are left when the server's life is over.
     pub(super) fn left(&mut self) -> impl Iterator<Item = Reply> + use<> {
         std::mem::take(&mut self.by_uri).into_values().flat_map(|one| one.who).map(|who| who.reply)

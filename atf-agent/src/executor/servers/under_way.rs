@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::super::error::Mistrust;
 use super::super::outcome::Outcome;
-use super::bounds::Bounds;
+use super::bounds::{Bounds, KnownBy};
 use super::call::Call;
 use super::request;
 use crate::call::{DecisionId, Level, Question, Questions};
@@ -73,6 +73,11 @@ impl UnderWay {
     /// What became of it.
     pub(super) fn give(self, outcome: Outcome) {
         self.call.reply.give(outcome);
+    }
+
+    /// The server's own ids for what it has asked and nobody has answered. Nobody will.
+    pub(super) fn open(&mut self) -> impl Iterator<Item = Box<RawValue>> + use<> {
+        std::mem::take(&mut self.asked).into_values().map(|asked| asked.id)
     }
 
     /// The call as it was before the server heard of it.
@@ -164,9 +169,10 @@ impl Calls {
         std::mem::take(&mut self.all).into_values()
     }
 
-    /// Nobody waits for the call of `decision`. Its number, when the server has heard of it: it keeps its
-    /// place until it is answered or its time is over, for nobody knows whether the server stops.
-    pub(super) fn cancel(&mut self, decision: DecisionId) -> Option<u64> {
+    /// Nobody waits for the call of `decision`. Its number, when the server has heard of it, and its open questions by
+    /// the server's own ids: it keeps its place until it is answered or its time is over, for nobody knows whether the
+    /// server stops.
+    pub(super) fn cancel(&mut self, decision: DecisionId) -> Option<(u64, Vec<Box<RawValue>>)> {
         let found = self.all.iter_mut().find(|(_, of)| of.call.decision == decision);
         let Some((id, of)) = found else {
             self.gone.truncate(GONE_MAX - 1);
@@ -174,9 +180,9 @@ impl Calls {
             return None;
         };
         of.call.may_tell = MayTell::default();
-        // Nobody is there to be asked, and what was asked is of no use.
-        (of.call.questions, of.asked) = (Questions::new(), BTreeMap::new());
-        Some(*id)
+        // Nobody is there to be asked.
+        of.call.questions = Questions::new();
+        Some((*id, of.open().collect()))
     }
 
     /// The server asks the run something for call `id`, by an id of its own; `number` is ours for it. False when the
@@ -249,18 +255,21 @@ impl Calls {
     /// The server writes something down, and does not say of which call. It is of the only one that is
     /// under way, when none before it is without an answer still; else it goes to nobody.
     pub(super) fn log(&mut self, level: Level, told: Told) -> bool {
+        self.alone().is_some_and(|id| self.log_of(id, level, told))
+    }
+
+    /// The only call that is under way, when none before it is without an answer still.
+    pub(super) fn alone(&self) -> Option<u64> {
         let is_alone = self.all.len() == 1 && self.unheard.is_empty() && !self.is_muddled;
-        let only = self.all.values_mut().next().filter(|_| is_alone);
-        only.filter(|of| of.call.may_tell.level.is_some_and(|least| level >= least))
-            .is_some_and(|of| of.tell(told))
+        self.all.keys().next().copied().filter(|_| is_alone)
     }
 }
 
 /// What a server may tell that speaks so: up to 2025-11-25 what it writes down is told to all its clients alike,
-/// and those are all runs, unless each call has a stream of its own.
+/// and those are all runs, unless it is known of which call it is.
 pub(super) fn may_tell(bounds: &Bounds, allowed: MayTell) -> MayTell {
     match bounds.era {
-        Era::Handshake if bounds.by_stream => allowed,
+        Era::Handshake if bounds.known_by != KnownBy::Nothing => allowed,
         Era::Handshake => MayTell { level: None, ..allowed },
         Era::Stateless => MayTell { status: false, ..allowed },
     }

@@ -4,6 +4,7 @@ mod by_url;
 mod own_tools;
 mod permits;
 mod servers;
+mod turns;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;

@@ -40,7 +40,7 @@ while read -r line; do
 done
 "#;
 
-fn file(uid: u32, who: &str) -> String {
+pub(super) fn file(uid: u32, who: &str) -> String {
     format!(
         "command = \"/bin/sh\"\narguments = [\"-c\", '''{SERVER}''']\nuid = {uid}\n\
          private_tmp = false\ncall_timeout_ms = 1500\n[environment]\nWHO = \"{who}\"\n"
@@ -48,7 +48,7 @@ fn file(uid: u32, who: &str) -> String {
 }
 
 /// Uids of no other test.
-fn uids() -> [u32; 2] {
+pub(super) fn uids() -> [u32; 2] {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(2, Ordering::SeqCst);
     let first = 1_920_000_000 + std::process::id() % 100_000 * 16 + number as u32;
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Hands a draft over, and waits for nothing.
-    fn send(&self, draft: Draft) -> Receiver<ExecutorReply> {
+    pub(super) fn send(&self, draft: Draft) -> Receiver<ExecutorReply> {
         self.asked(self.sign(draft))
     }
 

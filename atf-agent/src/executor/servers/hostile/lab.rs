@@ -15,11 +15,12 @@ use crate::call::{DecisionId, Questions, RunId, Target};
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Reply;
 use crate::executor::servers::Call;
-use crate::executor::servers::bounds::Bounds;
+use crate::executor::servers::bounds::{Bounds, KnownBy};
 use crate::executor::servers::framing::{Line, Lines};
 use crate::executor::servers::hear::Hear;
 use crate::executor::servers::offer::Offered;
 use crate::executor::servers::orders::{Answering, Giving, orders};
+use crate::executor::servers::request::capabilities;
 use crate::executor::servers::session::{Ended, live};
 use crate::executor::servers::sides::over;
 use crate::gate::Era;
@@ -32,7 +33,7 @@ pub(super) const TOOL: &str = r#"{"name":"echo","description":"says it again","i
 pub(super) struct Lab {
     pub(super) calls: Sender<Call>,
     pub(super) cancels: Sender<DecisionId>,
-    _answers: Sender<Answering>,
+    pub(super) answers: Sender<Answering>,
     pub(super) may_tell: MayTell,
     pub(super) told: Arc<Mutex<Vec<Told>>>,
     pub(super) hears: Lines<ReadHalf<DuplexStream>>,
@@ -49,7 +50,7 @@ pub(super) fn bounds(timeout_ms: u64, calls_max: usize) -> Bounds {
         call_timeout,
         calls_max,
         may_forget: false,
-        by_stream: false,
+        known_by: KnownBy::Nothing,
         asks: Questions::new(),
     }
 }
@@ -69,7 +70,7 @@ impl Lab {
         Self {
             calls,
             cancels,
-            _answers: answers,
+            answers,
             may_tell: MayTell::default(),
             told: Arc::default(),
             hears,
@@ -81,10 +82,11 @@ impl Lab {
     }
 
     pub(super) async fn greeted(bounds: Bounds) -> Self {
+        let can = json!(capabilities(&bounds.asks));
         let mut lab = Self::silent(bounds, 64 << 10);
         let asked = lab.hear().await;
         assert_eq!(asked["method"], "initialize");
-        assert_eq!(asked["params"]["capabilities"], json!({}));
+        assert_eq!(asked["params"]["capabilities"], can);
         let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
         lab.answer(&asked, &result).await;
         assert_eq!(lab.hear().await["method"], "notifications/initialized");

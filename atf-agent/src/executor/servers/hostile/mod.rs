@@ -1,6 +1,7 @@
 //! Servers that lie, flood, stall and die, on both ends of a real stream. Beside each stands an honest
 //! answer, so that a row that proves nothing fails.
 
+mod asking;
 mod changing;
 mod deferring;
 pub(super) mod lab;

@@ -1,12 +1,10 @@
 //! What becomes of a request that is answered, and of a call that is not.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::super::message::{Body, Failed};
 use super::super::under_way::UnderWay;
-use super::{Ended, Session};
+use super::{Ended, LEAVE_MAX, Session};
 use crate::call::Untrusted;
 use crate::executor::answer;
 use crate::executor::error::Mistrust;
@@ -14,9 +12,6 @@ use crate::executor::outcome::Outcome;
 
 /// MCP 2026-07-28: the client does not say that it answers what would have to be asked.
 const MISSING_CAPABILITY: i64 = -32021;
-
-/// How long the calls under way have for their answers when a life is about to end.
-const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 impl Session<'_> {
     /// An answer to one of our numbers: of a list, of a call, or to nobody.
@@ -38,10 +33,16 @@ impl Session<'_> {
             self.unasked = 0;
             return Ok(());
         };
-        let Some(call) = self.under_way.answered(id) else {
-            // Or answered before, or never asked.
-            return if self.under_way.is_late(id) { Ok(()) } else { self.count_unasked() };
+        let Some(mut call) = self.under_way.answered(id) else {
+            if self.under_way.is_late(id) {
+                self.late_until = None;
+                return Ok(());
+            }
+            // Answered before, or never asked.
+            return self.count_unasked();
         };
+        // Before any other call: it is over, and nobody is asked for it any more.
+        self.unanswered(call.open());
         self.unasked = 0;
         let body = match body {
             Body::Failed(failed) => {

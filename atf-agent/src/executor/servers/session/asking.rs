@@ -1,5 +1,5 @@
 //! What a server asks while it works on a call, and what it is answered. A question is known to be of a call by the
-//! stream on which it comes; on any other it is of none, and nobody is asked.
+//! stream on which it comes, or because the server makes no other at that time; else it is of none, and nobody is asked.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::gate::Era;
 type Responses<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 impl Session<'_> {
-    /// The server asks something, on the stream of the answer to `of` when that is known. Whoever is not asked is not
+    /// The server asks something for the call `of`, when it is known for which. Whoever is not asked is not
     /// waited for: the server is told no. True when a run is asked.
     pub(super) fn asked(&mut self, of: Option<u64>, id: &RawValue, asks: Asks) -> bool {
         let is_ping = matches!(asks, Asks::Ping);
@@ -33,6 +33,13 @@ impl Session<'_> {
         }
         self.say(What::Told, request::answer_of(id, is_ping));
         false
+    }
+
+    /// Nobody answers what the server has asked by these ids of its own.
+    pub(super) fn unanswered(&self, open: impl IntoIterator<Item = Box<RawValue>>) {
+        for id in open {
+            self.say(What::Told, request::unanswered(&id));
+        }
     }
 
     /// Something is said to a question of the server.

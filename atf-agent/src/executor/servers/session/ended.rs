@@ -30,6 +30,9 @@ pub(in crate::executor::servers) enum Ended {
         /// Whether it answered a call in it.
         has_served: bool,
     },
+    /// It makes one call at a time, and may work on one still whose time is over.
+    #[error("it did not answer a call in its time, nor soon after")]
+    Late,
     /// The executor has no more calls: it ends.
     #[error("the executor ends")]
     NoCallers,

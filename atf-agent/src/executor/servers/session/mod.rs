@@ -4,6 +4,7 @@
 mod answers;
 mod asking;
 mod ended;
+mod hearing;
 mod lists;
 
 use std::collections::HashMap;
@@ -16,11 +17,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::super::error::Mistrust;
 use super::super::outcome::Outcome;
 use super::besides::{List, Reading};
-use super::bounds::Bounds;
+use super::bounds::{Bounds, KnownBy};
 use super::call::Call;
 use super::hear::Hear;
-use super::message::{Body, Heard};
-use super::news::News;
 use super::offer::Listing;
 use super::orders::Orders;
 use super::saying::{Saying, What};
@@ -28,7 +27,7 @@ use super::sides::Said;
 use super::subscribed::{Ear, Subscribed};
 use super::under_way::{self, Calls};
 use super::{handshake, request};
-use crate::call::{DecisionId, Deferral, Digest, Target, Untrusted};
+use crate::call::{DecisionId, Deferral, Digest, Target};
 use crate::gate::Era;
 use crate::wire::MayDefer;
 
@@ -45,6 +44,10 @@ const UNASKED_MAX: u32 = 10_000;
 
 /// Lines that are no message, after which a server is ended. Some print a greeting.
 const BAD_MAX: u32 = 100;
+
+/// How long a server has for what it is late with: the answers under way when a life is about to end, and the one to a
+/// call whose time is over, where no other is made beside it.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 /// How long the handshake may take: an interpreter starts in a second, on a busy host in some.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
@@ -64,6 +67,8 @@ pub(super) struct Session<'a> {
     /// Until when the calls under way are waited for, and why no other is begun.
     leaves: Option<(Instant, Ended)>,
     has_served: bool,
+    /// Until when the server may answer a call whose time is over, before it makes another one.
+    late_until: Option<Instant>,
     /// The resources of whose changes somebody is told.
     subscribed: Subscribed,
     unasked: u32,
@@ -106,6 +111,7 @@ pub(super) async fn live(
         forgotten: Vec::new(),
         leaves: None,
         has_served: false,
+        late_until: None,
         subscribed,
         unasked: 0,
         bad: 0,
@@ -149,7 +155,8 @@ impl Session<'_> {
         };
         let (agreed, has) = handshake::agreed(era, &result).map_err(Ended::Handshake)?;
         self.revision = Some(agreed);
-        self.defers = has.defers();
+        // What is worked on after its answer would ask beside the call whose turn it is.
+        self.defers = has.defers() && self.bounds.known_by != KnownBy::Turn;
         handshake::opened(era).into_iter().for_each(|line| self.say(What::Opened, line));
         // Before the lists are read: no change of them falls between the two.
         self.besides = has.lists();
@@ -182,15 +189,25 @@ impl Session<'_> {
             {
                 return ended;
             }
+            if self.late_until.is_some_and(|until| until <= Instant::now()) {
+                return Ended::Late;
+            }
+            let (lists, has_room) = (self.listing.is_some(), self.has_room());
+            if has_room && let Some(call) = orders.waiting.next() {
+                self.ask(call);
+                continue;
+            }
             let leave_at = self.leaves.as_ref().map(|(until, _)| *until);
-            let first = self.under_way.until().into_iter().chain(leave_at).min();
-            let lists = self.listing.is_some();
-            let forgets = matches!(self.leaves, Some((_, Ended::Forgotten { .. })));
-            let has_room = !lists && !forgets && self.under_way.len() < self.bounds.calls_max;
-            let list_until = self.list_until;
+            let first =
+                [self.under_way.until(), leave_at, self.late_until].into_iter().flatten().min();
+            let (list_until, by_turn) = (self.list_until, self.bounds.known_by == KnownBy::Turn);
             let heard = tokio::select! {
                 heard = said.recv() => self.hear(heard),
-                call = orders.calls.recv(), if has_room => match call {
+                call = orders.calls.recv(), if has_room || by_turn => match call {
+                    Some(call) if by_turn => {
+                        orders.waiting.push(call).into_iter().for_each(|call| self.is_busy(call));
+                        continue;
+                    }
                     Some(call) => { self.ask(call); continue }
                     None => return Ended::NoCallers,
                 },
@@ -215,6 +232,17 @@ impl Session<'_> {
                 Err(ended) => return ended,
             }
         }
+    }
+
+    /// Whether it can be given a call.
+    fn has_room(&self) -> bool {
+        let forgets = matches!(self.leaves, Some((_, Ended::Forgotten { .. })));
+        let waits = forgets || self.listing.is_some() || self.late_until.is_some();
+        !waits && self.under_way.len() < self.bounds.calls_max
+    }
+
+    fn is_busy(&self, call: Call) {
+        call.not_done(Mistrust::ServerBusy { server: self.name.to_owned() });
     }
 
     /// Has the server hear of a call, unless something speaks against it at the last moment.
@@ -247,8 +275,7 @@ impl Session<'_> {
         let what = request::what(self.bounds.era, id, &call);
         let saying = Saying { stands: Some(call.stands()), ..self.saying(what, line) };
         if self.unread.try_send(saying).is_err() {
-            let server = self.name.to_owned();
-            return call.not_done(Mistrust::ServerBusy { server });
+            return self.is_busy(call);
         }
         let until = Instant::now() + self.bounds.call_timeout;
         self.under_way.begin(id, call, until, self.bounds.may_forget);
@@ -261,68 +288,11 @@ impl Session<'_> {
         if self.subscribed.cancel(decision, number, &ear) {
             return;
         }
-        if let Some(id) = self.under_way.cancel(decision) {
+        if let Some((id, open)) = self.under_way.cancel(decision) {
+            self.unanswered(open);
             let what = What::Cancel { id, is_over: false };
             self.say(what, request::cancelled(id, "nobody waits for it"));
         }
-    }
-
-    /// An answer to one of our numbers, if what was said is one.
-    fn hear(&mut self, said: Option<Said>) -> Result<Option<(u64, Body)>, Ended> {
-        let (of, heard) = match said {
-            None => return Err(Ended::Closed),
-            Some(Said::Endless) => return Err(Ended::Endless),
-            Some(Said::Message(heard)) => (None, heard),
-            Some(Said::Of(id, heard)) => (Some(id), heard),
-        };
-        match heard {
-            Heard::Answer { id, body } => Ok(Some((id, body))),
-            Heard::Asked { id, asks } => {
-                // What a run is asked, its call bounds.
-                if self.asked(of, &id, asks) {
-                    Ok(None)
-                } else {
-                    self.count_unasked().map(|()| None)
-                }
-            }
-            Heard::Told { news } => {
-                let is_told = match news {
-                    News::Tools => {
-                        self.list();
-                        false
-                    }
-                    News::Besides => {
-                        self.list_besides();
-                        false
-                    }
-                    News::Progress(id, told) => self.under_way.progress(id, told),
-                    News::Status(task, told) => self.under_way.status(&task, &told),
-                    News::Log(level, told) => match of {
-                        Some(id) => self.under_way.log_of(id, level, told),
-                        None if self.bounds.era == Era::Handshake => false,
-                        None => self.under_way.log(level, told),
-                    },
-                    News::Updated(uri) => self.updated(&uri),
-                    News::Subscribed(id, uris) => self.subscribed.acknowledged(id, &uris),
-                    News::Other => false,
-                };
-                // What a run is told, its call bounds.
-                if is_told { Ok(None) } else { self.count_unasked().map(|()| None) }
-            }
-            Heard::Bad(why) => {
-                let why = Untrusted::new(why);
-                tracing::warn!(server = self.name, %why, "a tool server said what is no message");
-                self.bad += 1;
-                if self.bad >= BAD_MAX { Err(Ended::Gibberish) } else { Ok(None) }
-            }
-        }
-    }
-
-    /// A resource has changed; false when that is told to nobody, or too often.
-    fn updated(&mut self, uri: &str) -> bool {
-        let number = self.number();
-        let ear = Ear { unread: &self.unread, revision: self.revision };
-        self.subscribed.updated(uri, number, &ear)
     }
 
     /// It could be reached when it was tried last.
@@ -362,12 +332,16 @@ impl Session<'_> {
 
     /// Ends the calls whose time is over. The server is told; whether it stops is its own affair.
     fn give_up(&mut self) {
-        while let Some((id, call)) = self.under_way.overdue() {
+        while let Some((id, mut call)) = self.under_way.overdue() {
+            self.unanswered(call.open());
             let after = self.bounds.call_timeout;
             let why = format!("the server {} did not answer in {after:?}", self.name);
             call.give(Outcome::Unknown(why));
             let what = What::Cancel { id, is_over: true };
             self.say(what, request::cancelled(id, "its time is over"));
+            if self.bounds.known_by == KnownBy::Turn {
+                self.late_until = Some(Instant::now() + LEAVE_MAX);
+            }
         }
     }
 
