@@ -55,9 +55,9 @@ impl Response {
         &self.id
     }
 
-    /// Whether it says that there is no answer.
-    pub fn is_error(&self) -> bool {
-        self.result.is_none()
+    /// What it says; none when it says that there is no answer.
+    pub fn result(&self) -> Option<&RawValue> {
+        self.result.as_deref()
     }
 }
 
@@ -123,6 +123,22 @@ impl Received {
         }
         Ok(self)
     }
+
+    /// The same tool call, made once more with what its server has asked for by a result, and what it gave to bring
+    /// back.
+    ///
+    /// # Errors
+    /// When those are no answers.
+    pub fn bringing(
+        mut self,
+        responses: Option<Box<RawValue>>,
+        state: Option<String>,
+    ) -> Result<Self, Refusal> {
+        if let Some(tool) = self.tool_mut() {
+            tool.talk.brings(responses, state)?;
+        }
+        Ok(self)
+    }
 }
 
 #[cfg(test)]
@@ -156,7 +172,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":7,"result":{"result":1}}"#, false),
             (r#"{"jsonrpc":"2.0","id":"q","error":{"code":-1,"message":"m","data":[]}}"#, true),
         ] {
-            assert_eq!(read(message, &honest).unwrap().is_error(), is_error, "{message}");
+            assert_eq!(read(message, &honest).unwrap().result().is_none(), is_error, "{message}");
             // Who said that it answers nothing is answered as whoever sends what is no request.
             let silent = Stated { can: Default::default(), ..honest.clone() };
             assert!(matches!(read(message, &silent), Err(Some(Some(_)))), "{message}");

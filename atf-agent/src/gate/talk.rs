@@ -142,6 +142,19 @@ impl Talk {
         Ok(())
     }
 
+    /// Brings all that a server has asked for by its result, and what it gave with that: it is as the server gave it.
+    pub(super) fn brings(
+        &mut self,
+        responses: Option<Box<RawValue>>,
+        state: Option<String>,
+    ) -> Result<(), Refusal> {
+        if let Some(responses) = &responses {
+            check(responses).map_err(|what| refuse(Step::Receive, Reason::MessageInvalid, what))?;
+        }
+        (self.responses, self.state) = (responses, state.map_or(State::None, State::Given));
+        Ok(())
+    }
+
     /// The question of a call under way that this answers.
     pub(super) fn continues(&self) -> Option<&Continues> {
         self.continues.as_ref()

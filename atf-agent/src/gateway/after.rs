@@ -18,6 +18,7 @@ use super::execution::{Acted, Order, Unreceipted};
 use super::line::unavailable;
 use super::offers;
 use super::questions::{self, INPUT_REQUIRED};
+use super::rounds::Round;
 use crate::audit::{Event, Notified, Outcome};
 use crate::call::{Digest, Questions, Reason, Refusal, Step, Target};
 use crate::gate::{self, Era, Judged, Permit};
@@ -159,6 +160,9 @@ pub(super) fn filter(
             }
             About::None | About::Of(_) => Err("the call is deferred, and may not be".to_owned()),
         },
+        Ok(Says::Asks) if body.exchange.as_ref().is_some_and(|exchange| exchange.by_request) => {
+            questions::round(text, body).map(|round| Passed::Round(Arc::new(round)))
+        }
         Ok(Says::Asks) => questions::asked(text, body, &gateway.state_key).map(Passed::Question),
         Ok(says @ (Says::Nothing | Says::Complete)) => offers::renamed(&body.target, era, result)
             .map(|text| Passed::Result { text, says_type: says == Says::Complete })
@@ -217,6 +221,8 @@ pub(super) enum Passed {
     },
     /// What a server asks of the run before it is done. It is nobody's result: it vouches for nothing.
     Question(Box<RawValue>),
+    /// The same, of a run that is asked by requests.
+    Round(Arc<Round>),
     /// What a server says of a deferred call.
     Deferred(Passes),
     /// A server's error.
@@ -253,6 +259,7 @@ impl Passed {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Result { text, .. } | Self::Question(text) => text.get().len() as u64,
+            Self::Round(round) => round.bytes,
             Self::Deferred(passes) => passes.text.get().len() as u64,
             Self::Error { message, .. } => message.len() as u64,
         }
@@ -263,7 +270,7 @@ impl Passed {
         match self {
             Self::Result { text, .. } => Some(text),
             Self::Deferred(passes) => passes.learnt.as_deref(),
-            Self::Question(_) | Self::Error { .. } => None,
+            Self::Question(_) | Self::Round(_) | Self::Error { .. } => None,
         }
     }
 
@@ -271,7 +278,7 @@ impl Passed {
     pub(super) fn begun(&self) -> Option<&Arc<Entry>> {
         match self {
             Self::Deferred(passes) => passes.begun.as_ref(),
-            Self::Result { .. } | Self::Question(_) | Self::Error { .. } => None,
+            Self::Result { .. } | Self::Question(_) | Self::Round(_) | Self::Error { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::account::Asked;
 use super::after::Passed;
 use super::authorization::Challenge;
 use super::mcp;
+use super::rounds::Asks;
 use crate::call::{Reason, Refusal};
 use crate::gate::{Code, Era, Id, Reply, TASKS};
 
@@ -34,6 +35,8 @@ pub(super) struct Answer {
     pub(super) session: Option<String>,
     /// The JSON; empty with 202.
     pub(super) body: String,
+    /// What the run is asked before there is an answer: this is none then.
+    pub(super) asks: Option<Asks>,
 }
 
 impl Answer {
@@ -42,6 +45,8 @@ impl Answer {
         match passed {
             Passed::Result { text, says_type } => Self::result(id, era, text, *says_type),
             Passed::Question(text) => Self::result(id, era, text, true),
+            // Whoever asks for it is not answered by it.
+            Passed::Round(_) => Self::failed(),
             Passed::Deferred(passes) => Self::result(id, era, &passes.text, true),
             Passed::Error { code, message, data } => {
                 // The stateless era has no code of its own for what is not there.
@@ -61,6 +66,11 @@ impl Answer {
                 Self::of(status, body.to_string())
             }
         }
+    }
+
+    /// None yet: the run is asked before.
+    pub(super) fn asking(asks: Asks) -> Self {
+        Self { asks: Some(asks), ..Self::failed() }
     }
 
     /// A result byte for byte; the stateless era gets the member that it demands of each result, when
@@ -216,7 +226,7 @@ impl Answer {
     }
 
     fn of(status: StatusCode, body: String) -> Self {
-        Self { status, challenge: None, allow: None, session: None, body }
+        Self { status, challenge: None, allow: None, session: None, body, asks: None }
     }
 }
 

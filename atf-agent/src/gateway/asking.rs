@@ -18,6 +18,7 @@ use super::answer::Answer;
 use super::awaited::Waiting;
 use super::line::{Sent, unavailable};
 use super::questions;
+use super::rounds::Asks;
 use super::runs::LiveRun;
 use super::sessions::{Session, word};
 use crate::audit::Verdict;
@@ -34,9 +35,22 @@ struct Open {
     session: u64,
     call: Arc<Call>,
     continues: Continues,
+    to: To,
     /// Whether an answer to it is judged at the moment.
     is_taken: bool,
 }
+
+/// Where an answer goes.
+#[derive(Clone)]
+pub(super) enum To {
+    /// To the server, which waits for it.
+    Server,
+    /// To who makes the call once more when all answers are there: by the question's number, none when there is none.
+    Round(Gathering),
+}
+
+/// Takes answers by the numbers of their questions.
+pub(super) type Gathering = UnboundedSender<(u64, Option<Box<RawValue>>)>;
 
 /// The call for which it is asked, as it came.
 struct Call {
@@ -52,16 +66,22 @@ pub(super) struct Taken<'a> {
     id: String,
     call: Arc<Call>,
     continues: Continues,
-    is_error: bool,
+    to: To,
+    result: Option<Box<RawValue>>,
+}
+
+/// What is open for one call, until this is dropped.
+pub(super) struct Opened<'a> {
+    asking: &'a Asking,
+    session: u64,
+    call: Arc<Call>,
+    ids: Vec<String>,
 }
 
 /// Asks for one call.
 pub(super) struct Asker<'a> {
-    asking: &'a Asking,
-    session: u64,
-    call: Arc<Call>,
+    opened: Opened<'a>,
     permit: &'a Permit,
-    ids: Vec<String>,
     /// Hears of each question that is not asked, by the executor's number for it.
     unasked: UnboundedSender<u64>,
 }
@@ -77,15 +97,9 @@ impl<'a> Asker<'a> {
     ) -> Option<Self> {
         let body = permit.body();
         let by_request = body.exchange.as_ref().is_some_and(|exchange| exchange.by_request);
-        let session = sent.session.as_ref().filter(|_| by_request && body.began.is_none())?;
-        let call = Call {
-            message: sent.message.clone(),
-            stated: sent.envelope.stated.clone(),
-            prompt: sent.envelope.prompt.clone(),
-            target: body.target.clone(),
-        };
-        let (call, ids) = (Arc::new(call), Vec::new());
-        Some(Self { asking: &run.asking, session: session.number(), call, permit, ids, unasked })
+        let may = by_request && body.began.is_none();
+        let opened = may.then(|| Opened::of(run, sent, &body.target)).flatten()?;
+        Some(Self { opened, permit, unasked })
     }
 
     /// The question as the run is asked it, and its parameters. It is open from now on. None when it may not be asked.
@@ -95,7 +109,7 @@ impl<'a> Asker<'a> {
     ) -> Option<(String, Value)> {
         let asked = self.message((number, question, params));
         if let Err(why) = &asked {
-            tracing::debug!(%why, target = %self.call.target, "a run is not asked");
+            tracing::debug!(%why, target = %self.opened.call.target, "a run is not asked");
             self.unasked(number);
         }
         asked.ok()
@@ -103,8 +117,7 @@ impl<'a> Asker<'a> {
 
     /// The executor's question of this number is not asked.
     pub(super) fn unasked(&mut self, number: u64) {
-        lock(&self.asking.0)
-            .retain(|id, open| open.continues.number != number || !self.ids.contains(id));
+        self.opened.unasked(number);
         // Who hears of it ends with the call.
         let _over = self.unasked.send(number);
     }
@@ -120,23 +133,53 @@ impl<'a> Asker<'a> {
         let asked = format!(r#"{{"q":{{"method":"{method}","params":{params}}}}}"#);
         questions::allowed(&asked, may)?;
         let shown: Value = serde_json::from_str(params.get()).map_err(broken)?;
-        let id = word().ok_or("there are no random bytes")?;
-        let text = format!(
-            r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}","params":{}}}"#,
-            params.get()
-        );
         let decision = self.permit.body().decision;
         let cents = self.permit.judged().obligations().reserve_cents;
         let continues = Continues { decision, cents, number, question };
-        let (session, call) = (self.session, Arc::clone(&self.call));
-        let open = Open { session, call, continues, is_taken: false };
-        lock(&self.asking.0).insert(id.clone(), open);
-        self.ids.push(id);
-        Ok((text, shown))
+        let text = self.opened.ask(continues, To::Server, &params);
+        Ok((text.ok_or("there are no random bytes")?, shown))
     }
 }
 
-impl Drop for Asker<'_> {
+impl<'a> Opened<'a> {
+    /// Nothing yet, for the call of `target` that `sent` was. None when it is of no session.
+    pub(super) fn of(run: &'a LiveRun, sent: &Sent, target: &Target) -> Option<Self> {
+        let session = sent.session.as_ref()?.number();
+        let call = Arc::new(Call {
+            message: sent.message.clone(),
+            stated: sent.envelope.stated.clone(),
+            prompt: sent.envelope.prompt.clone(),
+            target: target.clone(),
+        });
+        Some(Self { asking: &run.asking, session, call, ids: Vec::new() })
+    }
+
+    /// The question as the run is asked it. It is open from now on. None without random bytes.
+    pub(super) fn ask(
+        &mut self,
+        continues: Continues,
+        to: To,
+        params: &RawValue,
+    ) -> Option<String> {
+        let (id, method) = (word()?, continues.question.method());
+        let params = params.get();
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}","params":{params}}}"#);
+        let (session, call) = (self.session, Arc::clone(&self.call));
+        let open = Open { session, call, continues, to, is_taken: false };
+        lock(&self.asking.0).insert(id.clone(), open);
+        self.ids.push(id);
+        Some(text)
+    }
+
+    /// The question of this number is open no more.
+    fn unasked(&self, number: u64) {
+        lock(&self.asking.0)
+            .retain(|id, open| open.continues.number != number || !self.ids.contains(id));
+    }
+}
+
+impl Drop for Opened<'_> {
     /// The call is over, and what it asked with it.
     fn drop(&mut self) {
         let mut all = lock(&self.asking.0);
@@ -166,7 +209,8 @@ impl Asking {
         let open = all.get_mut(id).filter(|open| open.session == number && !open.is_taken)?;
         open.is_taken = true;
         let (call, continues) = (Arc::clone(&open.call), open.continues.clone());
-        Some(Taken { asking: self, id: id.clone(), call, continues, is_error: response.is_error() })
+        let (to, result) = (open.to.clone(), response.result().map(RawValue::to_owned));
+        Some(Taken { asking: self, id: id.clone(), call, continues, to, result })
     }
 }
 
@@ -202,8 +246,31 @@ impl Place {
 
 impl Taken<'_> {
     /// It was answered, or will not be: nothing is taken for its answer any more.
-    fn over(&self) {
+    pub(super) fn over(&self) {
         lock(&self.asking.0).remove(&self.id);
+    }
+
+    /// What kind of question it is.
+    pub(super) fn question(&self) -> Question {
+        self.continues.question
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> u64 {
+        self.continues.number
+    }
+
+    /// The answer byte for byte; none when that is that there is none.
+    pub(super) fn result(&self) -> Option<Box<RawValue>> {
+        self.result.clone()
+    }
+
+    /// Who makes the call once more with it, when that is where it goes.
+    pub(super) fn round(&self) -> Option<&Gathering> {
+        match &self.to {
+            To::Server => None,
+            To::Round(tell) => Some(tell),
+        }
     }
 }
 
@@ -255,7 +322,8 @@ pub(super) async fn declined(
     taken: Option<&Taken<'_>>,
     account: &mut Account,
 ) -> Result<Option<Answer>, Refusal> {
-    let Some(taken) = taken.filter(|taken| taken.is_error) else { return Ok(None) };
+    let is_told = |taken: &&Taken<'_>| taken.result.is_none() && taken.round().is_none();
+    let Some(taken) = taken.filter(is_told) else { return Ok(None) };
     account.decided();
     account.learn(|call| call.method = Some(taken.continues.question.method().into()));
     after::record(gateway, account.event(Verdict::Allowed)).await?;
@@ -283,6 +351,9 @@ pub(super) fn waiting(
 /// What the run is told: what was passed of its call's result, or that its answer was taken.
 pub(super) fn told(taken: Option<&Taken<'_>>, (id, era): (&Id, Era), passed: &Passed) -> Answer {
     match taken {
+        None if let Passed::Round(round) = passed => {
+            Answer::asking(Asks { id: id.clone(), round: Arc::clone(round) })
+        }
         None => Answer::passed(id, era, passed),
         Some(taken) => {
             taken.over();

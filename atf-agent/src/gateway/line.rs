@@ -17,6 +17,7 @@ use super::awaited::Waiting;
 use super::deferred;
 use super::detached::{Detached, Work};
 use super::headers::Envelope;
+use super::rounds::{self, Gathered, Rounds};
 use super::runs::LiveRun;
 use super::sessions::{self, Session};
 use super::telling::Outlet;
@@ -73,8 +74,26 @@ pub(super) fn beside<'a>(
 }
 
 async fn call(gateway: &Gateway, run: &LiveRun, caller: Caller, sent: &Sent) -> Answer {
+    let mut answer = judged(gateway, run, caller, sent, None).await;
+    // A server asked by its result a run that is asked by requests: what it answers makes another call of it.
+    let mut rounds = None;
+    while let Some(asks) = answer.asks.take() {
+        let rounds = rounds.get_or_insert_with(|| Rounds::begin(gateway));
+        let gathered = rounds.gathered(gateway, run, sent, asks).await;
+        answer = judged(gateway, run, caller, sent, Some(gathered)).await;
+    }
+    answer
+}
+
+async fn judged(
+    gateway: &Gateway,
+    run: &LiveRun,
+    caller: Caller,
+    sent: &Sent,
+    gathered: Option<Result<Gathered, Refusal>>,
+) -> Answer {
     let mut account = Account::open(caller, &sent.envelope);
-    match live(gateway, run, caller, sent, &mut account).await {
+    match live(gateway, run, caller, (sent, gathered), &mut account).await {
         Ok(answer) => answer,
         Err(refusal) => refused(gateway, run, &mut account, refusal).await,
     }
@@ -84,7 +103,7 @@ async fn live(
     gateway: &Gateway,
     run: &LiveRun,
     caller: Caller,
-    sent: &Sent,
+    (sent, gathered): (&Sent, Option<Result<Gathered, Refusal>>),
     account: &mut Account,
 ) -> Result<Answer, Refusal> {
     let (rules, now, envelope) = (gateway.rules.now(), now_unix_ns(), &sent.envelope);
@@ -94,6 +113,7 @@ async fn live(
         Ok(received) => received,
         Err(answer) => return Ok(answer),
     };
+    let received = rounds::brought(run, (received, account), gathered)?;
     // 2. authenticate
     let id = received.id().clone();
     let waiting = asking::waiting(run, session, &id, taken.as_ref());
@@ -173,6 +193,9 @@ async fn answered(
     (pins, account): (&Pins, &mut Account),
 ) -> Result<Option<Answer>, Refusal> {
     if let Some(answer) = asking::declined(gateway, taken, account).await? {
+        return Ok(Some(answer));
+    }
+    if let Some(answer) = rounds::kept(gateway, taken, account).await? {
         return Ok(Some(answer));
     }
     let (method, received) = (authenticated.method(), authenticated.received());

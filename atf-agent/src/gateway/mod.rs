@@ -38,6 +38,7 @@ mod offers;
 mod past;
 mod questions;
 mod registry;
+mod rounds;
 mod rules;
 mod runs;
 mod sessions;

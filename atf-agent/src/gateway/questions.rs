@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::rounds::Round;
 use crate::call::{Question, Questions, STATE_BYTES_MAX, StateKey, StateOf};
 use crate::gate;
 use crate::wire::PermitBody;
@@ -65,21 +66,40 @@ pub(super) fn asked(
     permit: &PermitBody,
     key: &StateKey,
 ) -> Result<Box<RawValue>, String> {
-    let Asks { requests, state } = serde_json::from_str(text)
-        .map_err(|error| format!("a question is not understood: {error}"))?;
-    // One that asks by requests does not ask by its result.
-    let exchange = permit.exchange.as_ref().filter(|exchange| !exchange.by_request);
-    are_allowed(&requests, exchange.map(|exchange| &exchange.questions))?;
-    if state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
-        return Err(format!("a state of more than {STATE_BYTES_MAX} bytes"));
-    }
-    if requests.is_empty() && state.is_none() {
-        return Err("a question that asks nothing".to_owned());
-    }
+    let Asks { requests, state } = read(text, permit)?;
     let PermitBody { run, ref target, arguments, .. } = *permit;
     let state = state.map(|state| key.bind(StateOf { run, target, arguments }, &state));
     to_raw_value(&Asked { result_type: INPUT_REQUIRED, requests, state })
         .map_err(|error| error.to_string())
+}
+
+/// The same for a run that is asked by requests: the questions byte for byte, and the state, which stays here.
+///
+/// # Errors
+/// See [`asked`].
+pub(super) fn round(text: &str, permit: &PermitBody) -> Result<Round, String> {
+    let Asks { requests, state } = read(text, permit)?;
+    let empty = || RawValue::from_string("{}".to_owned()).map_err(|error| error.to_string());
+    let one = |(key, request): (String, Request<'_>)| {
+        let params = request.params.map_or_else(empty, |params| Ok(params.to_owned()))?;
+        Ok((key, request.method, params))
+    };
+    let questions = requests.into_iter().map(one).collect::<Result<_, String>>()?;
+    let (decision, target) = (permit.decision, permit.target.clone());
+    Ok(Round { decision, target, questions, state, bytes: text.len() as u64 })
+}
+
+fn read<'a>(text: &'a str, permit: &PermitBody) -> Result<Asks<'a>, String> {
+    let asks: Asks<'a> = serde_json::from_str(text)
+        .map_err(|error| format!("a question is not understood: {error}"))?;
+    are_allowed(&asks.requests, permit.exchange.as_ref().map(|exchange| &exchange.questions))?;
+    if asks.state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
+        return Err(format!("a state of more than {STATE_BYTES_MAX} bytes"));
+    }
+    if asks.requests.is_empty() && asks.state.is_none() {
+        return Err("a question that asks nothing".to_owned());
+    }
+    Ok(asks)
 }
 
 /// What a server asks by `requests`, an object by its keys, when it may ask all of it. It is built anew, so that what

@@ -62,21 +62,17 @@ pub struct Report {
 
 /// What ATF refuses on purpose: scenarios by how their names begin, and with which servers. It stands beside the
 /// difference and does not excuse it.
-const REFUSED: [(&str, &[Server], &str); 8] = [
+const REFUSED: [(&str, &[Server], &str); 4] = [
     ("server-sse-polling", &Server::ALL, "no stream that outlives its request"),
-    ("tools-call-sampling", &BUT_BY_ITS_STREAM, QUESTION),
-    ("tools-call-elicitation", &BUT_BY_ITS_STREAM, QUESTION),
-    ("elicitation-sep1034-defaults", &BUT_BY_ITS_STREAM, QUESTION),
-    ("elicitation-sep1330-enums", &BUT_BY_ITS_STREAM, QUESTION),
     (
         "input-required-result-",
         &AFTER_A_HANDSHAKE,
-        "a run is asked in the way of its own revision, and a server with a handshake asks in none without",
+        "a server with a handshake waits for its answers, and a run without one is asked by a result",
     ),
     (
         "tools-call-with-logging",
-        &AFTER_A_HANDSHAKE,
-        "with a handshake the fixture writes down on no call's own stream, so that it reaches no run",
+        &[Server::HandshakeByUrl],
+        "what the fixture writes down on its standing stream is of no call: nothing orders two connections",
     ),
     (
         "tasks-",
@@ -87,13 +83,6 @@ const REFUSED: [(&str, &[Server], &str); 8] = [
 
 /// The servers that are spoken with after a handshake.
 const AFTER_A_HANDSHAKE: [Server; 2] = [Server::Handshake, Server::HandshakeByUrl];
-
-/// All but the one whose calls have streams of their own, on which it asks.
-const BUT_BY_ITS_STREAM: [Server; 3] =
-    [Server::Stateless, Server::Handshake, Server::StatelessByUrl];
-
-/// Why a question to a run with a handshake is refused.
-const QUESTION: &str = "the question of a process names no call, and a server without a handshake asks by its result, which a run with one does not know";
 
 /// Runs a part of the suite against `url` and reads what it left in `folder`.
 pub(super) fn of(options: &Options, url: &str, words: &[&str], folder: &Path) -> Result<Results> {

@@ -50,15 +50,16 @@ pub(in crate::executor) struct Call {
 }
 
 impl Call {
-    /// What the server may ask, where it speaks as `bounds` say: a run is asked in the way of its own revision, and a
-    /// request of which it is not known for which call it is asks nobody.
+    /// What the server may ask, where it speaks as `bounds` say. A server with a handshake asks no run without one, and
+    /// by a request of which it is not known for which call it is nobody.
     pub(super) fn may_ask(&self, bounds: &Bounds) -> Questions {
         match (bounds.era, self.asks_by_request) {
-            (Era::Stateless, false) => self.questions.clone(),
+            // It asks by its result; who is asked by requests, the gateway asks so.
+            (Era::Stateless, _) => self.questions.clone(),
             (Era::Handshake, true) if bounds.known_by != KnownBy::Nothing => {
                 &self.questions & &bounds.asks
             }
-            (Era::Stateless, true) | (Era::Handshake, _) => Questions::new(),
+            (Era::Handshake, _) => Questions::new(),
         }
     }
 

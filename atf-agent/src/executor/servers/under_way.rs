@@ -65,6 +65,11 @@ impl UnderWay {
         self.call.target.tool().is_some()
     }
 
+    /// Whether its run is asked by requests.
+    pub(super) fn is_asked_by_request(&self) -> bool {
+        self.call.asks_by_request
+    }
+
     /// Whether the run may still act.
     pub(super) fn is_unsealed(&self) -> Result<(), Mistrust> {
         (self.call.unsealed)()

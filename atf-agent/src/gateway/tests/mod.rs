@@ -29,6 +29,7 @@ mod questions;
 mod registering;
 mod requested;
 mod rewriting;
+mod rounds;
 mod sealing;
 mod sessions;
 mod signing;

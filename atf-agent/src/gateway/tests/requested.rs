@@ -14,23 +14,23 @@ use crate::call::{Question, Questions, Reason, Target};
 use crate::wire::Told;
 
 /// A lab whose policy lets the ledger ask `questions`.
-async fn lab(questions: Value) -> Arc<Lab> {
+pub(super) async fn lab(questions: Value) -> Arc<Lab> {
     let servers = json!({"ledger": {"questions": questions}});
     Arc::new(Lab::start(Wanted { servers: Some(servers), ..Wanted::default() }).await)
 }
 
-async fn forms() -> Arc<Lab> {
+pub(super) async fn forms() -> Arc<Lab> {
     lab(json!(["elicitation/create"])).await
 }
 
-async fn said(run: &LabRun, body: &str, session: &str) -> Got {
+pub(super) async fn said(run: &LabRun, body: &str, session: &str) -> Got {
     let bearer = format!("Bearer {}", run.token);
     let headers = [("authorization", bearer.as_str()), ("mcp-session-id", session)];
     Client::connect(&run.socket).await.post(body, &headers).await.unwrap()
 }
 
 /// Begins a session of a client that can do `can`; its word.
-async fn begun(run: &LabRun, can: &Value) -> String {
+pub(super) async fn begun(run: &LabRun, can: &Value) -> String {
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": can});
     let got = said(run, &request("initialize", &params), "").await;
     got.header("mcp-session-id").to_owned()
@@ -72,17 +72,17 @@ impl Waiting {
     }
 }
 
-fn ids(lab: &Lab, run: &LabRun) -> Vec<String> {
+pub(super) fn ids(lab: &Lab, run: &LabRun) -> Vec<String> {
     lab.gateway.runs.get(run.entry.run).map(|run| run.asking.ids()).unwrap_or_default()
 }
 
-fn answer(id: &str) -> String {
+pub(super) fn answer(id: &str) -> String {
     format!(
         r#"{{"jsonrpc":"2.0","id":"{id}","result":{{"action":"accept","content":{{"n":1e2}}}}}}"#
     )
 }
 
-fn decisions(lab: &Lab) -> Vec<(crate::audit::Call, Verdict)> {
+pub(super) fn decisions(lab: &Lab) -> Vec<(crate::audit::Call, Verdict)> {
     let decided = |event| match event {
         Event::Decided { call, verdict } => Some((*call, verdict)),
         _ => None,
@@ -284,18 +284,6 @@ async fn a_server_asks_by_requests_what_policy_token_client_and_tool_allow() {
     begun(&run, &can).await;
     said(&run, &adjust(1), "").await;
     assert!(lab.executor.acts.lock().unwrap().pop().unwrap().permit.exchange.is_none());
-}
-
-/// The attack: a server that asks by requests and by its result in one.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_asks_is_withheld_where_a_server_asks_by_requests() {
-    let lab = forms().await;
-    *lab.executor.result.lock().unwrap() =
-        r#"{"resultType":"input_required","requestState":"s"}"#.to_owned();
-    let run = lab.run(&[ADJUST]);
-    let session = begun(&run, &json!({"elicitation": {}})).await;
-    let got = said(&run, &adjust(1), &session).await;
-    assert_eq!(got.reason(), "result.withheld", "{got:?}");
 }
 
 /// The policy, the log and the seal are asked once more when the answer comes.

@@ -111,7 +111,8 @@ async fn a_question_is_of_the_call_whose_turn_it_is_and_answered_by_its_run() {
     lab.asks("q", "elicitation/create").await;
     let another = lab.question().await;
     assert_ne!(another, question);
-    for (who, of, question) in [(run, began, question), (run, began, another), (run, later, another)]
+    for (who, of, question) in
+        [(run, began, question), (run, began, another), (run, later, another)]
     {
         assert!(lab.answers(who, of, question).await.starts_with("refused"));
     }
@@ -351,6 +352,30 @@ async fn a_process_that_makes_one_call_at_a_time_defers_none() {
             assert_eq!(lab.hear().await["params"]["task"]["ttl"], 1_000, "the control");
         } else {
             assert!(word(given.await.unwrap()).starts_with("refused"));
+        }
+    }
+}
+
+/// The attack: what its file lets it ask is passed by, with a result as in the revision without a handshake.
+#[tokio::test]
+async fn a_result_that_asks_is_withheld_of_a_server_with_a_handshake() {
+    for known_by in [KnownBy::Nothing, KnownBy::Turn] {
+        for (result, is_withheld) in [
+            (r#"{"resultType":"input_required","requestState":"s"}"#, true),
+            (r#"{"requestState":"s","result\u0054ype":"input\u005frequired"}"#, true),
+            (r#"{"resultType":"complete","content":[],"of":"done"}"#, false),
+            (r#"{"content":[],"text":"input_required","of":"done"}"#, false),
+        ] {
+            let mut lab = Lab::greeted(Bounds { known_by, ..in_turn(5_000) }).await;
+            let (_, given) = lab.make(RunId::random()).await;
+            let id = lab.hear().await["id"].clone();
+            lab.say(
+                format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n").as_bytes(),
+            )
+            .await;
+            let found = word(given.await.unwrap());
+            let expected = if is_withheld { "unknown" } else { "done" };
+            assert!(found.starts_with(expected), "{result}: {found}");
         }
     }
 }

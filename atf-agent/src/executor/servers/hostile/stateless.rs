@@ -1,11 +1,16 @@
 //! Servers that are spoken with without a handshake.
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::{Lab, TOOL, bounds, word};
+use crate::call::Question;
+use crate::executor::servers::Call;
 use crate::executor::servers::bounds::Bounds;
 use crate::executor::servers::session::Ended;
 use crate::gate::{Era, STATELESS};
+use crate::wire::Answers;
 
 fn stateless() -> Bounds {
     Bounds { era: Era::Stateless, ..bounds(5_000, 8) }
@@ -84,5 +89,34 @@ async fn a_server_that_does_not_speak_what_its_file_says_has_no_call() {
             let ended = lab.life.await.unwrap();
             assert!(matches!(ended, Ended::Handshake(_)), "{body}: {ended:?}");
         }
+    }
+}
+
+/// However the run is asked, this server asks by its result and hears the answers with a call. What it asks by a request
+/// is asked of nobody.
+#[tokio::test]
+async fn a_server_without_a_handshake_asks_by_its_result_alone() {
+    for asks_by_request in [false, true] {
+        let mut lab = super::telling::lab(Era::Stateless, 8).await;
+        let (give, given) = oneshot::channel();
+        let responses = RawValue::from_string(r#"{"k":{"action":"accept"}}"#.to_owned()).unwrap();
+        let answers = Answers { responses: Some(responses), state: Some("s".to_owned()) };
+        let (questions, answers) = ([Question::Elicitation].into(), Some(Box::new(answers)));
+        let call = lab.made("asked", give);
+        let call = Call { questions, asks_by_request, answers, ..call };
+        assert!(lab.calls.send(call).await.is_ok());
+        let asked = lab.hear().await;
+        let params = &asked["params"];
+        let can = &params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        assert_eq!(can, &json!({"elicitation": {}}), "{asked}");
+        assert_eq!(params["inputResponses"], json!({"k": {"action": "accept"}}));
+        assert_eq!(params["requestState"], "s");
+        let question = json!({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create"});
+        lab.say(format!("{question}\n").as_bytes()).await;
+        assert_eq!(lab.hear().await["error"]["code"], -32601);
+        assert!(lab.told.lock().unwrap().is_empty());
+        let result = json!({"resultType": "input_required", "requestState": "t"});
+        lab.answer(&asked, &result).await;
+        assert!(word(given.await.unwrap()).contains("input_required"), "the gateway asks");
     }
 }

@@ -1,5 +1,7 @@
 //! What becomes of a request that is answered, and of a call that is not.
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::super::message::{Body, Failed};
@@ -9,9 +11,27 @@ use crate::call::Untrusted;
 use crate::executor::answer;
 use crate::executor::error::Mistrust;
 use crate::executor::outcome::Outcome;
+use crate::gate::Era;
+
+/// MCP 2026-07-28: the type of a result that asks for more.
+const INPUT_REQUIRED: &str = "input_required";
 
 /// MCP 2026-07-28: the client does not say that it answers what would have to be asked.
 const MISSING_CAPABILITY: i64 = -32021;
+
+/// What is read of a result.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default, rename = "resultType")]
+    result_type: Option<String>,
+}
+
+/// Whether a result asks for more, as one does without a handshake. With one it would pass by the questions that its
+/// server's file allows.
+fn asks(result: &RawValue) -> bool {
+    let head = serde_json::from_str(result.get());
+    head.is_ok_and(|head: Head| head.result_type.as_deref() == Some(INPUT_REQUIRED))
+}
 
 impl Session<'_> {
     /// An answer to one of our numbers: of a list, of a call, or to nobody.
@@ -55,6 +75,13 @@ impl Session<'_> {
         let outcome = match (call.is_unsealed(), body) {
             // It is done; what came of it stays here.
             (Err(mistrust), _) => Outcome::Unknown(format!("answered, but: {mistrust}")),
+            (Ok(()), Body::Result(result))
+                if self.bounds.era == Era::Handshake
+                    && call.is_asked_by_request()
+                    && asks(&result) =>
+            {
+                Outcome::Unknown(format!("the server {} asked by its result", self.name))
+            }
             (Ok(()), Body::Result(result)) => Outcome::Answered(result),
             // A model can do nothing about what its client does not answer.
             (Ok(()), Body::Error { code, message, missing })
