@@ -11,6 +11,9 @@ pub(super) const MESSAGE: &str = "message";
 /// Longest name of an event.
 const KIND_BYTES_MAX: usize = 64;
 
+/// Longest id of an event that is said again.
+const ID_BYTES_MAX: usize = 512;
+
 /// One event with data.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Event {
@@ -41,6 +44,10 @@ pub(super) struct Events {
     data: Vec<u8>,
     has_data: bool,
     kind: String,
+    id: Option<String>,
+    last: Option<String>,
+    retry_ms: Option<u64>,
+    says_something: bool,
     idle: usize,
     after_return: bool,
     is_first: bool,
@@ -55,10 +62,35 @@ impl Events {
             data: Vec::new(),
             has_data: false,
             kind: String::new(),
+            id: None,
+            last: None,
+            retry_ms: None,
+            says_something: false,
             idle: 0,
             after_return: false,
             is_first: true,
         }
+    }
+
+    /// The same stream, from its last whole event on: what was begun is said again.
+    pub(super) fn again(&mut self) {
+        let (id, last, retry_ms) = (self.last.clone(), self.last.take(), self.retry_ms);
+        *self = Self { id, last, retry_ms, ..Self::new(self.bytes_max) };
+    }
+
+    /// The id of the last whole event that had one, or of one before it.
+    pub(super) fn last(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// Whether it said more than comments since it began, or began again.
+    pub(super) fn says_something(&self) -> bool {
+        self.says_something
+    }
+
+    /// How long one is to wait before one comes back, in milliseconds.
+    pub(super) fn retry_ms(&self) -> Option<u64> {
+        self.retry_ms
     }
 
     /// Takes what came; the events that end in it. What is left over when the stream ends was not said.
@@ -104,6 +136,7 @@ impl Events {
             None => (line, &line[..0]),
         };
         let value = value.strip_prefix(b" ").unwrap_or(value);
+        self.says_something |= matches!(field, b"data" | b"id");
         match field {
             b"data" => {
                 if self.data.len() + value.len() + 1 > self.bytes_max {
@@ -122,7 +155,18 @@ impl Events {
                 }
                 kind.clone_into(&mut self.kind);
             }
-            // Comments, and what nobody here reads: nothing is resumed.
+            // One that could not be said again is none.
+            b"id" if !value.contains(&0) => {
+                let is_plain = |id: &&str| id.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+                let text = std::str::from_utf8(value).ok().filter(is_plain);
+                let fits = |id: &&str| (1..=ID_BYTES_MAX).contains(&id.len());
+                self.id = text.filter(fits).map(str::to_owned);
+            }
+            b"retry" if value.iter().all(u8::is_ascii_digit) => {
+                let text = std::str::from_utf8(value).ok();
+                self.retry_ms = text.and_then(|text| text.parse().ok()).or(self.retry_ms);
+            }
+            // Comments, and what nobody here reads.
             _ => {}
         }
         Ok(None)
@@ -132,6 +176,7 @@ impl Events {
         let kind = std::mem::take(&mut self.kind);
         let has_data = std::mem::take(&mut self.has_data);
         let data = std::mem::take(&mut self.data);
+        self.last.clone_from(&self.id);
         // One with empty data is there for its id alone.
         if !has_data || data.is_empty() {
             return Ok(None);
@@ -185,6 +230,32 @@ mod tests {
             let parts: Vec<Event> = parts.flatten().collect();
             let parts: Vec<_> = parts.iter().map(|e| (e.kind.as_str(), e.data.as_str())).collect();
             assert_eq!(parts, expected, "{text:?}, byte by byte");
+        }
+    }
+
+    #[test]
+    fn the_last_id_is_that_of_a_whole_event_and_can_be_said_again() {
+        let long = format!("data: a\nid: {}\n\n", "x".repeat(513));
+        for (text, last, retry_ms) in [
+            ("id: 7\nretry: 10\ndata:\n\n", Some("7"), Some(10)),
+            ("id: 7\ndata: a\n\ndata: b\n\n", Some("7"), None),
+            ("id: 7\ndata: a\n\nid: 8\ndata: b\n", Some("7"), None),
+            ("id: 7\n\nid\n\n", None, None),
+            ("id: 7\n\nid: \u{e9}\n\n", None, None),
+            ("id: 7\n\nid: 8\0\n\n", Some("7"), None),
+            ("id: a\tb\n\n", None, None),
+            (long.as_str(), None, None),
+            ("retry: 1x\nretry: -1\nretry:\n\n", None, None),
+            ("retry: 5\nretry: 99999999999999999999999\n\n", None, Some(5)),
+        ] {
+            let mut events = Events::new(1_024);
+            events.take(text.as_bytes()).unwrap();
+            assert_eq!((events.last(), events.retry_ms()), (last, retry_ms), "{text:?}");
+            // What was begun is forgotten, and the rest stays.
+            events.again();
+            assert_eq!((events.last(), events.retry_ms()), (last, retry_ms), "{text:?}, again");
+            let found = events.take(b"data: c\n\n").unwrap();
+            assert_eq!((found.len(), events.last()), (1, last), "{text:?}: {found:?}");
         }
     }
 

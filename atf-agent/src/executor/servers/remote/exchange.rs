@@ -22,6 +22,9 @@ const SESSION_BYTES_MAX: usize = 512;
 /// What names the session.
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
+/// After which event one comes back to a stream.
+pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");

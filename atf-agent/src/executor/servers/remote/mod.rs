@@ -8,6 +8,7 @@ mod events;
 mod exchange;
 mod listen;
 mod post;
+mod resuming;
 mod settings;
 mod sse;
 #[cfg(test)]

@@ -8,12 +8,9 @@ use tokio::time::timeout;
 use super::super::message::{self, Body, Failed, Heard};
 use super::super::saying::{Saying, What};
 use super::super::sides::Said;
-use super::events::Events;
 use super::exchange::{self, Answered, Kind};
+use super::resuming::Resumed;
 use super::{Talk, heard};
-
-/// What a stream may say in all before the answer that it is for, in answers of the greatest length.
-const STREAM_MAX: usize = 4;
 
 /// How long a stream has to end after its answer, so that its connection is used again.
 const TAIL_MAX: Duration = Duration::from_millis(50);
@@ -51,8 +48,11 @@ impl Talk {
         }
         match kind {
             Kind::Events if status == StatusCode::OK => {
-                let mut body = response.into_body();
-                self.events(&mut body, id).await?;
+                let (mut body, mut sender) = (response.into_body(), sender);
+                let mut stream = Resumed::new(self.link.remote.answer_bytes_max);
+                while let Some(ended) = self.events(&mut body, &mut stream, id).await? {
+                    (body, sender) = self.resume(&mut stream, saying).await.ok_or(ended)?;
+                }
                 // Only what ended is used again.
                 let tail = timeout(TAIL_MAX, exchange::whole(&mut body, NOTHING_BYTES_MAX)).await;
                 if matches!(tail, Ok(Ok(_))) {
@@ -93,26 +93,31 @@ impl Talk {
         }
     }
 
-    /// Reads events up to the answer to `id`.
-    async fn events(&self, body: &mut hyper::body::Incoming, id: u64) -> Result<(), Failed> {
-        let most = self.link.remote.answer_bytes_max;
-        let (mut events, mut left) = (Events::new(most), most.saturating_mul(STREAM_MAX));
-        while let Some(data) = exchange::piece(body).await? {
-            left = left.checked_sub(data.len()).ok_or_else(|| {
-                Failed::Unanswered("its events did not come to the answer".to_owned())
-            })?;
-            let found = events.take(&data);
-            let found = found.map_err(|fault| Failed::Unanswered(format!("it said {fault}")))?;
-            for event in found {
+    /// Reads events up to the answer to `id`; why there is none when they end before it.
+    async fn events(
+        &self,
+        body: &mut hyper::body::Incoming,
+        stream: &mut Resumed,
+        id: u64,
+    ) -> Result<Option<Failed>, Failed> {
+        loop {
+            let data = match exchange::piece(body).await {
+                Ok(Some(data)) => data,
+                Ok(None) => {
+                    let why = "its events ended without the answer".to_owned();
+                    return Ok(Some(Failed::Unanswered(why)));
+                }
+                Err(broken) => return Ok(Some(broken)),
+            };
+            for event in stream.take(&data)? {
                 let Some(heard) = heard(&event) else { continue };
                 if matches!(heard, Heard::Answer { id: found, .. } if found == id) {
                     self.hear(heard).await;
-                    return Ok(());
+                    return Ok(None);
                 }
                 self.hear_of(id, not_of(id, heard)).await;
             }
         }
-        Err(Failed::Unanswered("its events ended without the answer".to_owned()))
     }
 
     /// Posts what nobody waits for.

@@ -8,5 +8,6 @@ mod lab;
 mod lives;
 mod old;
 mod real;
+mod resuming;
 mod tls;
 mod writing;
