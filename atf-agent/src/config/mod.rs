@@ -186,6 +186,7 @@ mod tests {
             ("[gateway]\nconnections_per_run_max = 0", false),
             ("[gateway]\ncalls_per_run_max = 0", false),
             ("[gateway]\ntasks_per_run_max = 0", true),
+            ("[gateway]\nkept_bytes_per_run_max = 0", true),
             ("[gateway]\nhearings_bytes_max = 0", true),
             ("[gateway]\nexecute_timeout_ms = 0", false),
             ("[recorder]\nsegment_bytes_max = 0", false),

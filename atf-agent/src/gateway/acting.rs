@@ -28,6 +28,7 @@ pub(super) async fn act(
 ) -> (Acted, Option<Notified>) {
     let decision = permit.body().decision;
     let (outlet, (unasked, mut unasked_all)) = (&sent.outlet, unbounded_channel());
+    outlet.acted_upon();
     let asker = Asker::of(run, sent, permit, unasked);
     let mut teller = Teller::of(outlet, (permit, about.entry()), asker, bytes_max);
     let acted = {

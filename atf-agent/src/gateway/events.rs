@@ -56,8 +56,12 @@ impl Body for Events {
     }
 }
 
-/// One message as an event. A line's end in JSON is white space: inside a string it must be escaped.
+/// One message as an event.
 pub(super) fn event(message: &str) -> Frame<Bytes> {
-    let line = message.replace(['\n', '\r'], " ");
-    Frame::data(Bytes::from(format!("event: message\ndata: {line}\n\n")))
+    Frame::data(Bytes::from(text(message)))
+}
+
+/// The same in text. A line's end in JSON is white space: inside a string it must be escaped.
+pub(super) fn text(message: &str) -> String {
+    format!("event: message\ndata: {}\n\n", message.replace(['\n', '\r'], " "))
 }

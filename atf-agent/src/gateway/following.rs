@@ -17,7 +17,7 @@ use super::headers::Envelope;
 use super::line::{self, Ended, Sent};
 use super::runs::LiveRun;
 use super::sessions::Session;
-use super::telling::outlet;
+use super::telling::{Known, outlet};
 use crate::call::Caller;
 
 /// A call under way.
@@ -25,6 +25,7 @@ pub(super) struct Following {
     call: Detached<Ended>,
     of: Caller,
     notices: Receiver<String>,
+    known: Option<Arc<Known>>,
     ended: Option<Ended>,
 }
 
@@ -44,16 +45,23 @@ impl Following {
         (message, envelope, session): (Bytes, Envelope, Option<Arc<Session>>),
         slot: OwnedSemaphorePermit,
     ) -> Self {
-        let (outlet, notices) = outlet();
+        let resumes = session.as_ref().is_some_and(|session| session.resumes());
+        let known = resumes.then(Arc::<Known>::default);
+        let (outlet, notices) = outlet(known.clone());
         let sent = Sent { message, envelope, slot: Some(slot), outlet, session };
         let call = line::detached(gateway, run, caller, sent);
-        Self { call, of: caller, notices, ended: None }
+        Self { call, of: caller, notices, known, ended: None }
     }
 
     /// The same call, for a door that waits for its reader meanwhile: who reads slowly holds up no call.
     pub(super) fn apart(mut self) -> Self {
         self.call.apart();
         self
+    }
+
+    /// What is known of it meanwhile, in a session whose streams are come back to.
+    pub(super) fn known(&self) -> Option<&Known> {
+        self.known.as_deref()
     }
 
     /// What comes next; nothing comes after the answer.

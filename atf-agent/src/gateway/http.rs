@@ -24,8 +24,9 @@ use super::asking::Place;
 use super::authorization;
 use super::connections::Open;
 use super::events::Events;
-use super::following::{Following, Next};
+use super::following::Following;
 use super::headers::{self, Turned, Wanted};
+use super::kept::{self, Reading, Wants};
 use super::runs::LiveRun;
 use super::sse;
 use super::streams::StreamEvents;
@@ -46,6 +47,8 @@ pub(super) struct Patience {
     pub(super) body: Duration,
     /// How long a stream of HTTP+SSE may be open without a message from its client.
     pub(super) stream: Duration,
+    /// How long a call may take before its stream begins, where its client can come back to one.
+    pub(super) resumes: Duration,
 }
 
 impl Default for Patience {
@@ -56,6 +59,8 @@ impl Default for Patience {
             // An agent thinks, or waits for its user, for minutes; one that is silent for longer than this
             // opens another stream.
             stream: Duration::from_secs(60 * 60),
+            // Most calls are answered sooner, by one message.
+            resumes: Duration::from_millis(500),
         }
     }
 }
@@ -80,7 +85,12 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
                     in_session(stream(events), session).map(body)
                 }
                 Replied::Stream(events) => {
-                    stream(events).map(|events| Either::Right(Either::Right(events)))
+                    let body = |events| Either::Right(Either::Right(Either::Left(events)));
+                    stream(events).map(body)
+                }
+                Replied::Kept(events) => {
+                    let body = |events| Either::Right(Either::Right(Either::Right(events)));
+                    stream(events).map(body)
                 }
             })
         }
@@ -95,7 +105,7 @@ pub(super) async fn serve(gateway: Arc<Gateway>, run: Arc<LiveRun>, caller: Call
         ended = connection => if let Err(error) = ended {
             tracing::debug!(run = %caller.run, %error, "a connection ended badly");
         },
-        () = cut.notified() => tracing::debug!(run = %caller.run, "a stream is read too slowly"),
+        () = cut.notified() => tracing::debug!(run = %caller.run, "a stream is read too slowly, or elsewhere"),
     }
 }
 
@@ -107,6 +117,8 @@ pub(super) enum Replied {
     Events(Events, Option<String>),
     /// By a stream that does not end with an answer.
     Stream(StreamEvents),
+    /// By a stream that its client can come back to.
+    Kept(Reading),
 }
 
 impl From<Answer> for Replied {
@@ -128,12 +140,19 @@ async fn answer(
         Ok(Wanted::End(session)) => {
             let Some(session) = run.sessions.end(&session) else { return no_session() };
             run.subscriptions.end_all_of(&session);
+            run.kept.end_all_of(&session);
             return Answer::ended().into();
         }
         Ok(Wanted::Listen(envelope)) => {
             let session = envelope.session.as_deref().and_then(|id| run.sessions.get(id));
             let Some(session) = session else { return no_session() };
             return sse::listen((gateway, run), caller, (envelope, session), cut).await;
+        }
+        Ok(Wanted::Resume(envelope, event)) => {
+            let session = envelope.session.as_deref().and_then(|id| run.sessions.get(id));
+            let Some(session) = session else { return no_session() };
+            let of = (envelope, session);
+            return kept::resume((gateway, run), caller, of, (event, cut)).await;
         }
         Ok(Wanted::Stream(envelope)) => {
             return sse::open((gateway, run), caller, envelope, cut).await;
@@ -171,26 +190,18 @@ async fn answer(
     if let Some(session) = &session {
         session.state(&mut envelope.stated);
     }
-    let prefers_events = envelope.prefers_events;
     // Taken before the body is read, so that one run holds no more bodies than calls.
-    let ended = || Answer::turned(StatusCode::NOT_FOUND, "the run has ended").into();
+    let ended = || sse::ended().into();
     let Some(place) = Place::of(&run).await else { return ended() };
     let message = match read_body(body, &gateway).await {
         Ok(message) => message,
         Err(answer) => return answer.into(),
     };
     let Some(slot) = place.taken(&run, &message).await else { return ended() };
-    let mut following =
-        Following::begin((gateway, run), caller, (message, envelope, session), slot);
-    match following.next().await {
-        Next::Notice(first) => Replied::Events(Events::begin(first, following), None),
-        Next::Answer(Answer { body, session, status: StatusCode::OK, .. }, slot)
-            if prefers_events =>
-        {
-            Replied::Events(Events::whole(body, slot), session)
-        }
-        Next::Answer(answer, _slot) => answer.into(),
-    }
+    let wants = Wants::of((&gateway, &run), &envelope, session.as_ref(), &message);
+    let message = (message, envelope, session);
+    let following = Following::begin((gateway, Arc::clone(&run)), caller, message, slot);
+    kept::reply(&run, following, wants, cut).await
 }
 
 /// A session that there is not, or not any more: the client begins another one (MCP, Session Management).

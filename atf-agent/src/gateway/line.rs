@@ -123,6 +123,7 @@ async fn live(
     let authenticated = gate::authenticate(received, caller, jwt, &verifier, now / NS_PER_S)?;
     let authenticated = authenticated.opened(&gateway.state_key)?;
     account.learn(|call| authenticated.describe(call));
+    sent.outlet.proven(authenticated.claims());
     run.subscriptions.narrow(&authenticated.claims().entitlements.reach);
     let asks = (&authenticated, &waiting, taken.as_ref());
     if let Some(answer) = answered(gateway, run, asks, sent, (&rules.pins, account)).await? {

@@ -144,7 +144,7 @@ async fn subscribed<'a>(
         let method = Method::Subscribe.as_str();
         let message = json!({"jsonrpc": "2.0", "id": "listen", "method": method,
             "params": {"uri": uri}});
-        let (outlet, _unheard) = outlet();
+        let (outlet, _unheard) = outlet(None);
         let asked = Sent {
             message: message.to_string().into(),
             envelope,

@@ -25,6 +25,7 @@ mod feedback;
 mod following;
 mod headers;
 mod http;
+mod kept;
 mod kernel_side;
 mod keys;
 mod lease;
@@ -208,6 +209,7 @@ impl Gateway {
         tasks.spawn(lease::keep(Arc::clone(self)));
         tasks.spawn(registry::follow(Arc::clone(self)));
         tasks.spawn(changes::follow(Arc::clone(self)));
+        tasks.spawn(kept::sweep(Arc::clone(self)));
         tokio::spawn(notices::started(Arc::clone(self)));
         Ok(tasks)
     }

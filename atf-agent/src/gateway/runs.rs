@@ -12,6 +12,7 @@ use super::awaited::Awaited;
 use super::budget::Budget;
 use super::connections::Connections;
 use super::deferred::Table;
+use super::kept::Kept;
 use super::past::Past;
 use super::sessions::Sessions;
 use super::settings::Settings;
@@ -54,6 +55,8 @@ pub(super) struct LiveRun {
     pub(super) sessions: Sessions,
     /// The streams of HTTP+SSE on which its clients are answered.
     pub(super) streams: Streams,
+    /// The streams of its calls that its clients come back to.
+    pub(super) kept: Arc<Kept>,
     /// The resources of whose changes its clients are told.
     pub(super) subscriptions: Arc<Subscriptions>,
     /// Its calls that are answered later.
@@ -81,6 +84,7 @@ impl LiveRun {
             asking: Asking::default(),
             sessions: Sessions::default(),
             streams: Streams::default(),
+            kept: Kept::new(settings),
             subscriptions: Arc::default(),
             deferred: Arc::new(Table::new(settings.tasks_per_run_max)),
             strangers: Strangers::default(),
@@ -99,7 +103,10 @@ impl LiveRun {
     /// Seals it in the gateway; true for the one caller that did it.
     pub(super) fn seal(&self) -> bool {
         self.held_back.store(false, Ordering::SeqCst);
-        !self.sealed.swap(true, Ordering::SeqCst)
+        let is_first = !self.sealed.swap(true, Ordering::SeqCst);
+        // After the seal, so that nobody comes back meanwhile.
+        self.kept.forget_all();
+        is_first
     }
 
     /// Whether it would be sealed, and the breaker has no room for that.
@@ -140,6 +147,7 @@ impl LiveRun {
         self.answers.close();
         self.subscriptions.close();
         self.deferred.close();
+        self.kept.close();
         self.connections.close();
     }
 }

@@ -14,7 +14,7 @@ use super::line::Sent;
 use super::runs::LiveRun;
 use super::updates::Updates;
 use crate::call::{Digest, Level, Questions};
-use crate::gate::{Method, Received, Stated};
+use crate::gate::{Method, Received, Revision, Stated};
 
 /// Most sessions of one run: the oldest ends with one more. Clients begin another one when theirs has ended.
 const SESSIONS_MAX: usize = 64;
@@ -27,6 +27,8 @@ const RANDOM_BYTES: usize = 32;
 pub(super) struct Session {
     number: u64,
     id: String,
+    /// What is spoken in it; none of a connection, which has no streams.
+    revision: Option<Revision>,
     level: Mutex<Option<Level>>,
     /// What its client said that it can answer, when it began.
     can: Mutex<Questions>,
@@ -42,16 +44,17 @@ pub(super) struct Sessions(Mutex<VecDeque<Arc<Session>>>);
 
 impl Session {
     /// One of this word, whose client can answer this.
-    fn new(id: String, can: Questions) -> Self {
+    fn new(id: String, revision: Option<Revision>, can: Questions) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (updates, alive) = (Updates::default(), watch::channel(()).0);
-        Self { number, id, level: Mutex::default(), can: Mutex::new(can), updates, alive }
+        let (level, can) = (Mutex::default(), Mutex::new(can));
+        Self { number, id, revision, level, can, updates, alive }
     }
 
     /// A connection, or a stream, that is a session by itself.
     pub(super) fn of_connection() -> Self {
-        Self::new(String::new(), Questions::new())
+        Self::new(String::new(), None, Questions::new())
     }
 
     fn is_of_connection(&self) -> bool {
@@ -61,6 +64,16 @@ impl Session {
     /// Its number; no two have one.
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether its client knows of events with ids, and comes back to them.
+    pub(super) fn resumes(&self) -> bool {
+        self.revision.is_some_and(|revision| revision != Revision::V20241105)
+    }
+
+    /// Whether it knows of events that have an id and no data.
+    pub(super) fn is_primed(&self) -> bool {
+        self.revision == Some(Revision::V20251125)
     }
 
     /// Ends when the session does.
@@ -77,13 +90,13 @@ impl Session {
 impl Sessions {
     /// Begins one; its word, of visible ASCII. None without random bytes: then there is no session, and the
     /// client does without.
-    fn begin(&self, can: Questions) -> Option<String> {
+    fn begin(&self, revision: Option<Revision>, can: Questions) -> Option<String> {
         let id = word()?;
         let mut all = lock(&self.0);
         if all.len() >= SESSIONS_MAX {
             all.pop_front();
         }
-        all.push_back(Arc::new(Session::new(id.clone(), can)));
+        all.push_back(Arc::new(Session::new(id.clone(), revision, can)));
         Some(id)
     }
 
@@ -117,7 +130,9 @@ pub(super) fn after(run: &LiveRun, sent: &Sent, received: &Received) -> Option<S
     let is_own = sent.session.as_deref().is_some_and(Session::is_of_connection);
     match received.method() {
         // A connection of lines and a stream are their own sessions.
-        Method::Initialize if !is_own => run.sessions.begin(received.can().clone()),
+        Method::Initialize if !is_own => {
+            run.sessions.begin(received.offered(), received.can().clone())
+        }
         Method::Initialize => {
             if let Some(session) = &sent.session {
                 *lock(&session.can) = received.can().clone();
@@ -151,14 +166,14 @@ mod tests {
     #[test]
     fn a_session_is_found_until_it_is_ended_or_too_old() {
         let (sessions, others) = (Sessions::default(), Sessions::default());
-        let first = sessions.begin(Questions::new()).unwrap();
+        let first = sessions.begin(None, Questions::new()).unwrap();
         assert!(first.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
         assert!(sessions.get(&first).is_some() && others.get(&first).is_none());
         for _ in 1..SESSIONS_MAX {
-            sessions.begin(Questions::new()).unwrap();
+            sessions.begin(None, Questions::new()).unwrap();
         }
         assert!(sessions.get(&first).is_some(), "there is room");
-        let last = sessions.begin(Questions::new()).unwrap();
+        let last = sessions.begin(None, Questions::new()).unwrap();
         assert!(sessions.get(&first).is_none(), "the oldest");
         assert!(sessions.end(&first).is_none() && sessions.get(&last).is_some());
         let ended = sessions.end(&last).expect("it was there");

@@ -26,6 +26,11 @@ pub struct Settings {
     pub tasks_per_run_max: usize,
     /// Milliseconds for which a deferred call is kept at most, from its begin on.
     pub task_ttl_ms_max: NonZeroU64,
+    /// Bytes that are kept of one run's answers for clients that lost their connection in the middle of a call; 0
+    /// keeps nothing, and then none comes back.
+    pub kept_bytes_per_run_max: usize,
+    /// Milliseconds for which an answer is kept so.
+    pub kept_for_ms: u64,
     /// Milliseconds that the executor has for one call.
     pub execute_timeout_ms: u64,
     /// Runs that may be sealed in a minute by their own refusals. What this holds back is a finding,
@@ -48,6 +53,10 @@ impl Default for Settings {
             calls_per_run_max: 16,
             tasks_per_run_max: 16,
             task_ttl_ms_max: TASK_TTL_MS_MAX,
+            // One answer of the greatest length, and what was told before it, with room for others.
+            kept_bytes_per_run_max: 2 << 20,
+            // SDKs come back within seconds, some tries included.
+            kept_for_ms: 60_000,
             execute_timeout_ms: 30_000,
             seals_per_minute_max: SEALS_PER_MINUTE_MAX,
             hearings_bytes_max: 64 << 20,

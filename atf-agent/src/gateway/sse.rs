@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::Gateway;
 use super::answer::Answer;
@@ -17,6 +17,7 @@ use super::runs::LiveRun;
 use super::sessions::Session;
 use super::streams::{NoStream, Stream, StreamEvents};
 use crate::call::Caller;
+use crate::identity::Claims;
 
 /// What one who opens a stream is judged by: whoever may be answered at all may have one.
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":"sse","method":"ping"}"#;
@@ -28,7 +29,8 @@ pub(super) async fn open(
     envelope: Envelope,
     cut: Arc<Notify>,
 ) -> Replied {
-    if let Some(no) = admitted(&gateway, &run, caller, envelope).await {
+    let session = Arc::new(Session::of_connection());
+    if let Some(no) = refused((&gateway, &run), caller, envelope, session).await {
         return no.into();
     }
     let stream = Stream::to_answer(caller, cut);
@@ -43,7 +45,8 @@ pub(super) async fn listen(
     (envelope, session): (Envelope, Arc<Session>),
     cut: Arc<Notify>,
 ) -> Replied {
-    if let Some(no) = admitted(&gateway, &run, caller, envelope).await {
+    let of_ping = Arc::new(Session::of_connection());
+    if let Some(no) = refused((&gateway, &run), caller, envelope, of_ping).await {
         return no.into();
     }
     let stream = Stream::to_tell(caller, session, cut);
@@ -51,24 +54,40 @@ pub(super) async fn listen(
 }
 
 /// What is answered to one who may open no stream.
-async fn admitted(
-    gateway: &Arc<Gateway>,
-    run: &Arc<LiveRun>,
+async fn refused(
+    (gateway, run): (&Arc<Gateway>, &Arc<LiveRun>),
     caller: Caller,
     envelope: Envelope,
+    session: Arc<Session>,
 ) -> Option<Answer> {
-    let Ok(slot) = Arc::clone(&run.calls).acquire_owned().await else {
+    let Ok(place) = Arc::clone(&run.calls).acquire_owned().await else {
         return Some(ended());
     };
-    let message = (Bytes::from_static(PING), envelope, Some(Arc::new(Session::of_connection())));
-    let place = (Arc::clone(gateway), Arc::clone(run));
-    match Following::begin(place, caller, message, slot).next().await {
-        Next::Answer(answer, _slot) if answer.is_result() => None,
-        Next::Answer(answer, _slot) if answer.status == StatusCode::OK => {
-            Some(Answer { status: StatusCode::FORBIDDEN, ..answer })
+    admitted((gateway, run), caller, envelope, (place, session)).await.err()
+}
+
+/// Judges a ping in `session`; what its token says, where that is kept.
+///
+/// # Errors
+/// What is answered to one who may not even make a ping.
+pub(super) async fn admitted(
+    (gateway, run): (&Arc<Gateway>, &Arc<LiveRun>),
+    caller: Caller,
+    envelope: Envelope,
+    (place, session): (OwnedSemaphorePermit, Arc<Session>),
+) -> Result<Option<Claims>, Answer> {
+    let message = (Bytes::from_static(PING), envelope, Some(session));
+    let of = (Arc::clone(gateway), Arc::clone(run));
+    let mut following = Following::begin(of, caller, message, place);
+    match following.next().await {
+        Next::Answer(answer, _place) if answer.is_result() => {
+            Ok(following.known().and_then(|known| known.claims().cloned()))
         }
-        Next::Answer(answer, _slot) => Some(answer),
-        Next::Notice(_) => Some(Answer::failed()),
+        Next::Answer(answer, _place) if answer.status == StatusCode::OK => {
+            Err(Answer { status: StatusCode::FORBIDDEN, ..answer })
+        }
+        Next::Answer(answer, _place) => Err(answer),
+        Next::Notice(_) => Err(Answer::failed()),
     }
 }
 
@@ -117,6 +136,7 @@ fn no_stream() -> Answer {
     Answer::turned(StatusCode::NOT_FOUND, "there is no such stream")
 }
 
-fn ended() -> Answer {
+/// The run has ended.
+pub(super) fn ended() -> Answer {
     Answer::turned(StatusCode::NOT_FOUND, "the run has ended")
 }

@@ -28,10 +28,10 @@ const STREAMS_MAX: usize = 8;
 const MESSAGES_MAX: usize = 1;
 
 /// Between two signs of life: SDKs give up a stream on which nothing comes for minutes.
-const BEAT: Duration = Duration::from_secs(15);
+pub(super) const BEAT: Duration = Duration::from_secs(15);
 
 /// A sign of life: a line that is a comment (WHATWG HTML, server-sent events).
-const ALIVE: &str = ":\n\n";
+pub(super) const ALIVE: &str = ":\n\n";
 
 /// The streams of one run.
 #[derive(Default)]

@@ -2,6 +2,9 @@
 //! call came. It is built anew here. A door that is full loses it: no call, no other run and no server
 //! waits for one that reads slowly.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -10,6 +13,7 @@ use super::deferred::{self, Entry};
 use crate::audit::Notified;
 use crate::call::{Digest, Notice};
 use crate::gate::{Id, Permit, hidden_text};
+use crate::identity::Claims;
 use crate::wire::Told;
 
 /// Messages that wait for a door: as many as the executor lets through of one call.
@@ -19,23 +23,60 @@ const WAITING_MAX: usize = 256;
 const PART_OF_RESULT: usize = 4;
 
 /// Where what is told about one call goes.
-pub(super) struct Outlet(Sender<String>);
+pub(super) struct Outlet {
+    notices: Sender<String>,
+    known: Option<Arc<Known>>,
+}
 
-/// A way to a door, and the door's end of it.
-pub(super) fn outlet() -> (Outlet, Receiver<String>) {
+/// What a door that may keep a call's stream has to know of the call while it is under way.
+#[derive(Default)]
+pub(super) struct Known {
+    claims: OnceLock<Claims>,
+    is_acted_upon: AtomicBool,
+}
+
+impl Known {
+    /// What the token of the call says, once it is proven.
+    pub(super) fn claims(&self) -> Option<&Claims> {
+        self.claims.get()
+    }
+
+    /// Whether it was allowed, and is acted upon.
+    pub(super) fn is_acted_upon(&self) -> bool {
+        self.is_acted_upon.load(Ordering::SeqCst)
+    }
+}
+
+/// A way to a door, and the door's end of it. A door that wants to know more has a part in `known`.
+pub(super) fn outlet(known: Option<Arc<Known>>) -> (Outlet, Receiver<String>) {
     let (send, notices) = channel(WAITING_MAX);
-    (Outlet(send), notices)
+    (Outlet { notices: send, known }, notices)
 }
 
 impl Outlet {
     /// Says it, or loses it when too much waits.
     pub(super) fn say(&self, message: String) -> bool {
-        self.0.try_send(message).is_ok()
+        self.notices.try_send(message).is_ok()
     }
 
     /// Waits until the caller has hung up.
     pub(super) async fn hung_up(&self) {
-        self.0.closed().await;
+        self.notices.closed().await;
+    }
+
+    /// The call is of who has these claims.
+    pub(super) fn proven(&self, claims: &Claims) {
+        if let Some(known) = &self.known {
+            // A call has one token.
+            let _known = known.claims.set(claims.clone());
+        }
+    }
+
+    /// The call was allowed, and is acted upon.
+    pub(super) fn acted_upon(&self) {
+        if let Some(known) = &self.known {
+            known.is_acted_upon.store(true, Ordering::SeqCst);
+        }
     }
 }
 

@@ -129,6 +129,12 @@ impl Claims {
         }
     }
 
+    /// Whether they say what `others` say, whenever either was signed: a token that is renewed says the same.
+    pub fn says_what(&self, others: &Self) -> bool {
+        let Self { iat, nbf, exp, .. } = *others;
+        Self { iat, nbf, exp, ..self.clone() } == *others
+    }
+
     /// Whether the token is valid at `now_unix_s`.
     pub(super) fn check_time(&self, now_unix_s: u64) -> Result<(), IdentityError> {
         let soonest = now_unix_s.saturating_add(TOKEN_LEEWAY_S);

@@ -62,8 +62,7 @@ pub struct Report {
 
 /// What ATF refuses on purpose: scenarios by how their names begin, and with which servers. It stands beside the
 /// difference and does not excuse it.
-const REFUSED: [(&str, &[Server], &str); 4] = [
-    ("server-sse-polling", &Server::ALL, "no stream that outlives its request"),
+const REFUSED: [(&str, &[Server], &str); 3] = [
     (
         "input-required-result-",
         &AFTER_A_HANDSHAKE,

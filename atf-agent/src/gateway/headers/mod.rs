@@ -26,6 +26,7 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const PROMPT: HeaderName = HeaderName::from_static("atf-prompt-sha256");
 
 /// What the line needs of the headers.
@@ -54,6 +55,8 @@ pub(super) enum Wanted {
     End(String),
     /// The stream of a session.
     Listen(Envelope),
+    /// What came after the event of this id on the stream of a call of a session.
+    Resume(Envelope, String),
     /// A stream of HTTP+SSE.
     Stream(Envelope),
     /// To be judged, and answered on the stream of this word.
@@ -163,13 +166,18 @@ fn call(method: &Method, headers: &HeaderMap) -> Result<Wanted, Turned> {
     }))
 }
 
-/// One in a session wants to be told of what it subscribed to. There is no other stream to open.
+/// One in a session wants to be told of what it subscribed to, or comes back to the stream of a call: it names an event
+/// then, and only those streams give theirs a name. There is no other stream to open.
 fn listen(headers: &HeaderMap) -> Result<Wanted, Turned> {
     if !headers.get_all(ACCEPT).iter().any(takes_events) {
         return Err(Turned::AcceptEvents);
     }
     let session = stated(headers, &SESSION);
-    of_stream(headers).map(|envelope| Wanted::Listen(Envelope { session, ..envelope }))
+    let envelope = Envelope { session, ..of_stream(headers)? };
+    Ok(match stated(headers, &LAST_EVENT) {
+        Some(id) => Wanted::Resume(envelope, id),
+        None => Wanted::Listen(envelope),
+    })
 }
 
 fn stream(method: &Method, headers: &HeaderMap) -> Result<Wanted, Turned> {

@@ -43,6 +43,24 @@ fn a_stream_takes_events_and_no_stateless_revision() {
     assert_eq!((of("2025-06-18"), of(STATELESS)), (Ok(true), Err(Turned::Revision)));
 }
 
+#[test]
+fn who_names_an_event_of_a_session_comes_back_to_a_stream_and_listens_to_none() {
+    let get = |changes: &[(&str, &str)]| {
+        let honest = [("accept", "text/event-stream"), ("content-type", "")];
+        let all: Vec<_> = honest.iter().chain(changes).copied().collect();
+        read(&Method::GET, &"/mcp".parse().unwrap(), &headers(&all))
+    };
+    let (session, event) = (("mcp-session-id", "s"), ("last-event-id", "e-1"));
+    assert!(matches!(get(&[session]), Ok(Wanted::Listen(_))));
+    for (changes, expected) in [(&[session, event][..], "e-1"), (&[session, event, event], "")] {
+        let Ok(Wanted::Resume(envelope, id)) = get(changes) else { panic!("{changes:?}") };
+        assert_eq!((envelope.session.as_deref(), id.as_str()), (Some("s"), expected));
+    }
+    assert_eq!(get(&[event]), Err(Turned::Method("POST, DELETE")), "no session");
+    let stateless = [session, event, ("mcp-protocol-version", STATELESS)];
+    assert_eq!(get(&stateless), Err(Turned::Revision));
+}
+
 fn envelope(headers: &HeaderMap) -> Envelope {
     match read(&Method::POST, &"/mcp".parse().unwrap(), headers) {
         Ok(Wanted::Call(envelope)) => envelope,

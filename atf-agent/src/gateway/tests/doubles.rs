@@ -178,6 +178,8 @@ pub(crate) struct ExecutorDouble {
     /// What it tells before each answer.
     pub(crate) tells: Mutex<Vec<Told>>,
     pub(crate) cancelled: Mutex<Vec<DecisionId>>,
+    /// How long it takes until a server has the answer to its question.
+    pub(crate) answers_after: Mutex<std::time::Duration>,
     /// The questions that nobody answers.
     pub(crate) unanswered: Mutex<Vec<u64>>,
     /// Those who are told of resources, with the numbers of their requests.
@@ -210,19 +212,24 @@ pub(crate) fn nonce() -> Digest {
 }
 
 impl ExecutorDouble {
-    pub(crate) fn start(path: &Path) -> Arc<Self> {
-        let double = Arc::new(Self {
+    fn new() -> Self {
+        Self {
             acts: Mutex::new(Vec::new()),
             result: Mutex::new(r#"{"content":[{"type":"text","text":"3 rows"}]}"#.to_owned()),
             tells: Mutex::default(),
             cancelled: Mutex::default(),
+            answers_after: Mutex::default(),
             unanswered: Mutex::default(),
             subscribed: Mutex::default(),
             changes: (Mutex::new(1), Condvar::new()),
             withheld: Mutex::default(),
             catalogue: Mutex::default(),
             mood: Moody::new(),
-        });
+        }
+    }
+
+    pub(crate) fn start(path: &Path) -> Arc<Self> {
+        let double = Arc::new(Self::new());
         let shared = Arc::clone(&double);
         listen(path, move |mut server| {
             while let Ok(Some((number, asked))) = server.hear() {
@@ -255,7 +262,7 @@ impl ExecutorDouble {
                         let subscribes = matches!(body.target, Target::Subscription(_));
                         let is_told = (body.target.clone(), body.decision, number);
                         if body.answers_a_question() {
-                            server.answer(number, &taken()).unwrap();
+                            shared.passes_on(&mut server, number);
                             continue;
                         }
                         for told in shared.tells.lock().unwrap().clone() {
@@ -291,6 +298,12 @@ impl ExecutorDouble {
         let act = Act { permit, sent, arguments, answers, token, receipt };
         self.acts.lock().unwrap().push(act);
         body
+    }
+
+    /// A server gets the answer to its question, when it takes it.
+    fn passes_on(&self, to: &mut Server, number: u64) {
+        std::thread::sleep(*self.answers_after.lock().unwrap());
+        to.answer(number, &taken()).unwrap();
     }
 
     /// Says what is offered when it has changed.

@@ -74,8 +74,8 @@ pub(super) const BOTH: &str = "application/json, text/event-stream";
 pub(super) fn events(got: &Got) -> Vec<Value> {
     assert_eq!(got.header("content-type"), "text/event-stream", "{got:?}");
     let data =
-        got.body.split("\n\n").filter_map(|event| event.strip_prefix("event: message\ndata: "));
-    data.map(|text| serde_json::from_str(text).unwrap()).collect()
+        got.body.split("\n\n").filter_map(|event| event.split_once("event: message\ndata: "));
+    data.map(|(_, text)| serde_json::from_str(text).unwrap()).collect()
 }
 
 fn notified(lab: &Lab) -> Option<Notified> {
