@@ -24,8 +24,6 @@ decision := {
 
 reasons contains "policy.denied" if not call_is_entitled
 
-reasons contains "policy.denied" if not statements_are_of_their_classes
-
 reasons contains "policy.prompt_digest" if not prompt_is_the_tokens
 
 reasons contains "policy.provenance" if not values_are_taken
@@ -43,12 +41,19 @@ asked if {
 	input.call.method in data.servers[input.call.server].methods
 }
 
+# The token names the tool; and each statement that the pin marks has been understood, and is of a class that
+# `data.json` allows the tool, beside its pin: `select`, unless it says otherwise.
 default call_is_entitled := false
 
 call_is_entitled if {
 	tool
 	input.call.tool in input.identity.tools
+	every argument in tool.sql {
+		is_of_its_classes(argument)
+	}
 }
+
+is_of_its_classes(argument) if input.sql[argument].class in object.get(tool, "sql_classes", ["select"])
 
 # Whether the token covers the prompt or the resource, the gate has seen to before.
 call_is_entitled if asked
@@ -61,20 +66,6 @@ default passing := {}
 passing := object.filter(data.servers[input.call.server], {"questions", "notices"}) if {
 	is_object(data.servers[input.call.server])
 }
-
-# Each statement that the pin marks has been understood, and is of a class that `data.json` allows the
-# tool, beside its pin: `select`, unless it says otherwise.
-default statements_are_of_their_classes := false
-
-statements_are_of_their_classes if {
-	every argument in tool.sql {
-		is_of_its_classes(argument)
-	}
-}
-
-is_of_its_classes(argument) if input.sql[argument].class in object.get(tool, "sql_classes", ["select"])
-
-statements_are_of_their_classes if asked
 
 default prompt_is_the_tokens := false
 
@@ -142,16 +133,15 @@ secrets_stay if input.call.sink == false
 
 secrets_stay if input.provenance.secret_read == false
 
-# What the call spends: the argument that `data.json` names as the amount, or nothing where it names none. A
-# call without the argument that is named says nothing of what it spends, and no mode lets it pass.
-cents := 0 if {
+# What the call spends: the argument that `data.json` names as the amount, or nothing where it names none; what is
+# no tool spends nothing. A call without the argument that is named says nothing of what it spends, and no mode
+# lets it pass.
+cents := input.call.arguments[tool.amount] if {
+	tool.amount
+} else := 0 if {
 	tool
 	not "amount" in object.keys(tool)
-}
-
-cents := 0 if input.call.method != "tools/call"
-
-cents := input.call.arguments[tool.amount]
+} else := 0 if input.call.method != "tools/call"
 
 default reserve := {}
 
@@ -160,18 +150,9 @@ reserve := {"reserve_cents": cents}
 default amount_is_within_the_cap := false
 
 amount_is_within_the_cap if {
-	tool
-	not tool.amount
-}
-
-# What is no tool spends nothing.
-amount_is_within_the_cap if input.call.method != "tools/call"
-
-amount_is_within_the_cap if {
-	amount := input.call.arguments[tool.amount]
-	is_number(amount)
-	amount >= 0
-	amount <= data.limits.per_call_cents
+	is_number(cents)
+	cents >= 0
+	cents <= data.limits.per_call_cents
 }
 
 # A person has to say yes to a call from so many cents on, where `data.json` says from how many. Whatever

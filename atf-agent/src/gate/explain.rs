@@ -234,10 +234,14 @@ mod tests {
 
     /// Each reason, and the text of the line that gave it.
     fn deciders(heard: &Hearing) -> Vec<(String, String)> {
-        let explained = explain(&shipped(), heard).unwrap();
+        deciders_of(&shipped(), heard)
+    }
+
+    fn deciders_of(policies: &Path, heard: &Hearing) -> Vec<(String, String)> {
+        let explained = explain(policies, heard).unwrap();
         for decider in &explained.decided_by {
             // The line is where it says that it is.
-            let source = std::fs::read_to_string(shipped().join(&decider.place.file)).unwrap();
+            let source = std::fs::read_to_string(policies.join(&decider.place.file)).unwrap();
             let line = source.lines().nth(decider.place.line as usize - 1).unwrap();
             assert_eq!(line, decider.place.text);
         }
@@ -262,9 +266,18 @@ mod tests {
             deciders(&both),
             [row("cap.exceeded", cap), row("policy.prompt_digest", prompt)]
         );
-        // Two definitions give this reason; one of them did.
         let other = told(|input| input["identity"]["tools"] = json!(["ledger.query"]));
         assert_eq!(deciders(&other), [row("policy.denied", entitled)]);
+
+        // Two definitions give the same reason; one of them did.
+        let dir = tempfile::tempdir().unwrap();
+        let more = "reasons contains \"policy.denied\" if input.call.sink == false\n";
+        let source = std::fs::read_to_string(shipped().join("atf/gate.rego")).unwrap();
+        std::fs::write(dir.path().join("gate.rego"), source + more).unwrap();
+        std::fs::copy(shipped().join("data.json"), dir.path().join("data.json")).unwrap();
+        assert_eq!(deciders_of(dir.path(), &other), [row("policy.denied", entitled)]);
+        let no_sink = told(|input| input["call"]["sink"] = json!(false));
+        assert_eq!(deciders_of(dir.path(), &no_sink), [row("policy.denied", more.trim_end())]);
     }
 
     #[test]
@@ -280,7 +293,7 @@ mod tests {
         let cap = rule(".amount_is_within_the_cap");
         assert_eq!((cap.value.as_str(), cap.deep), ("false", 2));
         let held: Vec<_> = cap.definitions.iter().map(|d| d.holds).collect();
-        assert_eq!(held, [Some(true), Some(false), Some(false), Some(false)], "{cap:?}");
+        assert_eq!(held, [Some(true), Some(false)], "{cap:?}");
         assert_eq!(rule(".tool").definitions.len(), 1, "{explained:#?}");
     }
 

@@ -10,6 +10,7 @@
 
 mod guarded;
 mod machine;
+mod part;
 mod probes;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 
 use machine::Machine;
+use part::Part;
 
 /// The rule that is asked.
 pub(super) const ENTRYPOINT: &str = "data.atf.gate.decision";
@@ -68,7 +70,7 @@ impl Rules {
             .compile_with_entrypoint(&ENTRYPOINT.into())
             .map_err(|error| why_not_served(&error.to_string()))?;
         let machine = if is_shipped(modules) {
-            Machine::of(&compiled, data).and_then(|machine| {
+            Machine::of_shipped(&compiled, data).and_then(|machine| {
                 probes::same(&mut engine.clone(), &machine, data).map(|()| machine)
             })
         } else {
@@ -82,17 +84,24 @@ impl Rules {
     /// be of a busy host, which took the thread away for longer than [`EVALUATION_MAX`], and a run is
     /// sealed for its denials. What is wrong with rules or input is wrong again.
     pub(super) fn eval(&self, input: &str) -> Result<Value, String> {
-        self.decide(read(input)?)
+        let input = self.read().of_text(input).map_err(|error| error.to_string())?;
+        self.decide(input)
     }
 
     /// The same of `input` that is not read from its text: of the facts themselves.
     pub(super) fn eval_facts(&self, input: &impl Serialize) -> Result<Value, String> {
-        let value = value::value_of(input).map_err(|error| error.to_string())?;
+        let read = self.read();
+        let value = value::value_of(input, read).map_err(|error| error.to_string())?;
         debug_assert_eq!(
-            serde_json::to_string(input).map(|text| read(&text)).ok(),
-            Some(Ok(value.clone()))
+            serde_json::to_string(input).and_then(|text| read.of_text(&text)).ok(),
+            Some(value.clone())
         );
         self.decide(value)
+    }
+
+    /// What is read of an input.
+    fn read(&self) -> &Part {
+        self.machine.as_ref().map_or(&Part::Whole, |machine| &machine.reads)
     }
 
     fn decide(&self, input: Value) -> Result<Value, String> {
@@ -128,13 +137,6 @@ impl Interpreted {
         keep(&self.idle, engine);
         Ok(value)
     }
-}
-
-/// Reads an input.
-fn read(input: &str) -> Result<Value, String> {
-    // `Value::from_json_str` makes a table of the keys first, so that equal ones share their text: half of
-    // its time, for an input in which hardly any are equal.
-    serde_json::from_str(input).map_err(|error| error.to_string())
 }
 
 /// Whether these are the rules that ATF ships, and nothing else.

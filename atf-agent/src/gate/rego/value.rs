@@ -7,43 +7,45 @@ use regorus::Value;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct};
 use serde_json::Error;
 
+use super::part::Part;
 use crate::gate::json::PRIVATE;
 
 /// By what name `serde_json` hands over a text that it has checked, and the one member that it has.
 const RAW: &str = "$serde_json::private::RawValue";
 
-/// The value that `serde_json` would read where it has written `facts`.
+/// What is `read` of the value that `serde_json` would read where it has written `facts`.
 ///
 /// # Errors
 /// When the facts hold what a policy is never told: numbers with a fraction, bytes, keys that are no strings.
-pub(super) fn value_of<T: Serialize + ?Sized>(facts: &T) -> Result<Value, Error> {
-    facts.serialize(Values { is_raw: false })
+pub(super) fn value_of<T: Serialize + ?Sized>(facts: &T, read: &Part) -> Result<Value, Error> {
+    facts.serialize(Values { is_raw: false, read })
 }
 
 /// As it is: `Value::from` would move all members once more, into a form that takes less memory.
-fn object(members: BTreeMap<Value, Value>) -> Value {
+pub(super) fn object(members: BTreeMap<Value, Value>) -> Value {
     Value::Object(Arc::new(members.into()))
 }
 
 /// Makes values.
-struct Values {
+struct Values<'a> {
     /// Whether a string is a text that was checked, to be read.
     is_raw: bool,
+    read: &'a Part,
 }
 
 fn unheard_of(what: &str) -> Error {
     Error::custom(format!("a policy is never told {what}"))
 }
 
-impl serde::Serializer for Values {
+impl<'a> serde::Serializer for Values<'a> {
     type Ok = Value;
     type Error = Error;
-    type SerializeSeq = List;
+    type SerializeSeq = List<'a>;
     type SerializeTuple = Impossible<Value, Error>;
     type SerializeTupleStruct = Impossible<Value, Error>;
     type SerializeTupleVariant = Impossible<Value, Error>;
-    type SerializeMap = Members;
-    type SerializeStruct = Members;
+    type SerializeMap = Members<'a>;
+    type SerializeStruct = Members<'a>;
     type SerializeStructVariant = Impossible<Value, Error>;
 
     fn serialize_bool(self, said: bool) -> Result<Value, Error> {
@@ -96,7 +98,7 @@ impl serde::Serializer for Values {
 
     fn serialize_str(self, text: &str) -> Result<Value, Error> {
         match self.is_raw {
-            true => serde_json::from_str(text),
+            true => self.read.of_text(text),
             false => Ok(Value::String(text.into())),
         }
     }
@@ -148,8 +150,9 @@ impl serde::Serializer for Values {
         Err(unheard_of("a variant with a value"))
     }
 
-    fn serialize_seq(self, len: Option<usize>) -> Result<List, Error> {
-        Ok(List(Vec::with_capacity(len.unwrap_or_default().min(64))))
+    fn serialize_seq(self, len: Option<usize>) -> Result<List<'a>, Error> {
+        let elements = Vec::with_capacity(len.unwrap_or_default().min(64));
+        Ok(List { elements, read: self.read.element() })
     }
 
     fn serialize_tuple(self, _len: usize) -> Result<Self::SerializeTuple, Error> {
@@ -174,14 +177,14 @@ impl serde::Serializer for Values {
         Err(unheard_of("a variant with a value"))
     }
 
-    fn serialize_map(self, _len: Option<usize>) -> Result<Members, Error> {
-        Ok(Members::default())
+    fn serialize_map(self, _len: Option<usize>) -> Result<Members<'a>, Error> {
+        Ok(Members::of(self.read))
     }
 
-    fn serialize_struct(self, name: &'static str, _len: usize) -> Result<Members, Error> {
+    fn serialize_struct(self, name: &'static str, _len: usize) -> Result<Members<'a>, Error> {
         match name != RAW && name.starts_with(PRIVATE) {
             true => Err(unheard_of(name)),
-            false => Ok(Members::default()),
+            false => Ok(Members::of(self.read)),
         }
     }
 
@@ -201,36 +204,52 @@ impl serde::Serializer for Values {
 }
 
 /// An array.
-struct List(Vec<Value>);
+struct List<'a> {
+    elements: Vec<Value>,
+    read: &'a Part,
+}
 
-impl SerializeSeq for List {
+impl SerializeSeq for List<'_> {
     type Ok = Value;
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, element: &T) -> Result<(), Error> {
-        self.0.push(value_of(element)?);
+        self.elements.push(value_of(element, self.read)?);
         Ok(())
     }
 
     fn end(self) -> Result<Value, Error> {
-        Ok(Value::from(self.0))
+        Ok(Value::from(self.elements))
     }
 }
 
 /// An object; or a text that was checked, as what it says.
-#[derive(Default)]
-struct Members {
+struct Members<'a> {
     members: BTreeMap<Value, Value>,
     key: Option<Value>,
     raw: Option<Value>,
+    read: &'a Part,
 }
 
-impl SerializeMap for Members {
+impl<'a> Members<'a> {
+    fn of(read: &'a Part) -> Self {
+        Self { members: BTreeMap::new(), key: None, raw: None, read }
+    }
+
+    fn insert<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Error> {
+        if let Some((name, read)) = self.read.member(name) {
+            self.members.insert(name, value_of(value, read)?);
+        }
+        Ok(())
+    }
+}
+
+impl SerializeMap for Members<'_> {
     type Ok = Value;
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        match value_of(key)? {
+        match value_of(key, &Part::Whole)? {
             key @ Value::String(_) => self.key = Some(key),
             _ => return Err(unheard_of("a key that is no string")),
         }
@@ -238,9 +257,10 @@ impl SerializeMap for Members {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let key = self.key.take().ok_or_else(|| unheard_of("a value without a key"))?;
-        self.members.insert(key, value_of(value)?);
-        Ok(())
+        match self.key.take() {
+            Some(Value::String(name)) => self.insert(&name, value),
+            _ => Err(unheard_of("a value without a key")),
+        }
     }
 
     fn end(self) -> Result<Value, Error> {
@@ -248,7 +268,7 @@ impl SerializeMap for Members {
     }
 }
 
-impl SerializeStruct for Members {
+impl SerializeStruct for Members<'_> {
     type Ok = Value;
     type Error = Error;
 
@@ -257,11 +277,10 @@ impl SerializeStruct for Members {
         name: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        if name == RAW {
-            self.raw = Some(value.serialize(Values { is_raw: true })?);
-        } else {
-            self.members.insert(Value::from(name), value_of(value)?);
+        if name != RAW {
+            return self.insert(name, value);
         }
+        self.raw = Some(value.serialize(Values { is_raw: true, read: self.read })?);
         Ok(())
     }
 
