@@ -44,11 +44,14 @@ pub(crate) fn build() -> Result<PathBuf> {
     ensure!(packages::is_root()?, "the line is put to work with users of its own: as root");
     packages::ensure(&["llvm-22"])?;
     let sources = digest()?;
-    let counting = programs(&folder.join("counting"), &format!("-Cprofile-generate={COUNTED}"))?;
+    // To count, the crates need not be one: the counters are placed before they are.
+    let apart = ["--config", "profile.release.lto=false"];
+    let flag = format!("-Cprofile-generate={COUNTED}");
+    let counting = programs(&folder.join("counting"), &flag, &apart)?;
     let profile = folder.join("profile");
     progress::step("putting it to work", || work(&counting, &profile))?;
     let flag = format!("-Cprofile-use={}", profile.display());
-    let optimized = programs(&folder.join("optimized"), &flag)?;
+    let optimized = programs(&folder.join("optimized"), &flag, &[])?;
     let shipped = shipped();
     fs::create_dir_all(&shipped)
         .with_context(|| format!("cannot make the folder {}", shipped.display()))?;
@@ -84,11 +87,12 @@ fn shipped() -> PathBuf {
     folder().join("bin")
 }
 
-/// Builds the programs with one more flag for the compiler.
-fn programs(folder: &Path, flag: &str) -> Result<PathBuf> {
+/// Builds the programs with one more flag for the compiler, and these words for cargo.
+fn programs(folder: &Path, flag: &str, words: &[&str]) -> Result<PathBuf> {
     let bins = PROGRAMS.iter().flat_map(|program| ["--bin", program]);
     let mut build = cargo::cargo(&["build", "--quiet", "--locked", "--release"]);
-    build.args(["--package", "atf-agent", "--package", "atf-tests", "--target", TARGET]).args(bins);
+    build.args(["--package", "atf-agent", "--package", "atf-tests", "--target", TARGET]);
+    build.args(bins).args(words);
     build.env("CARGO_TARGET_DIR", folder).env("RUSTFLAGS", flag);
     progress::step(&format!("building with {flag}"), || build::build(&mut build))?;
     Ok(folder.join(TARGET).join("release"))
