@@ -1,14 +1,12 @@
-//! `cargo xtask bench AREA`: hands the area to the `atf-bench` of the build that is shipped, where there is one, else to
-//! that of a plain one. The tests do a little of every area, so that a bench that cannot run is found before its
-//! figures are wanted.
+//! `cargo xtask bench AREA`: builds with optimization and hands the area to `atf-bench`. The tests do a
+//! little of every area, so that a bench that cannot run is found before its figures are wanted.
 
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::{agentdojo, build, cargo, peers, progress, release};
+use crate::{agentdojo, build, cargo, peers, progress};
 
 /// What to measure and how to say it.
 #[derive(Args)]
@@ -48,7 +46,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         return agentdojo::run(&agentdojo::Extent::Whole(&options.preset), options.output);
     }
     ensure!(options.preset.is_empty(), "only the area {AGENTDOJO} has presets");
-    let program = programs()?.join("atf-bench");
+    progress::step("building with optimization", || build(&["--release"]))?;
+    let program = cargo::target_folder().join("release/atf-bench");
     let mut measure = Command::new(&program);
     measure.args([&options.area, "--output", options.output.word()]);
     measure.args(&options.more);
@@ -74,19 +73,6 @@ pub(crate) fn sample() -> Result<()> {
         bail!("the area {AGENTDOJO} shows what it must not; see its table");
     }
     Ok(())
-}
-
-/// The folder of the programs that are measured.
-fn programs() -> Result<PathBuf> {
-    if let Some(shipped) = release::made()? {
-        eprintln!("xtask: measuring the build that is shipped");
-        return Ok(shipped);
-    }
-    progress::step("building with optimization", || build(&["--release"]))?;
-    eprintln!(
-        "xtask: measuring a plain build; the one that is shipped is quicker: `cargo xtask release` makes it"
-    );
-    Ok(cargo::target_folder().join("release"))
 }
 
 fn build(more: &[&str]) -> Result<()> {

@@ -18,7 +18,6 @@ mod peers;
 mod postgres;
 mod progress;
 mod python;
-mod release;
 mod run;
 mod suite;
 mod systemd;
@@ -37,8 +36,6 @@ enum Task {
     Run(run::Options),
     /// Run every test: format, lints, unit tests, the eBPF object, the demo on the host and in a VM.
     Test,
-    /// Make the build that is shipped: optimized for what it does when the benches put it to work.
-    Release,
     /// Measure one area and compare it with its baseline.
     Bench(bench::Options),
     /// Run a long campaign.
@@ -63,7 +60,6 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Run(options) => run::run(&options),
         Task::Test => test::run(),
-        Task::Release => release::build().map(|_folder| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&options),
         Task::Suite(suite) => suite::run(&suite),
         Task::Fuzz(options) => fuzz::run(&options),

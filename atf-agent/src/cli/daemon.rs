@@ -40,8 +40,6 @@ pub(super) fn executor(config: &Config, start: &DaemonArguments) -> anyhow::Resu
     let servers = executor::Prepared::fork(&config.places, &config.ids, cgroup)?;
     let network = if servers.need_network() { Network::Hosts } else { Network::Empty };
     drop_with(config, "executor", start, network)?;
-    // Behind the fork of the spawner, whose servers hear their own signals.
-    end_when_signalled(Signals::block(&[Signal::TERM, Signal::INT])?)?;
     let held = Held::of(&config.places.pin_dir, &["RUNS", "DENY", "STATES", "RELEASES"])?;
     let kernel = sides::executor(config)?;
     held.end_with_them(EXIT_FAILED);
@@ -82,16 +80,7 @@ pub(super) fn recorder(config: &Config, start: &DaemonArguments) -> anyhow::Resu
     Ok(EXIT_OK)
 }
 
-/// Ends this process with a good status at a signal: what is under way ends as by a power cut, and nothing is lost by it.
-fn end_when_signalled(signals: Signals) -> std::io::Result<()> {
-    let wait = move || {
-        until_signalled(&signals);
-        std::process::exit(EXIT_OK.into());
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
-}
-
-/// Waits for a signal. One that cannot be waited for never comes: the process is killed then, as by a power cut.
+/// Waits for a signal. One that cannot be waited for never comes: the recorder is killed then, as by a power cut.
 fn until_signalled(signals: &Signals) {
     loop {
         match signals.wait(Duration::from_secs(3_600)) {
