@@ -206,6 +206,8 @@ mod tests {
         let none =
             Part::of_shipped(&Value::from_json_str(r#"{"tools": {"l.query": {}}}"#).unwrap());
         assert_eq!(none.of_text(text).unwrap()["call"]["arguments"], Value::new_object());
+        let list = r#"{"call": {"arguments": [1]}}"#;
+        assert_eq!(none.of_text(list).unwrap(), Value::from_json_str(list).unwrap());
         let unknown = Part::of_shipped(&Value::new_object());
         let told = unknown.of_text(text).unwrap();
         assert_eq!(told["call"]["arguments"], whole["call"]["arguments"], "what data does not say");
