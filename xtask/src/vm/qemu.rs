@@ -41,6 +41,14 @@ const OURS: [&str; 2] = ["atf-vm: ", "demo: "];
 /// The kernel's words for "this will not go on".
 const HANGS: [&str; 4] = ["Kernel panic", "soft lockup", "hung_task", "Attempted to kill init"];
 
+/// The processor that is emulated: without the instructions that copy and fill memory as fast as it goes (ERMS), which
+/// the emulator takes a byte at a time, and the kernel for the fastest when it has them. Over pages that held code at
+/// the boot before, a huge page that is cleared so keeps a processor busy for longer than the watchdog bears.
+const EMULATED_CPU: &str = "max,-erms,-fsrm";
+
+/// How long a kernel that gives up is listened to, so that what is shown has its trace.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// KVM that works boots in two or three seconds; KVM that hangs does so for ever.
 const KVM_BOOT_MAX: Duration = Duration::from_secs(30);
 
@@ -52,7 +60,7 @@ const EMULATED_BOOT_MAX: Duration = Duration::from_secs(180);
 const RUN_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// The lines of the console that are shown when something went wrong.
-const TAIL_LINES: usize = 40;
+const TAIL_LINES: usize = 80;
 
 impl Machine<'_> {
     /// Boots, waits for the end, and returns what stands between the result's markers.
@@ -68,7 +76,7 @@ impl Machine<'_> {
                 done => return done,
             }
         }
-        self.boot_with("tcg", "max", EMULATED_BOOT_MAX)
+        self.boot_with("tcg", EMULATED_CPU, EMULATED_BOOT_MAX)
     }
 
     fn boot_with(&self, accelerator: &str, cpu: &str, boot_max: Duration) -> Result<String> {
@@ -96,7 +104,7 @@ impl Machine<'_> {
         // up. The host's other processor is a second VM's, or somebody else's.
         let engine = if accelerator == "tcg" { "tcg,thread=single" } else { accelerator };
         let line = format!(
-            "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic lsm=landlock,lockdown,yama,bpf \
+            "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic transparent_hugepage=never lsm=landlock,lockdown,yama,bpf \
              atf.accelerator={accelerator} -- {arguments}"
         );
         let mut qemu = Command::new("qemu-system-x86_64");
@@ -175,19 +183,34 @@ impl Watch {
                     return Err(NoBoot(format!("{why}; {}", self.last_lines())).into());
                 }
             };
-            writeln!(self.log, "{line}")?;
             booted |= line.contains(INIT_RUNS);
             if OURS.iter().any(|start| line.starts_with(start)) {
                 eprintln!("{line}");
             }
+            self.keep(&line)?;
             if HANGS.iter().any(|words| line.contains(words)) {
+                self.hear_last_words()?;
                 bail!("the VM's kernel gave up: {line}; {}", self.last_lines());
             }
-            self.tail.push(line);
-            if self.tail.len() > TAIL_LINES {
-                self.tail.remove(0);
-            }
         }
+    }
+
+    fn hear_last_words(&mut self) -> Result<()> {
+        let until = Instant::now() + LAST_WORDS;
+        let left = || until.saturating_duration_since(Instant::now());
+        while let Ok(line) = self.lines.recv_timeout(left()) {
+            self.keep(&line)?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, line: &str) -> Result<()> {
+        writeln!(self.log, "{line}")?;
+        self.tail.push(line.to_owned());
+        if self.tail.len() > TAIL_LINES {
+            self.tail.remove(0);
+        }
+        Ok(())
     }
 
     fn last_lines(&self) -> String {
@@ -242,6 +265,14 @@ mod tests {
             let found = watch(&script).map_err(|error| error.is::<NoBoot>());
             assert_eq!(found, expected, "{script}");
         }
+    }
+
+    #[test]
+    fn a_kernel_that_gives_up_is_heard_to_its_end() {
+        let stuck =
+            "echo 'watchdog: BUG: soft lockup - CPU#1'; sleep 0.1; echo 'the trace'; exec sleep 60";
+        let error = watch(&format!("echo '{INIT_RUNS}'; {stuck}")).expect_err("stuck");
+        assert!(error.to_string().contains("the trace"), "{error}");
     }
 
     #[test]
