@@ -1,5 +1,5 @@
-//! What is the loopback's own: its interface, and its INET addresses, as the hooks of addresses see them:
-//! words in the order of the network.
+//! What is the loopback's own: its interface, the brand of its sockets, and its INET addresses, as the hooks of
+//! addresses see them: words in the order of the network.
 
 /// The number of the loopback interface in every network (LOOPBACK_IFINDEX, include/net/flow.h).
 pub const LOOPBACK_INTERFACE: u32 = 1;
@@ -12,6 +12,19 @@ const MAPPED: u32 = 0xffff_u32.to_be();
 
 /// The last word of `::1`.
 const ONE: u32 = 1_u32.to_be();
+
+/// What a socket on the loopback of `run` has for its `SO_MARK`: the low half of the run's id. The kernel gives no two
+/// cgroups the same one while a socket is left of either (`kernfs_new_node`, fs/kernfs/dir.c), and it is never 0.
+#[inline(always)]
+pub const fn brand(run: u64) -> u32 {
+    run as u32
+}
+
+/// `run`, if a socket that was born in it has its brand. What was never branded is nobody's.
+#[inline(always)]
+pub const fn branded_for(run: u64, found: u32) -> Option<u64> {
+    if found != 0 && found == brand(run) { Some(run) } else { None }
+}
 
 /// Whether an IPv4 address is in 127.0.0.0/8.
 #[inline(always)]
@@ -75,6 +88,15 @@ mod tests {
         ] {
             let address: Ipv6Addr = address.parse().expect("an address");
             assert_eq!(is_loopback6(words(address)), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_socket_without_a_brand_or_with_anothers_is_nobodys() {
+        let run = 7 << 32 | 5;
+        assert_eq!(branded_for(run, brand(run)), Some(run));
+        for (run, found) in [(run, 0), (run, 6), (run, 7), (7 << 32, 0), (0, 0), (0, 5)] {
+            assert_eq!(branded_for(run, found), None, "{found} in {run}");
         }
     }
 

@@ -69,6 +69,8 @@ pub enum Operation {
         kind: u32,
         /// Its protocol, by number.
         protocol: u32,
+        /// The cookie of the network namespace that it is in.
+        network: u64,
         /// Whether the address is one of the loopback's ([`crate::loopback`]).
         is_loopback: bool,
     },
@@ -154,8 +156,9 @@ fn allowed(run: u64, own_network: u64, operation: Operation) -> Result<(), Denia
             stamped_for,
             kind: SOCK_STREAM,
             protocol: IPPROTO_TCP,
+            network,
             is_loopback: true,
-        } if has_network && is(run, stamped_for) => Ok(()),
+        } if has_network && network == own_network && is(run, stamped_for) => Ok(()),
         Operation::Traffic { stamped_for } if has_network && is(run, stamped_for) => Ok(()),
         Operation::Packet { stamped_for, interface: LOOPBACK_INTERFACE }
             if has_network && is(run, stamped_for) =>

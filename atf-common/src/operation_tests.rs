@@ -51,11 +51,12 @@ fn operation() -> impl Strategy<Value = Operation> {
                 host
             }
         ),
-        (maybe(), 0_u32..4, 5_u32..8, any::<bool>()).prop_map(
-            |(stamped_for, kind, protocol, is_loopback)| Operation::Address {
+        (maybe(), 0_u32..4, 5_u32..8, id(), any::<bool>()).prop_map(
+            |(stamped_for, kind, protocol, network, is_loopback)| Operation::Address {
                 stamped_for,
                 kind,
                 protocol,
+                network,
                 is_loopback
             }
         ),

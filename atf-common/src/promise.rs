@@ -34,8 +34,9 @@ pub fn promised(run: u64, facts: &Facts, now: u64, operation: Operation) -> bool
         Operation::CreateInet { family, kind, protocol, network: of, host } => {
             inet(family) && (kind, protocol) == (1, 6) && of == network && of != host
         }
-        Operation::Address { stamped_for, kind, protocol, is_loopback } => {
-            is_loopback && network != 0 && (kind, protocol) == (1, 6) && own(stamped_for)
+        Operation::Address { stamped_for, kind, protocol, network: of, is_loopback } => {
+            let here = is_loopback && of == network;
+            here && network != 0 && (kind, protocol) == (1, 6) && own(stamped_for)
         }
         Operation::Traffic { stamped_for } => network != 0 && own(stamped_for),
         Operation::Packet { stamped_for, interface } => {

@@ -81,8 +81,8 @@ pub struct Mark {
     pub run: u64,
 }
 
-/// Value of `STAMPS`, of the socket that `accept` returns, of `OWNERS`, of a socket that a run
-/// made, and of `LOOPBACK`, of one that it made of TCP on its own loopback. Written by the kernel programs alone.
+/// Value of `STAMPS`, of the socket that `accept` returns, of `OWNERS`, of a local socket that a
+/// run made, and of `LOOPBACK`, of one that it made of TCP on its own loopback, where layer B is up. Written by the kernel programs alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Stamp {
@@ -93,6 +93,9 @@ pub struct Stamp {
     /// Its real uid.
     pub uid: u32,
 }
+
+/// The bits of layer B's programs in [`Config::programs`].
+pub const LSM_PROGRAMS: u64 = 0xff << 11;
 
 /// The only value of `CONFIG`. Written once by the enforcer, then frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

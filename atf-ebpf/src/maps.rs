@@ -43,11 +43,11 @@ pub static MARKS: SkStorage<Mark> = SkStorage::new();
 #[btf_map]
 pub static STAMPS: SkStorage<Stamp> = SkStorage::new();
 
-/// On the sockets that a run made.
+/// On the sockets that a run made, but for those of INET.
 #[btf_map]
 pub static OWNERS: SkStorage<Stamp> = SkStorage::new();
 
-/// On the sockets of TCP that a run made on its own loopback, and on those that `accept` gives it.
+/// Where layer B is up, on the sockets of TCP that a run made on its own loopback, and on those that `accept` gives it.
 #[btf_map]
 pub static LOOPBACK: Inherited<Stamp> = Inherited::new();
 

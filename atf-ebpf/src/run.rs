@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use atf_common::mode::Mode;
 use atf_common::operation::{self, NOBODY, Operation};
-use atf_common::records::State;
+use atf_common::records::{LSM_PROGRAMS, State};
 use atf_common::verdict::{Denial, Facts};
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{
@@ -34,6 +34,12 @@ pub fn mode() -> Mode {
         Some(config) if config.abi == atf_common::ABI_VERSION => Mode::from_number(config.mode),
         _ => Mode::Enforce,
     }
+}
+
+/// Whether programs of layer B stand beside these. What cannot be read is not known to be missing.
+#[inline(always)]
+pub fn is_layer_b_up() -> bool {
+    CONFIG.get(0).is_none_or(|config| config.programs & LSM_PROGRAMS != 0)
 }
 
 #[inline(always)]

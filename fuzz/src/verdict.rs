@@ -107,6 +107,7 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
             stamped_for: maybe(bytes, id)?,
             kind: number(bytes)?,
             protocol: number(bytes)?,
+            network: id(bytes)?,
             is_loopback: bytes.arbitrary()?,
         },
         5 => Operation::Traffic { stamped_for: maybe(bytes, id)? },

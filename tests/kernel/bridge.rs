@@ -165,6 +165,34 @@ fn nobody_else_has_a_loopback_and_a_run_has_no_other_network() {
     }
 }
 
+/// The attack: a privileged process of a run puts another mark on a socket. Of its layer A knows then nothing any
+/// more; what layer B's stamp says, no privilege changes.
+#[test]
+fn a_socket_with_another_mark_is_not_the_runs() {
+    let cell = Cell::up();
+    let network = network();
+    let services = network.within(Services::open).expect("it has both loopbacks");
+    let cookie = network.cookie().expect("Linux 5.14");
+    let (run, other) = (cell.bridged("run", cookie), cell.bridged("other", cookie + 7_000_000));
+    let brand = |place: &Place| atf_common::loopback::brand(place.id.0);
+    let of_stamp = if cell.has("socket_create") { 0 } else { libc::EPERM };
+    let attempts = [
+        Attempt::connect(SOCK_STREAM, at(&services.tcp4)),
+        Attempt::connect(SOCK_STREAM, at(&services.tcp6)),
+        Attempt::bind((Ipv4Addr::LOCALHOST, 0).into()),
+    ];
+    for (name, mark, expected) in
+        [("its own", brand(&run), 0), ("none", 0, of_stamp), ("another's", brand(&other), of_stamp)]
+    {
+        let with: Vec<_> =
+            attempts.iter().map(|attempt| (name, attempt.clone().with_mark(mark))).collect();
+        assert_eq!(tried(&network, &run, &with), [expected; 3], "{name}");
+        assert_eq!(tried(&network, &cell.outside(), &with), [0; 3], "control: {name}, outside");
+        let denied = tried(&network, &other, &with);
+        assert_eq!(denied, [libc::EPERM; 3], "{name}, a run whose network is another");
+    }
+}
+
 /// The attack, or the mistake: `RUNS` says that the host's own network is a run's.
 #[test]
 fn the_hosts_first_network_is_nobodys_whatever_the_map_says() {

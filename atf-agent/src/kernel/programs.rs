@@ -97,9 +97,16 @@ const fn lsm(name: &'static str) -> Program {
 
 #[cfg(test)]
 mod tests {
+    use atf_common::records::LSM_PROGRAMS;
     use atf_common::vector::Vector;
 
     use super::*;
+
+    #[test]
+    fn the_programs_know_layer_b_by_its_bits() {
+        let lsm = PROGRAMS.iter().filter(|program| program.kind == Kind::Lsm);
+        assert_eq!(lsm.map(bit).sum::<u64>(), LSM_PROGRAMS);
+    }
 
     #[test]
     fn every_vector_has_its_program() {

@@ -27,6 +27,8 @@ pub struct Attempt {
     address: Vec<u8>,
     /// A routing header, the same; empty for none.
     route: Vec<u8>,
+    /// Another mark than the socket has by itself.
+    mark: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Attempt {
     /// Make a socket: `AF_*`, `SOCK_*`, protocol.
     pub fn socket(family: i32, kind: i32, protocol: i32) -> Self {
         let (address, route) = (Vec::new(), Vec::new());
-        Self { family, kind, protocol, then: Then::Nothing, address, route }
+        Self { family, kind, protocol, then: Then::Nothing, address, route, mark: None }
     }
 
     /// Connect a socket of this `SOCK_*` kind.
@@ -87,6 +89,12 @@ impl Attempt {
         // Its length beyond the first eight bytes, its type, and how many segments are left of two.
         let route = [[0, 4, 4, 1, 1, 0, 0, 0].as_slice(), &[0; 16], &hop.octets()].concat();
         Self { route, ..self }
+    }
+
+    /// The same with another mark on the socket (`SO_MARK`), which takes a privilege.
+    #[must_use]
+    pub fn with_mark(self, mark: u32) -> Self {
+        Self { mark: Some(mark), ..self }
     }
 
     /// Make two unix sockets of this `SOCK_*` kind, and reach the one from the other.
@@ -198,6 +206,9 @@ fn outcome(attempt: &Attempt) -> i32 {
         if !attempt.route.is_empty() && lead(fd, &attempt.route) < 0 {
             return *libc::__errno_location();
         }
+        if attempt.mark.is_some_and(|mark| set(fd, libc::SOL_SOCKET, libc::SO_MARK, &mark) < 0) {
+            return *libc::__errno_location();
+        }
         let done = match attempt.then {
             Then::Nothing => 0,
             Then::Connect => libc::connect(fd, address, length) as isize,
@@ -216,16 +227,24 @@ fn outcome(attempt: &Attempt) -> i32 {
 /// `fd` must be a socket.
 unsafe fn lead(fd: RawFd, route: &[u8]) -> i32 {
     let second = libc::timeval { tv_sec: 1, tv_usec: 0 };
-    let length = size_of::<libc::timeval>() as libc::socklen_t;
     let (header, bytes) = (route.as_ptr().cast(), route.len() as libc::socklen_t);
     // SAFETY: the caller's promise, and values whose lengths are told.
     unsafe {
-        let at = (&raw const second).cast();
-        if libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, at, length) < 0 {
+        if set(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, &second) < 0 {
             return -1;
         }
         libc::setsockopt(fd, libc::IPPROTO_IPV6, libc::IPV6_RTHDR, header, bytes)
     }
+}
+
+/// Sets an option of `fd`.
+///
+/// # Safety
+/// `fd` must be a socket.
+unsafe fn set<T>(fd: RawFd, level: i32, option: i32, value: &T) -> i32 {
+    let (at, length) = (std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: the caller's promise, and a value whose length is told.
+    unsafe { libc::setsockopt(fd, level, option, at, length) }
 }
 
 /// Binds `fd` to a name that the kernel chooses (unix(7), autobind) and reaches it from a new socket.

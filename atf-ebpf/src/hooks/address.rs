@@ -4,9 +4,10 @@
 use atf_common::loopback::{is_loopback4, is_loopback6};
 use atf_common::operation::{AF_INET, AF_INET6, Operation};
 use atf_common::vector::Vector;
+use aya_ebpf::helpers::generated::bpf_get_netns_cookie;
 use aya_ebpf::programs::SockAddrContext;
 
-use super::stamped_for;
+use super::branded_or_stamped_for;
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
 
@@ -46,8 +47,10 @@ fn judge(ctx: &SockAddrContext, vector: Vector, is_loopback: bool) -> i32 {
         let addr = ctx.sock_addr;
         ((*addr).type_, (*addr).protocol, (*addr).__bindgen_anon_1.sk)
     };
-    let stamped_for = stamped_for(sk.cast());
-    let operation = Operation::Address { stamped_for, kind, protocol, is_loopback };
+    // SAFETY: the program's context.
+    let network = unsafe { bpf_get_netns_cookie(ctx.sock_addr.cast()) };
+    let stamped_for = branded_or_stamped_for(run, sk);
+    let operation = Operation::Address { stamped_for, kind, protocol, network, is_loopback };
     answer(attempt(ctx, run, vector), run::judge(run, operation))
 }
 

@@ -53,7 +53,7 @@ pub fn file_receive(ctx: LsmContext) -> i32 {
         return 1;
     }
     let run = run::of_current();
-    // A connection that was accepted on the run's loopback has its stamp alone.
+    // A socket on the run's loopback has its stamp alone.
     let maker = owner(sk(socket)).or_else(|| stamped_for(sk(socket)));
     let verdict = run::judge(run, Operation::Reach { owner: maker });
     answer(attempt(run, Vector::FileReceive, 0, 0), verdict)

@@ -34,7 +34,7 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
 
 /// `socket_post_create(struct socket *sock, int family, int type, int protocol, int kern)`: the
 /// socket's owner. No hook of this layer can tell in which network an INET socket is, so that one without
-/// layer A's stamp ends here. Counted only when it fails; `socket_create` has counted the socket.
+/// layer A's stamp ends here, which says whose it is as well. Counted only when it fails; `socket_create` has counted the socket.
 #[lsm_cgroup(hook = "socket_post_create")]
 pub fn socket_post_create(ctx: LsmContext) -> i32 {
     let socket: *const u8 = ctx.arg(0);
@@ -46,9 +46,10 @@ pub fn socket_post_create(ctx: LsmContext) -> i32 {
     let run = run::of_current();
     if is_inet(family) {
         let made = Operation::Traffic { stamped_for: stamped_for(sk(socket)) };
-        if let Err(denial) = run::judge(run, made) {
-            return answer(create(run, family, kind), Err(denial));
-        }
+        return match run::judge(run, made) {
+            Ok(()) => 1,
+            Err(denial) => answer(create(run, family, kind), Err(denial)),
+        };
     }
     if run != NOBODY && put_on_socket(&OWNERS, sk(socket), stamp(run)) {
         return 1;

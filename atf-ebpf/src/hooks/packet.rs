@@ -3,10 +3,11 @@
 
 use atf_common::operation::Operation;
 use atf_common::vector::Vector;
+use aya_ebpf::helpers::generated::bpf_sk_fullsock;
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 
-use super::stamped_for;
+use super::branded_or_stamped_for;
 use crate::report::{Actor, Attempt, answer};
 use crate::run;
 
@@ -28,7 +29,11 @@ fn judge(ctx: &SkBuffContext, vector: Vector) -> i32 {
     // packet is judged for, a listener where there is no connection yet.
     let (ethertype, interface, sk) =
         unsafe { ((*skb).protocol, (*skb).ifindex, (*skb).__bindgen_anon_2.sk) };
-    let stamped_for = stamped_for(sk.cast());
+    let stamped_for = match sk.is_null() {
+        true => None,
+        // SAFETY: not null, and typed by the kernel as a socket; what comes back is the same one, or null.
+        false => branded_or_stamped_for(run, unsafe { bpf_sk_fullsock(sk) }),
+    };
     let attempt = Attempt {
         run,
         vector,
