@@ -233,6 +233,12 @@ impl Policy {
         self.rules.why_interpreted()
     }
 
+    /// Forgets what the shipped rules have said of the same facts before, so that they are asked each time. What they
+    /// say is the same; for who measures how long they take.
+    pub fn forget(&self) {
+        self.rules.forget();
+    }
+
     /// After how many refusals a run is sealed.
     pub fn seal_refusals(&self) -> u64 {
         self.settings.seal.refusals.get()

@@ -12,6 +12,7 @@ mod guarded;
 mod machine;
 mod part;
 mod probes;
+mod remembered;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -27,6 +28,7 @@ use serde::Serialize;
 
 use machine::Machine;
 use part::Part;
+use remembered::{Remembered, Told};
 
 /// The rule that is asked.
 pub(super) const ENTRYPOINT: &str = "data.atf.gate.decision";
@@ -52,6 +54,8 @@ pub(super) struct Rules {
     interpreted: Interpreted,
     /// Or why the interpreter serves.
     machine: Result<Machine, String>,
+    /// Of the machine, since it is not known what other rules read.
+    remembered: Mutex<Remembered>,
 }
 
 /// Rules for the interpreter.
@@ -77,7 +81,7 @@ impl Rules {
             Err("these are not word for word the rules that ATF ships".to_owned())
         };
         let interpreted = Interpreted { template: Mutex::new(engine), idle: Mutex::default() };
-        Ok(Self { interpreted, machine })
+        Ok(Self { interpreted, machine, remembered: Mutex::default() })
     }
 
     /// What the rules say of `input`, JSON. An error is a denial, once it has come twice: the first may
@@ -105,11 +109,24 @@ impl Rules {
     }
 
     fn decide(&self, input: Value) -> Result<Value, String> {
-        let once = |input| match &self.machine {
-            Ok(machine) => machine.eval(input),
-            Err(_) => self.interpreted.eval(input),
+        let Ok(machine) = &self.machine else {
+            let once = |input| self.interpreted.eval(input);
+            return once(input.clone()).or_else(|_first| once(input));
         };
-        once(input.clone()).or_else(|_first| once(input))
+        let told = Told::of(&input);
+        if let Some(said) = told.as_ref().and_then(|told| locked(&self.remembered).said(told)) {
+            return Ok(said);
+        }
+        let said = machine.eval(input.clone()).or_else(|_first| machine.eval(input))?;
+        if let Some(told) = told {
+            locked(&self.remembered).keep(told, said.clone());
+        }
+        Ok(said)
+    }
+
+    /// Forgets what was said, so that all is asked anew.
+    pub(super) fn forget(&self) {
+        *locked(&self.remembered) = Remembered::default();
     }
 
     /// Why the rules are interpreted, which takes longer; `None` when the register machine serves them.

@@ -243,11 +243,79 @@ proptest! {
         let (machine, mut interpreter) = shipped(&data.to_string());
         let limit = ExecutionTimerConfig { limit: Duration::from_secs(2), ..time_limit() };
         interpreter.set_execution_timer_config(limit);
-        for input in inputs {
-            let same = probes::say_the_same(&mut interpreter, &machine, &input);
+        let rules = served(machine);
+        let machine = rules.machine.as_ref().unwrap();
+        // What was said before is said again, whatever else was asked meanwhile.
+        for input in inputs.iter().chain(&inputs) {
+            let same = probes::say_the_same(&mut interpreter, machine, input);
             prop_assert_eq!(same, Ok(()), "{}", data);
+            let text = input.to_string();
+            let fresh = machine.eval(machine.reads.of_text(&text).unwrap());
+            prop_assert_eq!(rules.eval(&text), fresh, "{} of {}", input, data);
         }
     }
+}
+
+/// The machine as it is served.
+fn served(machine: Machine) -> Rules {
+    let interpreted =
+        Interpreted { template: Mutex::new(engine(&[], "{}").unwrap()), idle: Mutex::default() };
+    Rules { interpreted, machine: Ok(machine), remembered: Mutex::default() }
+}
+
+/// A call of the tool `l.adjust` with so many cents, as JSON says it.
+fn adjust(cents: &str) -> String {
+    let call = json!({"method": "tools/call", "server": "l", "tool": "l.adjust", "sink": false});
+    let mut input = json!({
+        "call": call,
+        "identity": {"tools": ["l.adjust"], "prompt": "aa"}, "prompt": "aa", "sql": {},
+        "provenance": {"values": [], "secret_read": false},
+    });
+    input["call"]["arguments"] = json!({"cents": "CENTS"});
+    input.to_string().replace("\"CENTS\"", cents)
+}
+
+#[test]
+fn what_was_said_of_the_same_is_not_asked_for_again() {
+    let rules = rules(SHIPPED, DATA);
+    let asked = |text: &str| rules.eval(text).unwrap()["obligations"].clone();
+    let told = |text: &str| Told::of(&rules.read().of_text(text).unwrap()).unwrap();
+    let text = adjust("5");
+    let known = Value::from_json_str(r#"{"obligations": "known"}"#).unwrap();
+    let fresh = asked(&text);
+    assert_eq!(fresh["reserve_cents"], Value::from(5), "the control");
+    assert_eq!(locked(&rules.remembered).said(&told(&text)).unwrap()["obligations"], fresh);
+
+    locked(&rules.remembered).keep(told(&text), known.clone());
+    assert_eq!(asked(&text), Value::from("known"));
+    let unread = text.replacen('{', "{\"time\": {\"now_ns\": 7}, ", 1);
+    assert_eq!(asked(&unread), Value::from("known"), "of the clock nothing is read");
+    for (other, cents) in [(adjust("6"), 6), (text.replace("\"aa\"", "\"bb\""), 5)] {
+        assert_eq!(asked(&other)["reserve_cents"], Value::from(cents), "{other}");
+    }
+    rules.forget();
+    assert_eq!(asked(&text), fresh);
+}
+
+#[test]
+fn an_error_is_not_remembered_and_of_rules_that_are_interpreted_nothing_is() {
+    let failing = format!("{YES} if count(input.x) > 0");
+    let wrong = Value::from_json_str(r#"{"x": 5}"#).unwrap();
+    let machine = served(both(&failing, "{}").0);
+    assert!(machine.decide(wrong.clone()).is_err());
+    assert_eq!(locked(&machine.remembered).said(&Told::of(&wrong).unwrap()), None);
+
+    let interpreted = rules(&failing, "{}");
+    let right = Value::from_json_str(r#"{"x": [5]}"#).unwrap();
+    let told = Told::of(&right).unwrap();
+    assert!(interpreted.decide(right.clone()).is_ok());
+    assert_eq!(locked(&interpreted.remembered).said(&told), None);
+    locked(&interpreted.remembered).keep(told.clone(), Value::Null);
+    assert_ne!(interpreted.decide(right.clone()).unwrap(), Value::Null);
+
+    let machine = served(both(&failing, "{}").0);
+    assert!(machine.decide(right).is_ok());
+    assert!(locked(&machine.remembered).said(&told).is_some(), "the control");
 }
 
 /// What a policy is told is what its text says: facts of all forms that are told, and none that is not.

@@ -28,6 +28,8 @@ struct Times {
     schema: Pair,
     sql: Pair,
     policy: Pair,
+    /// The policy of facts of which it has not been asked before.
+    asked_anew: Vec<u64>,
 }
 
 /// The times of a step, and of its baseline.
@@ -44,24 +46,34 @@ impl Pair {
     }
 }
 
-/// One row for each step of a call of this size, and the times of the policy's step, in nanoseconds.
+/// One row for each step of a call of this size, and the times of a policy that is asked anew, in nanoseconds.
 pub(super) fn rows(bench: &Bench, size: Size) -> Result<(Vec<Row>, Vec<u64>)> {
     let mut times = Times::default();
     let engine = engine(bench)?;
     let rounds = WARM_UP + bench.rounds;
     for turn in (0..rounds).step_by(TURN) {
         let turn = turn..rounds.min(turn + TURN);
-        for i in turn.clone() {
-            let message = size.message(i, bench.prompt);
-            walk(bench, &message, &mut times).map_err(|refusal| anyhow!("{refusal:?}"))?;
-        }
+        let walked = |times: &mut Times, anew: bool| -> Result<()> {
+            for i in turn.clone() {
+                if anew {
+                    bench.policy.forget();
+                }
+                let message = size.message(i, bench.prompt);
+                walk(bench, &message, times).map_err(|refusal| anyhow!("{refusal:?}"))?;
+            }
+            Ok(())
+        };
+        walked(&mut times, false)?;
+        let mut anew = Times::default();
+        walked(&mut anew, true)?;
+        times.asked_anew.append(&mut anew.policy.0);
         for i in turn {
             let message = size.message(i, bench.prompt);
             baselines(bench, &engine, (size, i), &message, &mut times)?;
         }
     }
-    let Times { receive, authenticate, schema, sql, policy } = times;
-    let policy_ns = policy.0.get(WARM_UP..).unwrap_or_default().to_vec();
+    let Times { receive, authenticate, schema, sql, policy, asked_anew } = times;
+    let anew_ns = asked_anew.get(WARM_UP..).unwrap_or_default().to_vec();
     let mut rows = vec![
         receive.row("receive", size, "serde_json, the message as a value", None),
         authenticate.row("authenticate", size, "the token's RS256, nothing remembered", None),
@@ -71,8 +83,10 @@ pub(super) fn rows(bench: &Bench, size: Size) -> Result<(Vec<Row>, Vec<u64>)> {
         let target = (size == Size::Typical).then_some(50.0);
         rows.push(sql.row("sql", size, "sqlparser alone", target));
     }
+    let anew = Pair(asked_anew, policy.1.clone());
     rows.push(policy.row("policy", size, "a plain regorus engine, kept", Some(15.0)));
-    Ok((rows, policy_ns))
+    rows.push(anew.row("policy, asked anew", size, "a plain regorus engine, kept", Some(15.0)));
+    Ok((rows, anew_ns))
 }
 
 /// One call through all steps, each timed.
