@@ -82,7 +82,8 @@ pub struct Mark {
 }
 
 /// Value of `STAMPS`, of the socket that `accept` returns, of `OWNERS`, of a local socket that a
-/// run made, and of `LOOPBACK`, of one that it made of TCP on its own loopback, where layer B is up. Written by the kernel programs alone.
+/// run made, and of `LOOPBACK`, of one that it made of TCP on its own loopback, where layer B is
+/// up. Written by the kernel programs alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Stamp {

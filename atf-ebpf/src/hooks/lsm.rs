@@ -34,7 +34,8 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
 
 /// `socket_post_create(struct socket *sock, int family, int type, int protocol, int kern)`: the
 /// socket's owner. No hook of this layer can tell in which network an INET socket is, so that one without
-/// layer A's stamp ends here, which says whose it is as well. Counted only when it fails; `socket_create` has counted the socket.
+/// layer A's stamp ends here, which says whose it is as well. Counted only when it fails; `socket_create`
+/// has counted the socket.
 #[lsm_cgroup(hook = "socket_post_create")]
 pub fn socket_post_create(ctx: LsmContext) -> i32 {
     let socket: *const u8 = ctx.arg(0);

@@ -21,6 +21,7 @@ mod joins;
 mod keyed;
 mod leftover;
 mod limit;
+mod lists;
 mod literals;
 mod names;
 mod operators;

@@ -11,6 +11,7 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 use super::agree;
 use super::brisk::Brisk;
 use super::facts::Class;
+use super::lists;
 use super::profile::{Engine, SqlProfile};
 use super::refusal::{Rule, SqlRefusal, quote};
 use super::scan::{Kind, Lexeme};
@@ -88,6 +89,10 @@ pub(super) fn parse(
     tokens.retain(|TokenWithSpan { token, span: _ }| !is_gap(token));
     if literals == Literals::Written {
         tokens.iter_mut().for_each(write_out);
+    }
+    // What is printed has to be whole, and a write is known by how many keys it names.
+    if class == Class::Select && profile.rewrite.is_none() {
+        lists::shorten(&mut tokens, profile.list_max);
     }
 
     let mut parser =
