@@ -80,6 +80,7 @@ fn an_update_or_delete_is_of_rows_that_are_named_by_their_key() {
         (ANY, R16, "UPDATE lines SET text = 'x' WHERE code = 'a'"),
         (ANY, R16, "UPDATE lines SET text = 'x' WHERE nr IN (1, 2)"),
         (ANY, R16, "UPDATE lines SET text = 'x' WHERE code IN ('a', 'b') AND nr IN (1, 2, 3)"),
+        (ANY, R16, "UPDATE lines SET text = 'x' WHERE code = 'a' AND nr IN (1, 2, 3, 4, 5)"),
         (ANY, R16, "DELETE FROM ledger_entries"),
         (ANY, R16, "DELETE FROM ledger_entries WHERE id IN (1, 2)"),
         (ANY, R16, "DELETE FROM ledger_entries WHERE id = 1 OR 1 = 1"),

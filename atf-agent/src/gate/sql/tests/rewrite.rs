@@ -19,6 +19,11 @@ fn one_statement_has_one_spelling() {
         (ANY, "SELECT id FROM merchants LIMIT 5", "SELECT id FROM merchants LIMIT 5"),
         (
             ANY,
+            "select id from merchants where id in(1,2,3,4,5)limit 5",
+            "SELECT id FROM merchants WHERE id IN (1, 2, 3, 4, 5) LIMIT 5",
+        ),
+        (
+            ANY,
             " \t\r\nselect\n id\tfrom merchants limit\r\n5 ; \n",
             "SELECT id FROM merchants LIMIT 5",
         ),

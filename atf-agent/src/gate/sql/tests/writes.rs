@@ -73,6 +73,7 @@ const GOOD: &[(&str, Class, u64)] = &[
     ("UPDATE ledger_entries SET status = 'a' WHERE id IN (1, 2, 3) AND id = 2", Class::Update, 1),
     ("UPDATE notes SET text = 'x' WHERE code = 'a''b'", Class::Update, 1),
     ("UPDATE lines SET text = 'x' WHERE code IN ('a', 'b') AND nr IN (1, 2)", Class::Update, 4),
+    ("UPDATE lines SET text = 'x' WHERE code = 'a' AND nr IN (1, 2, 3, 4)", Class::Update, 4),
     (DELETE, Class::Delete, 1),
     ("DELETE FROM ledger_entries WHERE id = 1 AND status = 'void'", Class::Delete, 1),
 ];
