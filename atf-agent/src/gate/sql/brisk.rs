@@ -11,6 +11,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use super::lists::is_literal;
+
 /// A dialect that reads as `D` does.
 #[derive(Debug)]
 pub(super) struct Brisk<D>(pub(super) D);
@@ -24,10 +26,6 @@ fn listed(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         && is_literal(&parser.peek_token_ref().token)
         && matches!(parser.peek_nth_token_ref(1).token, Token::Comma | Token::RParen);
     is_listed.then(|| parser.parse_value().map(Expr::Value))
-}
-
-fn is_literal(token: &Token) -> bool {
-    matches!(token, Token::Number(_, false) | Token::SingleQuotedString(_))
 }
 
 macro_rules! as_inner {

@@ -51,8 +51,8 @@ fn literals_behind_in(tokens: &[TokenWithSpan]) -> Option<usize> {
     }
 }
 
-/// A literal that the rules take wherever they take one.
-fn is_literal(token: &Token) -> bool {
+/// A literal that the rules take wherever they take one, and every dialect alike.
+pub(super) fn is_literal(token: &Token) -> bool {
     matches!(token, Token::Number(_, false) | Token::SingleQuotedString(_))
 }
 
