@@ -7,16 +7,17 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 /// Literals of a list that the parser reads: enough to be told from a value in parentheses, and from a pair.
 const READ: usize = 3;
 
-/// Takes the rest out of each list behind `IN` that consists of plain literals alone, and has no more than `most`: a
-/// longer one is the rules' to refuse. Between tokens there are no spaces; where a line ends in a list, it stays.
-pub(super) fn shorten(tokens: &mut Vec<TokenWithSpan>, most: usize) {
-    let mut left_out = Vec::new();
+/// Takes the rest out of each list behind `IN` that consists of plain literals alone. Between tokens there are no spaces;
+/// where a line ends in a list, it stays. Returns how many the longest of these lists had.
+pub(super) fn shorten(tokens: &mut Vec<TokenWithSpan>) -> usize {
+    let (mut left_out, mut longest) = (Vec::new(), 0);
     let mut at = 0;
     while let Some(rest) = tokens.get(at..).filter(|rest| !rest.is_empty()) {
         let length = literals_behind_in(rest).unwrap_or_default();
         // The first literal stands behind IN and the parenthesis, and each has a comma before the next one.
         let behind = |literals: usize| at + 1 + 2 * literals;
-        if length > READ && length <= most {
+        longest = longest.max(length);
+        if length > READ {
             left_out.push(behind(READ)..behind(length));
         }
         at = behind(length);
@@ -24,6 +25,7 @@ pub(super) fn shorten(tokens: &mut Vec<TokenWithSpan>, most: usize) {
     for range in left_out.into_iter().rev() {
         tokens.drain(range);
     }
+    longest
 }
 
 /// How many literals stand in the list that these begin with, `IN (1, 2, 3)`; `None` where they begin with anything
@@ -78,17 +80,19 @@ mod tests {
 
     #[test]
     fn of_a_list_of_literals_three_are_read() {
-        for (text, left) in [
-            ("a IN (1, 2, 3, 4)", "a IN ( 1 , 2 , 3 )"),
-            ("a in ('x', 2, 'y', 4.5, 1e3) AND b", "a in ( 'x' , 2 , 'y' ) AND b"),
+        for (text, left, longest) in [
+            ("a IN (1, 2, 3, 4)", "a IN ( 1 , 2 , 3 )", 4),
+            ("a in ('x', 2, 'y', 4.5, 1e3) AND b", "a in ( 'x' , 2 , 'y' ) AND b", 5),
+            ("a IN (1, 2, 3)", "a IN ( 1 , 2 , 3 )", 3),
             (
                 "a NOT IN (1,2,3,4,5) OR b IN (6, 7, 8, 9) OR c IN (1)",
                 "a NOT IN ( 1 , 2 , 3 ) OR b IN ( 6 , 7 , 8 ) OR c IN ( 1 )",
+                5,
             ),
         ] {
             let mut read = tokens(text);
             let all = read.clone();
-            shorten(&mut read, 5);
+            assert_eq!(shorten(&mut read), longest, "{text}");
             assert_eq!(words(&read), left, "{text}");
             // What is read keeps its place.
             assert!(read.iter().all(|token| all.contains(token)));
@@ -99,7 +103,6 @@ mod tests {
     #[test]
     fn whatever_is_no_list_of_literals_is_read_whole() {
         for text in [
-            "a IN (1, 2, 3)",
             "a IN (1, 2, 3, x)",
             "a IN (1, 2, 3, -4)",
             "a IN (1, 2, 3, f(4))",
@@ -123,14 +126,13 @@ mod tests {
             "f(1, 2, 3, 4)",
             "(1, 2, 3, 4)",
             "VALUES (1, 2, 3, 4)",
-            "a IN (1, 2, 3, 4, 5, 6)",
             "",
             "IN",
             "IN (",
         ] {
             let mut read = tokens(text);
             let all = read.clone();
-            shorten(&mut read, 5);
+            assert_eq!(shorten(&mut read), 0, "{text}");
             assert_eq!(read, all, "{text}");
         }
     }

@@ -15,6 +15,7 @@ use super::lists;
 use super::profile::{Engine, SqlProfile};
 use super::refusal::{Rule, SqlRefusal, quote};
 use super::scan::{Kind, Lexeme};
+use super::walk;
 
 /// Deepest recursion of the parser: a sub-query costs three levels, a call or a pair of parentheses
 /// one; honest statements of the measured sets need eight. A level takes up to 95 KB of stack in a
@@ -92,7 +93,7 @@ pub(super) fn parse(
     }
     // What is printed has to be whole, and a write is known by how many keys it names.
     if class == Class::Select && profile.rewrite.is_none() {
-        lists::shorten(&mut tokens, profile.list_max);
+        walk::cap_list(lists::shorten(&mut tokens), profile)?;
     }
 
     let mut parser =

@@ -165,8 +165,13 @@ impl<'p> Walk<'p> {
     }
 
     pub(super) fn cap_list(&self, length: usize) -> Result<(), SqlRefusal> {
-        cap(length, self.profile.list_max, "entries of a list")
+        cap_list(length, self.profile)
     }
+}
+
+/// R12 for a list of so many entries.
+pub(super) fn cap_list(length: usize, profile: &SqlProfile) -> Result<(), SqlRefusal> {
+    cap(length, profile.list_max, "entries of a list")
 }
 
 fn cap<N: PartialOrd + std::fmt::Display>(n: N, max: N, what: &str) -> Result<(), SqlRefusal> {
